@@ -1,0 +1,119 @@
+//! The cluster match: how the hash space is cut, and which part is this node's.
+
+use crate::counters::named_enum;
+use crate::units::{BUCKETS_MAX, BucketId};
+
+/// A set of [`BucketId`]s.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BucketSet {
+    words: [u64; BUCKETS_MAX / 64],
+}
+
+impl Default for BucketSet {
+    fn default() -> Self {
+        Self { words: [0; BUCKETS_MAX / 64] }
+    }
+}
+
+impl BucketSet {
+    /// Adds one; false when it was there.
+    pub fn insert(&mut self, bucket: BucketId) -> bool {
+        let fresh = !self.contains(bucket);
+        self.words[bucket.index() / 64] |= 1 << (bucket.index() % 64);
+        fresh
+    }
+
+    /// Takes one out; false when it was not there.
+    pub fn remove(&mut self, bucket: BucketId) -> bool {
+        let there = self.contains(bucket);
+        self.words[bucket.index() / 64] &= !(1 << (bucket.index() % 64));
+        there
+    }
+
+    /// Whether it is there.
+    #[inline]
+    pub fn contains(&self, bucket: BucketId) -> bool {
+        self.words[bucket.index() / 64] >> (bucket.index() % 64) & 1 == 1
+    }
+
+    /// All of them, ascending.
+    pub fn iter(&self) -> impl Iterator<Item = BucketId> + '_ {
+        (0..BUCKETS_MAX).filter_map(BucketId::new).filter(|bucket| self.contains(*bucket))
+    }
+
+    /// How many.
+    pub fn len(&self) -> usize {
+        self.words.iter().map(|word| word.count_ones() as usize).sum()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl FromIterator<BucketId> for BucketSet {
+    fn from_iter<T: IntoIterator<Item = BucketId>>(buckets: T) -> Self {
+        let mut set = Self::default();
+        for bucket in buckets {
+            set.insert(bucket);
+        }
+        set
+    }
+}
+
+named_enum! {
+    /// Whose flows a node tracks.
+    pub enum Tracking {
+        /// Its own, as Linux does: what belongs to others is dropped before it is tracked.
+        Own = "own",
+        /// Everybody's: those of others as shadows, so that each valid frame has exactly one owner.
+        All = "all",
+    }
+}
+
+named_enum! {
+    /// What to do with frames that no flow, and so no cluster hash, speaks for.
+    pub enum Share {
+        /// One node forwards them: the owner of the source MAC's hash.
+        Owner = "owner",
+        /// This node forwards them, whatever the others do.
+        Forward = "forward",
+        /// This node drops them.
+        Drop = "drop",
+    }
+}
+
+/// This node's part of its cluster.
+#[derive(Clone, Debug)]
+pub struct Cluster {
+    /// Into how many buckets the hash space is cut; 1 to [`BUCKETS_MAX`]. Linux's `--cluster-total-nodes`.
+    pub total_nodes: u16,
+    /// Which of them are this node's. Linux's `--cluster-local-nodemask`.
+    pub local_nodes: BucketSet,
+    /// Linux's `--cluster-hash-seed`.
+    pub hash_seed: u32,
+    /// Owns what it would not, and the other way round. Linux's `!`.
+    pub invert: bool,
+    /// Whose flows are tracked.
+    pub tracking: Tracking,
+    /// Frames that are not IP.
+    pub non_ip: Share,
+    /// IP packets that are never tracked: neighbour discovery, multicast listener discovery.
+    pub untracked: Share,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bucket_set_is_a_set() {
+        let [first, last] = [0, BUCKETS_MAX - 1].map(|i| BucketId::new(i).unwrap());
+        let mut set: BucketSet = [first, last, last].into_iter().collect();
+        assert_eq!(set.iter().collect::<Vec<_>>(), [first, last]);
+        assert!(!set.insert(first) && set.remove(first) && !set.remove(first));
+        assert_eq!(set.len(), 1);
+        assert!(!set.is_empty());
+    }
+}

@@ -1,0 +1,155 @@
+//! Connection tracking: Linux's settings under Linux's names, with Linux's defaults except `tcp_loose`.
+
+use crate::counters::named_enum;
+use crate::units::Span;
+
+/// How flows are tracked.
+#[derive(Clone, Debug)]
+pub struct Conntrack {
+    /// Flows of the whole node, at most; the workers share it evenly. Linux's `nf_conntrack_max`.
+    pub flows_max: u32,
+    /// Expectations of the whole node, at most. Linux's `nf_conntrack_expect_max`.
+    pub expectations_max: u32,
+    /// Verify transport checksums. Linux's `nf_conntrack_checksum`.
+    pub checksum: bool,
+    /// VLAN tags to look behind, 0 to 2; a frame with more is not IP. A Linux bridge looks behind one.
+    pub vlan_tags_max: u8,
+    /// TCP.
+    pub tcp: Tcp,
+    /// UDP before an answer. `nf_conntrack_udp_timeout`.
+    pub udp_timeout: Span,
+    /// UDP answered and older than two seconds. `nf_conntrack_udp_timeout_stream`.
+    pub udp_timeout_stream: Span,
+    /// ICMP queries. `nf_conntrack_icmp_timeout`.
+    pub icmp_timeout: Span,
+    /// ICMPv6 queries. `nf_conntrack_icmpv6_timeout`.
+    pub icmpv6_timeout: Span,
+    /// Every other protocol. `nf_conntrack_generic_timeout`.
+    pub generic_timeout: Span,
+    /// Which helpers look into which flows. None unless named.
+    pub helpers: Vec<HelperRule>,
+}
+
+/// How TCP is tracked.
+#[derive(Clone, Debug)]
+pub struct Tcp {
+    /// An ACK in mid-stream may open a flow. `nf_conntrack_tcp_loose`; off here, since in a cluster it would
+    /// let a node adopt what another node owns.
+    pub loose: bool,
+    /// Segments outside the window are let through. `nf_conntrack_tcp_be_liberal`.
+    pub be_liberal: bool,
+    /// RSTs below the acknowledged sequence are let through. `nf_conntrack_tcp_ignore_invalid_rst`.
+    pub ignore_invalid_rst: bool,
+    /// Retransmissions before the timeout shrinks. `nf_conntrack_tcp_max_retrans`.
+    pub max_retrans: u8,
+    /// How long each state lasts without a segment.
+    pub timeouts: TcpTimeouts,
+}
+
+/// `nf_conntrack_tcp_timeout_*`.
+#[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "each is the sysctl of that name")]
+pub struct TcpTimeouts {
+    pub syn_sent: Span,
+    pub syn_recv: Span,
+    pub established: Span,
+    pub fin_wait: Span,
+    pub close_wait: Span,
+    pub last_ack: Span,
+    pub time_wait: Span,
+    pub close: Span,
+    pub max_retrans: Span,
+    pub unacknowledged: Span,
+}
+
+named_enum! {
+    /// The helpers.
+    pub enum HelperKind {
+        /// FTP: PORT, PASV, EPRT, EPSV (RFC 959, RFC 2428).
+        Ftp = "ftp",
+    }
+}
+
+impl HelperKind {
+    /// Where it listens when the configuration names no port.
+    pub const fn default_rule(self) -> (Transport, u16) {
+        match self {
+            Self::Ftp => (Transport::Tcp, 21),
+        }
+    }
+}
+
+named_enum! {
+    /// Transports that a helper can be attached to.
+    pub enum Transport {
+        /// TCP.
+        Tcp = "tcp",
+        /// UDP.
+        Udp = "udp",
+    }
+}
+
+/// Attaches a helper to the flows whose original direction goes to `port`, as a CT target rule does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HelperRule {
+    /// Which.
+    pub kind: HelperKind,
+    /// Over what.
+    pub transport: Transport,
+    /// Destination port of the original direction.
+    pub port: u16,
+}
+
+const fn s(seconds: u32) -> Span {
+    match Span::from_s(seconds) {
+        Some(span) => span,
+        None => Span::MAX,
+    }
+}
+
+impl Default for Conntrack {
+    fn default() -> Self {
+        Self {
+            flows_max: 262_144,
+            expectations_max: 4096,
+            checksum: true,
+            vlan_tags_max: 2,
+            tcp: Tcp::default(),
+            udp_timeout: s(30),
+            udp_timeout_stream: s(120),
+            icmp_timeout: s(30),
+            icmpv6_timeout: s(30),
+            generic_timeout: s(600),
+            helpers: Vec::new(),
+        }
+    }
+}
+
+impl Default for Tcp {
+    fn default() -> Self {
+        Self {
+            loose: false,
+            be_liberal: false,
+            ignore_invalid_rst: false,
+            max_retrans: 3,
+            timeouts: TcpTimeouts::default(),
+        }
+    }
+}
+
+impl Default for TcpTimeouts {
+    fn default() -> Self {
+        Self {
+            syn_sent: s(120),
+            syn_recv: s(60),
+            established: s(432_000),
+            fin_wait: s(120),
+            close_wait: s(60),
+            last_ack: s(30),
+            time_wait: s(120),
+            close: s(10),
+            max_retrans: s(300),
+            unacknowledged: s(300),
+        }
+    }
+}

@@ -1,0 +1,23 @@
+//! The validated configuration: domain types that cannot hold a wrong value, one file a system.
+//!
+//! Control reads text into raw values, checks them all, and builds these; [`Snapshot`](crate::snapshot::Snapshot)
+//! compiles these into the flat tables that a worker reads. Nothing here knows YAML.
+
+pub mod bridge;
+pub mod cluster;
+pub mod conntrack;
+
+pub use bridge::Bridge;
+pub use cluster::{BucketSet, Cluster, Share, Tracking};
+pub use conntrack::{Conntrack, HelperKind, HelperRule, Tcp, TcpTimeouts, Transport};
+
+/// What the data plane is told to do.
+#[derive(Clone, Debug, Default)]
+pub struct Config {
+    /// Which port's frames leave by which.
+    pub bridge: Bridge,
+    /// How flows are tracked.
+    pub conntrack: Conntrack,
+    /// This node's part of its cluster; without one it owns everything.
+    pub cluster: Option<Cluster>,
+}

@@ -1,0 +1,338 @@
+//! What a worker counts, and the one list of reasons for dropping a frame.
+//!
+//! Every cell has one writer, its worker, and any number of readers in control. Adding is a load and a store of
+//! the worker's own cache line: no bus lock, nothing shared is written.
+
+use crate::units::{BURST_MAX, PORTS_MAX, PortId};
+use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+/// A number that one thread writes and others read.
+#[derive(Debug, Default)]
+pub struct Cell(AtomicU64);
+
+impl Cell {
+    /// Worker only.
+    #[inline]
+    pub fn add(&self, n: u64) {
+        self.0.store(self.0.load(Relaxed).wrapping_add(n), Relaxed);
+    }
+
+    /// Worker only.
+    #[inline]
+    pub fn sub(&self, n: u64) {
+        self.0.store(self.0.load(Relaxed).wrapping_sub(n), Relaxed);
+    }
+
+    /// Worker only.
+    #[inline]
+    pub fn set(&self, n: u64) {
+        self.0.store(n, Relaxed);
+    }
+
+    /// Anybody.
+    #[inline]
+    pub fn read(&self) -> u64 {
+        self.0.load(Relaxed)
+    }
+}
+
+/// Declares a field-less enum together with its names: one spelling in code, metrics, replay and documents.
+macro_rules! named_enum {
+    ($(#[$meta:meta])* $vis:vis enum $name:ident { $($(#[$doc:meta])* $variant:ident = $text:literal,)+ }) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[repr(u8)]
+        $vis enum $name { $($(#[$doc])* $variant,)+ }
+
+        impl $name {
+            /// All of them, in order.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
+            /// How many there are.
+            pub const COUNT: usize = Self::ALL.len();
+
+            /// The name in configuration, metrics, replay and documents.
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$variant => $text,)+ }
+            }
+
+            /// Position in [`Self::ALL`].
+            pub const fn index(self) -> usize {
+                self as usize
+            }
+        }
+
+        impl core::fmt::Display for $name {
+            fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+                f.write_str(self.name())
+            }
+        }
+    };
+}
+pub(crate) use named_enum;
+
+named_enum! {
+    /// Why a frame was dropped. Counters, metrics, replay and traces share this list.
+    pub enum DropReason {
+        /// The device scattered the frame over several buffers.
+        Segmented = "segmented",
+        /// Longer than the port's MTU and its link header.
+        Oversize = "oversize",
+        /// Shorter than the link header that it announces.
+        Runt = "runt",
+        /// To 01:80:c2:00:00:00..0f: LACP, STP, LLDP and their kin never cross a bridge.
+        LinkLocal = "link_local",
+        /// IPv4 version or header length is wrong.
+        Ipv4Header = "ipv4_header",
+        /// The IPv4 header's checksum is wrong.
+        Ipv4Checksum = "ipv4_checksum",
+        /// The IPv4 total length is below the header's or beyond the frame.
+        Ipv4Length = "ipv4_length",
+        /// IPv6 version is wrong or the header is cut.
+        Ipv6Header = "ipv6_header",
+        /// The IPv6 payload length is beyond the frame.
+        Ipv6Length = "ipv6_length",
+        /// A hop-by-hop header that runs past the packet or carries a broken option.
+        Ipv6HopByHop = "ipv6_hop_by_hop",
+        /// An IP fragment; virtual reassembly is not there to hold it.
+        Fragment = "fragment",
+        /// INVALID: the transport header is cut or contradicts itself.
+        InvalidHeader = "invalid_header",
+        /// INVALID: the transport checksum is wrong.
+        InvalidChecksum = "invalid_checksum",
+        /// INVALID: TCP flags that cannot stand together.
+        InvalidTcpFlags = "invalid_tcp_flags",
+        /// INVALID: no flow, and this packet may not open one.
+        InvalidNoFlow = "invalid_no_flow",
+        /// INVALID: the TCP state has no place for this segment.
+        InvalidTcpState = "invalid_tcp_state",
+        /// INVALID: the TCP sequence or acknowledgement is outside the window.
+        InvalidTcpWindow = "invalid_tcp_window",
+        /// INVALID: an ICMP type that exists in no table.
+        InvalidIcmpType = "invalid_icmp_type",
+        /// INVALID: an ICMP error that quotes no known flow, or comes to the wrong host.
+        InvalidIcmpQuote = "invalid_icmp_quote",
+        /// INVALID: the extension headers end in nothing that can be tracked.
+        InvalidExtension = "invalid_extension",
+        /// A TCP flow is being reopened and its old record could not be removed.
+        TcpReopen = "tcp_reopen",
+        /// A helper saw only part of a message that it must see whole, or could not expect what it announced.
+        Helper = "helper",
+        /// The flow table is full of flows that may not be evicted.
+        TableFull = "table_full",
+        /// Another node of the cluster owns it (`tracking: own`: it was not tracked).
+        NotOwner = "not_owner",
+        /// The configuration says to drop frames that are not IP.
+        NonIp = "non_ip",
+        /// The configuration says to drop packets that are never tracked.
+        Untracked = "untracked",
+        /// The port it came from has no partner to leave by.
+        NoPeer = "no_peer",
+        /// The transmit queue had no room.
+        TxFull = "tx_full",
+        /// The ring to the worker that owns its flow had no room.
+        RingFull = "ring_full",
+    }
+}
+
+/// The one outcome of a frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It leaves by this port.
+    Forward(PortId),
+    /// It goes back where it came from.
+    Hairpin(PortId),
+    /// The box itself is meant.
+    Punt,
+    /// Tracked; another node forwards it.
+    Shadow,
+    /// It waits in bounded memory for the rest of its datagram.
+    Hold,
+    /// It ends here.
+    Drop(DropReason),
+}
+
+impl Verdict {
+    /// The names in metrics, replay and documents; [`Verdict::index`] points into them.
+    pub const NAMES: [&'static str; 6] = ["forward", "hairpin", "punt", "shadow", "hold", "drop"];
+
+    /// Position in [`Verdict::NAMES`].
+    pub const fn index(self) -> usize {
+        match self {
+            Self::Forward(_) => 0,
+            Self::Hairpin(_) => 1,
+            Self::Punt => 2,
+            Self::Shadow => 3,
+            Self::Hold => 4,
+            Self::Drop(_) => 5,
+        }
+    }
+
+    /// Its name.
+    pub const fn name(self) -> &'static str {
+        Self::NAMES[self.index()]
+    }
+}
+
+named_enum! {
+    /// What a flow is counted as while it lives: its protocol, and for TCP its state.
+    pub enum FlowClass {
+        /// TCP, the client's SYN seen.
+        TcpSynSent = "syn_sent",
+        /// TCP, the server's SYN and ACK seen.
+        TcpSynRecv = "syn_recv",
+        /// TCP, open.
+        TcpEstablished = "established",
+        /// TCP, one FIN seen.
+        TcpFinWait = "fin_wait",
+        /// TCP, the FIN acknowledged.
+        TcpCloseWait = "close_wait",
+        /// TCP, the second FIN seen.
+        TcpLastAck = "last_ack",
+        /// TCP, both FINs acknowledged.
+        TcpTimeWait = "time_wait",
+        /// TCP, reset.
+        TcpClose = "close",
+        /// TCP, both ends opened at once.
+        TcpSynSent2 = "syn_sent2",
+        /// UDP.
+        Udp = "udp",
+        /// ICMP queries.
+        Icmp = "icmp",
+        /// ICMPv6 queries.
+        Icmpv6 = "icmpv6",
+        /// Every other protocol.
+        Generic = "generic",
+    }
+}
+
+impl FlowClass {
+    /// The protocol's name: the first label of the flow gauge ([`FlowClass::name`] is the second for TCP).
+    pub const fn protocol(self) -> &'static str {
+        match self {
+            Self::Udp => "udp",
+            Self::Icmp => "icmp",
+            Self::Icmpv6 => "icmpv6",
+            Self::Generic => "generic",
+            _ => "tcp",
+        }
+    }
+}
+
+/// What one worker did on one port.
+#[derive(Debug, Default)]
+pub struct PortCells {
+    /// Frames taken from the receive queue.
+    pub rx_frames: Cell,
+    /// Their bytes.
+    pub rx_bytes: Cell,
+    /// Frames that the transmit queue took.
+    pub tx_frames: Cell,
+    /// Their bytes.
+    pub tx_bytes: Cell,
+}
+
+/// Everything one worker counts. Worker: write. Control: read.
+#[derive(Debug)]
+#[repr(align(128))]
+pub struct WorkerCounters {
+    /// Outcomes by [`Verdict::index`]; their sum is the frames processed.
+    pub verdicts: [Cell; Verdict::NAMES.len()],
+    /// Drops by [`DropReason::index`]; their sum is the drop outcome.
+    pub drops: [Cell; DropReason::COUNT],
+    /// By [`PortId::index`].
+    pub ports: [PortCells; PORTS_MAX],
+    /// Live flows by [`FlowClass::index`]: a gauge.
+    pub flows: [Cell; FlowClass::COUNT],
+    /// Flows opened.
+    pub flows_created: Cell,
+    /// Of those, flows that an expectation or a master announced.
+    pub flows_related: Cell,
+    /// Flows whose time ran out.
+    pub flows_expired: Cell,
+    /// Flows given up early to make room.
+    pub flows_evicted: Cell,
+    /// Live expectations: a gauge.
+    pub expectations: Cell,
+    /// Expectations made.
+    pub expectations_created: Cell,
+    /// Turns that found this many frames: the burst-size histogram, by frame count.
+    pub bursts: [Cell; BURST_MAX + 1],
+    /// Frames handed to another worker.
+    pub handed_over: Cell,
+    /// Cycles of turns that moved frames.
+    pub cycles_busy: Cell,
+    /// Cycles of turns that found nothing, sleep included.
+    pub cycles_idle: Cell,
+    /// Epoch of the snapshot in force.
+    pub epoch: Cell,
+}
+
+impl Default for WorkerCounters {
+    fn default() -> Self {
+        Self {
+            verdicts: Default::default(),
+            drops: core::array::from_fn(|_| Cell::default()),
+            ports: core::array::from_fn(|_| PortCells::default()),
+            flows: Default::default(),
+            flows_created: Cell::default(),
+            flows_related: Cell::default(),
+            flows_expired: Cell::default(),
+            flows_evicted: Cell::default(),
+            expectations: Cell::default(),
+            expectations_created: Cell::default(),
+            bursts: core::array::from_fn(|_| Cell::default()),
+            handed_over: Cell::default(),
+            cycles_busy: Cell::default(),
+            cycles_idle: Cell::default(),
+            epoch: Cell::default(),
+        }
+    }
+}
+
+impl WorkerCounters {
+    /// Books the outcome of one frame.
+    #[inline]
+    pub fn outcome(&self, verdict: Verdict) {
+        self.verdicts[verdict.index()].add(1);
+        if let Verdict::Drop(reason) = verdict {
+            self.drops[reason.index()].add(1);
+        }
+    }
+
+    /// What this worker did on `port`.
+    #[inline]
+    pub fn port(&self, port: PortId) -> &PortCells {
+        &self.ports[port.index()]
+    }
+
+    /// Frames that have had their outcome.
+    pub fn frames(&self) -> u64 {
+        self.verdicts.iter().map(Cell::read).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_is_written_once() {
+        let mut names: Vec<_> = DropReason::ALL.iter().map(|reason| reason.name()).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), DropReason::COUNT);
+        assert_eq!(
+            DropReason::TxFull.index(),
+            DropReason::ALL.iter().position(|r| *r == DropReason::TxFull).unwrap()
+        );
+    }
+
+    #[test]
+    fn a_drop_is_booked_under_its_reason_and_in_the_sum() {
+        let counters = WorkerCounters::default();
+        counters.outcome(Verdict::Drop(DropReason::TableFull));
+        counters.outcome(Verdict::Shadow);
+        assert_eq!(counters.drops[DropReason::TableFull.index()].read(), 1);
+        assert_eq!(counters.frames(), 2);
+    }
+}

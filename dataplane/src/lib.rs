@@ -1,0 +1,11 @@
+//! Weir's packet path: parse, track, decide, rewrite, emit.
+//!
+//! Pure: no DPDK, no sockets, no clock, no threads, no serde. It takes frames and the time and returns outcomes,
+//! so all of it is tested on any machine. `ARCHITECTURE.md` has the plan; imports point to lower levels only.
+
+#![deny(unsafe_code)]
+
+pub mod config;
+pub mod counters;
+pub mod port;
+pub mod units;
