@@ -7,6 +7,7 @@
 
 pub mod config;
 pub mod counters;
+pub mod gate;
 pub mod hash;
 pub mod port;
 pub mod units;
