@@ -9,6 +9,7 @@ pub mod config;
 pub mod counters;
 pub mod gate;
 pub mod hash;
+pub mod helper;
 pub mod port;
 pub mod units;
 pub mod wire;
