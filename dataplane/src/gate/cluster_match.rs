@@ -3,6 +3,9 @@
 //! Linux hashes the source address of the flow's original direction, or of its master's when the flow was
 //! expected, with lookup3; the hash's share of the 32-bit space is the bucket; a bit mask of buckets, possibly
 //! inverted, is the node's. Which address that is, and what happens to frames of others, is the caller's.
+//!
+//! Of an IPv6 address Linux hashes the first 32 bits alone: it divides the address's length, which it has in words
+//! already, by the size of a word once more. So all hosts of a /32 share a bucket. Seen on Linux 6.18.
 
 use crate::config::{BucketSet, Cluster};
 use crate::hash::jhash;
@@ -33,10 +36,7 @@ impl ClusterMatch {
     /// The bucket of a flow by the source address of its original direction, or of its master's.
     #[inline]
     pub fn bucket(&self, source: IpAddr) -> BucketId {
-        self.scaled(match source {
-            IpAddr::V4(source) => jhash::ipv4(source, self.hash_seed),
-            IpAddr::V6(source) => jhash::ipv6(source, self.hash_seed),
-        })
+        self.scaled([first_word(source)])
     }
 
     /// The bucket of a frame that no flow speaks for, by its source MAC: lookup3 over the address as two
@@ -44,8 +44,7 @@ impl ClusterMatch {
     #[inline]
     pub fn bucket_of_mac(&self, source: MacAddr) -> BucketId {
         let MacAddr([a, b, c, d, e, f]) = source;
-        let words = [u32::from_le_bytes([a, b, c, d]), u32::from_le_bytes([e, f, 0, 0])];
-        self.scaled(jhash::words(words, self.hash_seed))
+        self.scaled([jhash::word([a, b, c, d]), jhash::word([e, f, 0, 0])])
     }
 
     /// Whether a bucket is this node's.
@@ -55,9 +54,22 @@ impl ClusterMatch {
     }
 
     #[inline]
-    fn scaled(&self, hash: u32) -> BucketId {
+    fn scaled<const N: usize>(&self, words: [u32; N]) -> BucketId {
+        let hash = jhash::words(words, self.hash_seed);
         // Below `total_nodes`, hence below the limit.
         BucketId::new(jhash::scale(hash, self.total_nodes) as usize).unwrap_or_default()
+    }
+}
+
+/// What Linux hashes of an address.
+#[inline]
+fn first_word(address: IpAddr) -> u32 {
+    match address {
+        IpAddr::V4(address) => jhash::word(address.octets()),
+        IpAddr::V6(address) => {
+            let [a, b, c, d, ..] = address.octets();
+            jhash::word([a, b, c, d])
+        }
     }
 }
 
@@ -86,11 +98,21 @@ mod tests {
             ("192.168.2.100", 0xdead_beef, 2, 1),
             ("192.168.2.101", 0xdead_beef, 2, 1),
             ("10.0.0.1", 0, 3, 0),
+            ("10.0.0.1", 0xfeed_cafe, 32, 13),
+            ("192.168.2.100", 0xfeed_cafe, 32, 17),
             ("203.0.113.77", 0xfeed_cafe, 32, 8),
-            ("2001:db8::1", 0xdead_beef, 2, 1),
-            ("fe80::1234", 0, 7, 0),
+            ("2001:db8::1", 0xfeed_cafe, 32, 18),
+            ("2001:db8:1:2:3:4:5:6", 0xfeed_cafe, 32, 18),
+            ("2001:470:1f11:81f:c999:d94:aa7c:2e3e", 0xfeed_cafe, 32, 25),
+            ("fd00:1234::1", 0xfeed_cafe, 32, 26),
+            ("fd00:1235::1", 0xfeed_cafe, 32, 28),
+            ("3ffe:507::1", 0xfeed_cafe, 32, 18),
         ] {
-            assert_eq!(node(total, &[0], seed, false).bucket(source.parse().unwrap()).index(), bucket);
+            assert_eq!(
+                node(total, &[0], seed, false).bucket(source.parse().unwrap()).index(),
+                bucket,
+                "{source}"
+            );
         }
     }
 
