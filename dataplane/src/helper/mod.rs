@@ -7,6 +7,7 @@
 pub mod ftp;
 mod text;
 
+use crate::config::HelperKind;
 use crate::units::{Direction, Span};
 use crate::wire::IpProtocol;
 use core::net::IpAddr;
@@ -23,6 +24,13 @@ pub enum Helper {
 const _: () = assert!(size_of::<Helper>() <= 40);
 
 impl Helper {
+    /// A helper that has seen nothing.
+    pub fn new(kind: HelperKind) -> Self {
+        match kind {
+            HelperKind::Ftp => Self::Ftp(FtpState::default()),
+        }
+    }
+
     /// Looks into one packet.
     pub fn inspect(&mut self, segment: &Segment<'_>) -> Outcome {
         match self {
