@@ -94,8 +94,9 @@ install() {
   say "installing: $*"
   trap forbid_services_undo EXIT
   forbid_services
+  apt-cache show "$@" &>/dev/null || apt_get update
   if ! apt_get install "$@"; then
-    say "the package lists are missing or old: fetching them, then once more"
+    say "the package lists may be old: fetching them, then once more"
     apt_get update
     apt_get install "$@"
   fi
