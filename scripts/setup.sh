@@ -76,7 +76,7 @@ require_system() {
     ubuntu) at_least "$VERSION_ID" 24.04 && return ;;
   esac
   say "this is $ID $VERSION_ID; packages are installed on Debian 12 and Ubuntu 24.04 or newer only."
-  say "install what these are called on your system: $*"
+  say "install what these are called on your system, DPDK in version 22.11 or newer: $*"
   die "then say SETUP=skip, as in: make run SETUP=skip"
 }
 
