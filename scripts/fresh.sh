@@ -6,8 +6,9 @@
 # FRESH names the folder (default: /var/tmp/weir-fresh). It keeps the installed root as base/, so that a
 # second run starts from there, and the place of the last run as root/, with its target/.
 #
-# The inside sees: a Debian of priority "required" with make, the sources of HEAD, and this machine's
-# Rust toolchain read-only. Package sources, proxies and certificate authorities are those of this machine.
+# The inside sees: a minimal Debian with make, the sources of HEAD, and this machine's Rust toolchain, read-only;
+# CAPTURES and GOLDENS too, where they are given. Package sources, proxies and certificate authorities are those
+# of this machine.
 set -euo pipefail
 
 fresh=${FRESH:-/var/tmp/weir-fresh}
@@ -101,6 +102,13 @@ mount_all() {
   mount -t tmpfs tmpfs "$root/run"
   mount --bind "$(rustc --print sysroot)" "$root/opt/rust"
   mount -o remount,bind,ro "$root/opt/rust"
+  local name
+  for name in CAPTURES GOLDENS; do
+    [[ -n ${!name:-} ]] || continue
+    mkdir -p "$root/opt/$name"
+    mount --bind "${!name}" "$root/opt/$name"
+    mount -o remount,bind,ro "$root/opt/$name"
+  done
 }
 
 enter() {
@@ -108,13 +116,15 @@ enter() {
     HOME=/root
     PATH=/opt/rust/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
     LANG=C.UTF-8
-    CI=true
     CARGO_HTTP_CAINFO=/opt/host-authorities.crt
   )
   local name
   for name in http_proxy https_proxy no_proxy; do
     [[ -z ${!name:-} ]] || variables+=("$name=${!name}")
   done
+  # With CI=true a test that cannot run fails; some of them need the recordings.
+  [[ -z ${CAPTURES:-} || -z ${GOLDENS:-} ]] ||
+    variables+=(CAPTURES=/opt/CAPTURES GOLDENS=/opt/GOLDENS CI=true)
   env -i "${variables[@]}" chroot "$root" bash -c "cd /weir && $1"
 }
 

@@ -11,8 +11,8 @@ declare -A group=(
   [build]="build-essential ca-certificates libclang-dev libdpdk-dev pkg-config"
   # The libraries and every driver; DPDK loads the drivers when it starts.
   [runtime]="librte-meta-all"
-  [test]="conntrack curl dnsmasq-base ethtool iperf3 iproute2 iptables iputils-ping kmod lftp
-    netcat-openbsd procps prometheus tcpdump vsftpd"
+  [test]="bind9-dnsutils curl dnsmasq-base ethtool iperf3 iproute2 iptables iputils-ping procps
+    prometheus python3 tcpdump vsftpd"
   [check]="shellcheck"
 )
 # Tests start these programs themselves, on ports of their own; as services of this machine nobody asked for them.
