@@ -93,6 +93,7 @@ bench: ## The benchmarks; the method is in bench/README.md
 	cargo bench -p weir-bench
 
 fresh: ## Run and test a clone of HEAD in a bare Debian 12 (root, debootstrap)
+	@scripts/setup.sh fresh
 	$(AS_ROOT) env "PATH=$(PATH)" scripts/fresh.sh
 
 ## Check

@@ -26,7 +26,7 @@ die() {
 main() {
   local command=${1:-"make run && make test"}
   ((EUID == 0)) || die "run it as root: sudo make fresh"
-  command -v debootstrap >/dev/null || die "debootstrap is missing: apt-get install debootstrap"
+  command -v debootstrap >/dev/null || die "debootstrap is missing: scripts/setup.sh fresh"
   command -v rustc >/dev/null || die "no rustc in PATH: it lends the inside its toolchain"
 
   # All mounts and processes of the inside live in namespaces of their own, and end with this script.

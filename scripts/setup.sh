@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs the Debian or Ubuntu packages that a group of make targets needs:
 #
-#   scripts/setup.sh build|runtime|test|check ...
+#   scripts/setup.sh build|runtime|test|check|fresh ...
 #
 # With all of them in place it does nothing and asks for no privilege. On any other system it names
 # the packages and stops. SETUP=skip passes over it, for a machine that was prepared by hand.
@@ -14,6 +14,7 @@ declare -A group=(
   [test]="bind9-dnsutils curl dnsmasq-base ethtool iperf3 iproute2 iptables iputils-ping procps
     prometheus python3 tcpdump vsftpd"
   [check]="shellcheck"
+  [fresh]="debootstrap git"
 )
 # Tests start these programs themselves, on ports of their own; as services of this machine nobody asked for them.
 services=(iperf3 prometheus vsftpd)
