@@ -16,3 +16,4 @@ pub mod conversation;
 pub mod packet;
 pub mod rng;
 pub mod scenario;
+pub mod tidy;
