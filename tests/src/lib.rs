@@ -12,8 +12,39 @@
 )]
 
 pub mod capture;
+pub mod conformance;
 pub mod conversation;
 pub mod packet;
 pub mod rng;
 pub mod scenario;
 pub mod tidy;
+
+use std::path::{Path, PathBuf};
+
+/// The top of the tree.
+pub fn tree() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("this package lies in the workspace").into()
+}
+
+/// The folder that an environment variable names.
+///
+/// # Panics
+///
+/// When it names something else.
+pub fn folder(variable: &str) -> Option<PathBuf> {
+    let folder = PathBuf::from(std::env::var_os(variable).filter(|value| !value.is_empty())?);
+    // Cargo runs tests in the package's folder; people name folders from the top.
+    let folder = tree().join(folder);
+    assert!(folder.is_dir(), "{variable} names {}, which is not a folder", folder.display());
+    Some(folder)
+}
+
+/// Says aloud that a test does not run here, and why.
+///
+/// # Panics
+///
+/// With `CI=true`, where a test that does not run is one that fails.
+pub fn cannot_run(why: &str) {
+    assert!(std::env::var("CI").as_deref() != Ok("true"), "NOT RUN: {why}");
+    eprintln!("NOT RUN: {why}");
+}

@@ -2,11 +2,11 @@
 
 #![allow(clippy::expect_used, reason = "a test stops at the first surprise")]
 
-use std::path::{Path, PathBuf};
 use std::process::Command;
 use weir_dataplane::counters::DropReason;
 use weir_tests::tidy::rules::{self, Exception};
 use weir_tests::tidy::source::Source;
+use weir_tests::tree;
 
 /// The data plane's modules, highest level first. A module imports from lower levels only.
 const IMPORT_ORDER: &[&[&str]] = &[
@@ -54,17 +54,16 @@ const UNSAFE_PLACES: &[&str] = &["dpdk-sys/", "dataplane/dpdk/"];
 /// Reasons that no test of this tree produces, and why.
 const DROP_REASONS_WITHOUT_TEST: &[(DropReason, &str)] = &[];
 
-fn top() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("this package lies in the workspace").into()
-}
-
 /// The tracked files that end so.
 fn files(ending: &str) -> Vec<(String, String)> {
-    let listing = Command::new("git").args(["ls-files", "-z"]).current_dir(top()).output().expect("git runs");
+    let listing =
+        Command::new("git").args(["ls-files", "-z"]).current_dir(tree()).output().expect("git runs");
     assert!(listing.status.success(), "git ls-files failed: this test needs the repository");
     let listing = String::from_utf8(listing.stdout).expect("paths are UTF-8");
-    let paths = listing.split('\0').filter(|path| path.ends_with(ending) && top().join(path).exists());
-    paths.map(|path| (path.into(), std::fs::read_to_string(top().join(path)).expect("a text file"))).collect()
+    let paths = listing.split('\0').filter(|path| path.ends_with(ending) && tree().join(path).exists());
+    paths
+        .map(|path| (path.into(), std::fs::read_to_string(tree().join(path)).expect("a text file")))
+        .collect()
 }
 
 fn sources() -> Vec<Source> {
