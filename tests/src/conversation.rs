@@ -5,6 +5,7 @@
 
 use crate::packet::{Address, Ip, Mac, Tcp, TcpOption, eth};
 use crate::rng::Rng;
+use std::net::IpAddr;
 
 /// An end of a conversation, by the side of the gateway that it is on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -30,9 +31,24 @@ impl Side {
     }
 }
 
+/// What a cluster of gateways that tracks every flow should do with a frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// It belongs to a flow, or to one that this announced: the client's node forwards it.
+    Flow,
+    /// It belongs to no flow, as ARP: one node forwards it, whichever.
+    Loose,
+    /// It is invalid, or must not cross: no node forwards it.
+    Dropped,
+}
+
 /// A frame on its way into the gateway.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Passage {
+    /// Whose conversation it is from.
+    pub client: IpAddr,
+    /// What should become of it.
+    pub fate: Fate,
     /// When it arrives, in microseconds since the start.
     pub at_us: u64,
     /// Whose frame it is.
@@ -91,9 +107,15 @@ impl<A: Address> Conversation<A> {
         eth(from.mac, to.mac).ip(from.ip, to.ip).id(self.packets[side.index()])
     }
 
-    /// Says a frame; time goes on a little.
+    /// Says a frame of a flow; time goes on a little.
     pub fn say(&mut self, side: Side, frame: Vec<u8>) {
-        self.said.push(Passage { at_us: self.now_us, side, bytes: frame });
+        self.say_with(Fate::Flow, side, frame);
+    }
+
+    /// Says any frame; time goes on a little.
+    pub fn say_with(&mut self, fate: Fate, side: Side, frame: Vec<u8>) {
+        let client = self.host(Side::Lan).ip.into();
+        self.said.push(Passage { client, fate, at_us: self.now_us, side, bytes: frame });
         self.now_us += GAP_US + self.rng.below(180);
     }
 

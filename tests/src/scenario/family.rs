@@ -1,6 +1,6 @@
 //! What the scenarios must know of an address family.
 
-use crate::conversation::{Conversation, Side};
+use crate::conversation::{Conversation, Fate, Side};
 use crate::packet::{Address, Mac, eth};
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -55,8 +55,12 @@ impl Family for Ipv4Addr {
 
     fn resolve(talk: &mut Conversation<Self>) {
         let (client, server) = (talk.host(Side::Lan), talk.host(Side::Wan));
-        talk.say(Side::Lan, eth(client.mac, Mac::BROADCAST).arp_request(client.ip, server.ip));
-        talk.say(Side::Wan, eth(server.mac, client.mac).arp_reply(server.ip, client.ip));
+        talk.say_with(
+            Fate::Loose,
+            Side::Lan,
+            eth(client.mac, Mac::BROADCAST).arp_request(client.ip, server.ip),
+        );
+        talk.say_with(Fate::Loose, Side::Wan, eth(server.mac, client.mac).arp_reply(server.ip, client.ip));
     }
 }
 
@@ -79,8 +83,8 @@ impl Family for Ipv6Addr {
         let (client, server) = (talk.host(Side::Lan), talk.host(Side::Wan));
         let group = Self::from_bits((0xff02 << 112) | 0x1_ff00_0000 | (server.ip.to_bits() & 0xff_ffff));
         let question = eth(client.mac, Mac::multicast_v6(group)).ip(client.ip, group);
-        talk.say(Side::Lan, question.neighbor_solicitation(server.ip, client.mac));
+        talk.say_with(Fate::Loose, Side::Lan, question.neighbor_solicitation(server.ip, client.mac));
         let answer = eth(server.mac, client.mac).ip(server.ip, client.ip);
-        talk.say(Side::Wan, answer.neighbor_advertisement(server.ip, server.mac));
+        talk.say_with(Fate::Loose, Side::Wan, answer.neighbor_advertisement(server.ip, server.mac));
     }
 }

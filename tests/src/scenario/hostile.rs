@@ -2,7 +2,7 @@
 
 use super::Family;
 use super::family::IcmpError;
-use crate::conversation::{Conversation, Side, TcpSession};
+use crate::conversation::{Conversation, Fate, Side, TcpSession};
 use crate::packet::{Flags, Mac, eth};
 
 const ETHERTYPE_LLDP: u16 = 0x88cc;
@@ -33,12 +33,12 @@ pub fn invalid<A: Family>(talk: &mut Conversation<A>, client_port: u16) {
     let whole = talk.ip(Side::Lan).tcp(client_port, 447).syn().build();
     let cut = whole[..whole.len() - 12].to_vec();
     for frame in [stray, christmas, bad_tcp, bad_udp, cut] {
-        talk.say(Side::Lan, frame);
+        talk.say_with(Fate::Dropped, Side::Lan, frame);
     }
     let never = talk.ip(Side::Lan).udp(client_port, 448).build();
     let IcmpError { kind, code } = A::PORT_UNREACHABLE;
     let error = talk.ip(Side::Wan).icmp(kind, code, [0; 4]).quote(&never, 576).build();
-    talk.say(Side::Wan, error);
+    talk.say_with(Fate::Dropped, Side::Wan, error);
 }
 
 /// A neighbour announces itself to its own link: it must not cross.
@@ -46,5 +46,5 @@ pub fn link_local<A: Family>(talk: &mut Conversation<A>) {
     let mac = talk.host(Side::Lan).mac;
     // Chassis (a MAC address), port (a name), lifetime (120 s), end: the least that IEEE 802.1AB asks for.
     let message = [&[2, 7, 4][..], &mac.0, &[4, 2, 7, b'1', 6, 2, 0, 120, 0, 0]].concat();
-    talk.say(Side::Lan, eth(mac, LLDP_MULTICAST).ethertype(ETHERTYPE_LLDP, &message));
+    talk.say_with(Fate::Dropped, Side::Lan, eth(mac, LLDP_MULTICAST).ethertype(ETHERTYPE_LLDP, &message));
 }
