@@ -15,6 +15,7 @@ pub mod capture;
 pub mod conformance;
 pub mod conversation;
 pub mod model;
+pub mod mutate;
 pub mod packet;
 pub mod rng;
 pub mod scenario;

@@ -72,7 +72,9 @@ impl Family for Ipv6Addr {
     const ROUTER: Self = Self::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 0xfffe);
 
     fn client(n: u32) -> Self {
-        Self::from_bits((0x2001_0db8_u128 << 96) + (1 << 32) + 10 + u128::from(n))
+        // 3fff::/20 is for documentation (RFC 9637). Each client has a /32 of its own: Linux's cluster match looks
+        // no further.
+        Self::from_bits((u128::from(0x3fff_0000 | (n & 0xfff)) << 96) + 10 + u128::from(n))
     }
 
     fn server(n: u32) -> Self {
