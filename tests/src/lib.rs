@@ -16,6 +16,7 @@ pub mod conformance;
 pub mod conversation;
 pub mod model;
 pub mod mutate;
+pub mod node;
 pub mod packet;
 pub mod rng;
 pub mod scenario;
