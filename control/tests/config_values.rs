@@ -1,5 +1,7 @@
 //! What small configurations come to: defaults, warnings, and that no text whatever upsets the reader.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::fs;
 use std::path::Path;
 use weir_control::config::{self, ConfigErrors, GatewayConfig, Idle, Problem, Queues};
@@ -70,6 +72,12 @@ fn a_port_without_a_partner_is_a_warning() {
          - {name: c, device: net_null2}\n             ^\n  \
          hint: add it to `forwarding.pairs`, or leave the port out"
     );
+}
+
+#[test]
+fn a_number_may_be_written_as_yaml_allows() {
+    let (config, _) = accept("workers: {burst: 64.0}\nconntrack: {flows_max: 1e6}\n");
+    assert_eq!((config.workers().burst(), config.dataplane().conntrack.flows_max), (64, 1_000_000));
 }
 
 /// What is told of `text` points into it.

@@ -1,7 +1,7 @@
 //! The configuration file: text in, a [`GatewayConfig`] or every mistake at once out.
 //!
-//! Text → [`yaml`] (a tree and where each part stands) → [`shape`] (against the schema of [`raw`]) →
-//! [`validate`] (against each other) → [`gateway`], the domain types. Each mistake is told with file, line,
+//! Text → `yaml` (a tree and where each part stands) → `shape` (against the schema of `raw`) →
+//! `validate` (against each other) → `gateway`, the domain types. Each mistake is told with file, line,
 //! column, the text in question and what to do about it. The machine is not looked at: a file may be checked
 //! where it is not going to run.
 

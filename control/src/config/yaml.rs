@@ -9,7 +9,7 @@ use marked_yaml::{LoadError, LoaderOptions, Marker, Node};
 use serde_json::Value;
 
 /// A piece of one line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Span {
     /// From 1.
     pub(super) line: usize,
@@ -35,7 +35,7 @@ pub(super) struct Document {
 pub(super) fn parse(text: &str, findings: &mut Findings) -> Option<Document> {
     let lines: Vec<String> = text.lines().map(str::to_owned).collect();
     let value = match serde_yaml::from_str::<Value>(text) {
-        Ok(value) => value,
+        Ok(value) => whole(value),
         Err(error) => {
             let (line, column) = error.location().map_or((1, 1), |at| (at.line(), at.column()));
             let span = clamp(&lines, line, column);
@@ -59,6 +59,20 @@ pub(super) fn parse(text: &str, findings: &mut Findings) -> Option<Document> {
         }
     };
     Some(Document { value, node, lines })
+}
+
+/// `1500.0` and `1.5e3` are whole numbers, as JSON Schema sees them.
+#[expect(clippy::cast_possible_truncation, reason = "only what fits is cast")]
+fn whole(value: Value) -> Value {
+    match value {
+        Value::Array(items) => items.into_iter().map(whole).collect(),
+        Value::Object(keys) => keys.into_iter().map(|(key, value)| (key, whole(value))).collect(),
+        Value::Number(number) if number.is_f64() => match number.as_f64() {
+            Some(float) if float.fract() == 0.0 && float.abs() < 1e15 => Value::from(float as i64),
+            _ => Value::Number(number),
+        },
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value,
+    }
 }
 
 impl Document {
