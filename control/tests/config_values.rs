@@ -80,6 +80,17 @@ fn a_number_may_be_written_as_yaml_allows() {
     assert_eq!((config.workers().burst(), config.dataplane().conntrack.flows_max), (64, 1_000_000));
 }
 
+#[test]
+fn a_file_from_windows_is_read() {
+    let text = format!("\u{feff}{}", PORTS.replace('\n', "\r\n"));
+    assert_eq!(config::parse("test.yaml", &text).unwrap().config.node(), "gw1");
+    let errors = config::parse("test.yaml", &format!("{text}burst: 1\r\n")).unwrap_err();
+    assert!(
+        errors.to_string().starts_with("test.yaml:5:1: unknown key `burst`\n  burst: 1\n  ^^^^^\n"),
+        "{errors}"
+    );
+}
+
 /// What is told of `text` points into it.
 fn told(text: &str) {
     let Err(ConfigErrors::Wrong { errors, .. }) = config::parse("test.yaml", text) else { return };

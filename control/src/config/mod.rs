@@ -46,6 +46,7 @@ pub fn load(path: &Path) -> Result<Loaded, ConfigErrors> {
 
 /// Checks `text`; `file` is its name in messages.
 pub fn parse(file: &str, text: &str) -> Result<Loaded, ConfigErrors> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut findings = Findings::default();
     let document = yaml::parse(text, &mut findings);
     let config = document.as_ref().and_then(|document| {

@@ -16,7 +16,8 @@ pub fn reference() -> String {
 const INTRODUCTION: &str = "# Configuration
 
 One YAML file describes one gateway. `weir check FILE` tells every mistake in it, `weir schema` prints the same
-reference as JSON Schema for editors. Unknown keys are refused. Times are in seconds, as numbers; hundredths
+reference as JSON Schema for editors (`# yaml-language-server: $schema=weir.schema.json` in the first line of a
+file beside it). Unknown keys are refused. Times are in seconds, as numbers; hundredths
 count. A key ending in `[]` stands for each item of a list.
 ";
 

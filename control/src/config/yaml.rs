@@ -37,7 +37,9 @@ pub(super) fn parse(text: &str, findings: &mut Findings) -> Option<Document> {
     let value = match serde_yaml::from_str::<Value>(text) {
         Ok(value) => whole(value),
         Err(error) => {
-            let (line, column) = error.location().map_or((1, 1), |at| (at.line(), at.column()));
+            // Only a second document has no place: it begins with the last of these lines.
+            let document = lines.iter().rposition(|line| line.starts_with("---")).unwrap_or_default();
+            let (line, column) = error.location().map_or((document + 1, 1), |at| (at.line(), at.column()));
             let span = clamp(&lines, line, column);
             let (message, hint) = explain(&lines, span, &error.to_string());
             findings.error(Target::Text(span), message, hint);
@@ -221,6 +223,10 @@ fn explain(lines: &[String], span: Span, error: &str) -> (String, String) {
         "did not find expected ',' or ']'" | "did not find expected ',' or '}'" => {
             ("a comma or a closing bracket is missing", "lists are `[a, b]`, sets of keys `{a: 1, b: 2}`")
         }
+        _ if what.ends_with("more than one document is not supported") => (
+            "a second document begins here",
+            "one file describes one gateway: leave this line out or split the file",
+        ),
         _ => {
             return (
                 format!("not YAML: {what}"),
