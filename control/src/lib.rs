@@ -7,5 +7,6 @@ pub mod api;
 pub mod cli;
 mod failure;
 pub mod observe;
+pub mod replay;
 
 pub use failure::Failure;
