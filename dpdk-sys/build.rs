@@ -10,13 +10,14 @@ const FUNCTIONS: &[&str] = &[
     "rte_dev_probe",
     "rte_dev_remove",
     "rte_eal_init",
-    "rte_eth_allmulticast_enable",
     "rte_eth_dev_adjust_nb_rx_tx_desc",
     "rte_eth_dev_close",
     "rte_eth_dev_configure",
     "rte_eth_dev_get_mtu",
     "rte_eth_dev_get_port_by_name",
     "rte_eth_dev_info_get",
+    "rte_eth_dev_owner_new",
+    "rte_eth_dev_owner_set",
     "rte_eth_dev_rss_reta_query",
     "rte_eth_dev_set_mc_addr_list",
     "rte_eth_dev_set_mtu",
@@ -56,11 +57,18 @@ const CONSTANTS: &[&str] = &[
     "RTE_ETH_LINK_SPEED_AUTONEG",
     "RTE_ETH_RETA_GROUP_SIZE",
     "RTE_ETH_SPEED_NUM_UNKNOWN",
+    "RTE_MAX_LCORE",
     "RTE_MEMPOOL_CACHE_MAX_SIZE",
     "RTE_PKTMBUF_HEADROOM",
     "RTE_VLAN_HLEN",
     "WEIR_MBUF_LAST_FREE",
     "WEIR_RSS_IP",
+    "WEIR_RSS_IPV4",
+    "WEIR_RSS_IPV6",
+    "WEIR_RSS_NONFRAG_IPV4_TCP",
+    "WEIR_RSS_NONFRAG_IPV4_UDP",
+    "WEIR_RSS_NONFRAG_IPV6_TCP",
+    "WEIR_RSS_NONFRAG_IPV6_UDP",
     "WEIR_RSS_SCTP",
     "WEIR_RSS_TCP",
     "WEIR_RSS_UDP",
@@ -99,7 +107,10 @@ fn main() {
 }
 
 fn build() -> Result<(), String> {
-    pkg_config::Config::new().atleast_version(VERSION_MIN).probe("libdpdk").map_err(|error| missing(&error))?;
+    pkg_config::Config::new()
+        .atleast_version(VERSION_MIN)
+        .probe("libdpdk")
+        .map_err(|error| missing(&error))?;
     let cflags = cflags()?;
     compile_shim(&cflags)?;
     generate_bindings(&cflags)?;
@@ -148,7 +159,7 @@ fn compile_shim(cflags: &[String]) -> Result<(), String> {
 }
 
 fn generate_bindings(cflags: &[String]) -> Result<(), String> {
-    let exactly = |name: &&str| format!("^{name}$");
+    let exactly = |name: &str| format!("^{name}$");
     let mut builder = bindgen::Builder::default()
         .header("wrapper.h")
         .clang_args(cflags)
@@ -159,16 +170,16 @@ fn generate_bindings(cflags: &[String]) -> Result<(), String> {
         .generate_comments(false)
         .rust_edition(bindgen::RustEdition::Edition2024);
     for name in FUNCTIONS {
-        builder = builder.allowlist_function(exactly(&name));
+        builder = builder.allowlist_function(exactly(name));
     }
     for name in TYPES {
-        builder = builder.allowlist_type(exactly(&name));
+        builder = builder.allowlist_type(exactly(name));
     }
     for name in CONSTANTS {
-        builder = builder.allowlist_var(exactly(&name));
+        builder = builder.allowlist_var(exactly(name));
     }
     for name in OPAQUE {
-        builder = builder.opaque_type(exactly(&name));
+        builder = builder.opaque_type(exactly(name));
     }
     let bindings = builder.generate().map_err(|error| {
         format!("bindgen cannot read DPDK's headers (is the package libclang-dev installed?): {error}")

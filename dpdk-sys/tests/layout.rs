@@ -11,7 +11,8 @@ fn from_c() -> BTreeMap<String, u64> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join("layout");
     let target = env!("DPDK_TARGET");
-    let compiler = cc::Build::new().cargo_metadata(false).host(target).target(target).opt_level(0).get_compiler();
+    let compiler =
+        cc::Build::new().cargo_metadata(false).host(target).target(target).opt_level(0).get_compiler();
     let compiled = compiler
         .to_command()
         .args(env!("DPDK_CFLAGS").split_whitespace())
