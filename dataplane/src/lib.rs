@@ -9,3 +9,4 @@ pub mod config;
 pub mod counters;
 pub mod port;
 pub mod units;
+pub mod wire;

@@ -23,6 +23,7 @@ pub struct PortId(u8);
 
 impl PortId {
     /// `None` from [`PORTS_MAX`] on.
+    #[expect(clippy::cast_possible_truncation, reason = "checked against the limit first")]
     pub const fn new(index: usize) -> Option<Self> {
         if index < PORTS_MAX { Some(Self(index as u8)) } else { None }
     }
@@ -39,6 +40,7 @@ pub struct WorkerId(u8);
 
 impl WorkerId {
     /// `None` from [`WORKERS_MAX`] on.
+    #[expect(clippy::cast_possible_truncation, reason = "checked against the limit first")]
     pub const fn new(index: usize) -> Option<Self> {
         if index < WORKERS_MAX { Some(Self(index as u8)) } else { None }
     }
@@ -59,6 +61,7 @@ pub const BUCKETS_MAX: usize = 1024;
 
 impl BucketId {
     /// `None` from [`BUCKETS_MAX`] on.
+    #[expect(clippy::cast_possible_truncation, reason = "checked against the limit first")]
     pub const fn new(index: usize) -> Option<Self> {
         if index < BUCKETS_MAX { Some(Self(index as u16)) } else { None }
     }
@@ -80,6 +83,7 @@ pub struct NodeNumber(u16);
 
 impl NodeNumber {
     /// `None` for 0 and above [`BUCKETS_MAX`].
+    #[expect(clippy::cast_possible_truncation, reason = "checked against the limit first")]
     pub const fn new(number: usize) -> Option<Self> {
         if number >= 1 && number <= BUCKETS_MAX { Some(Self(number as u16)) } else { None }
     }
@@ -98,6 +102,31 @@ impl NodeNumber {
 impl fmt::Display for NodeNumber {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
+    }
+}
+
+/// Which way a packet of a flow goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Direction {
+    /// As the packet that opened the flow.
+    Original,
+    /// The other way.
+    Reply,
+}
+
+impl Direction {
+    /// The other one.
+    #[must_use]
+    pub const fn reversed(self) -> Self {
+        match self {
+            Self::Original => Self::Reply,
+            Self::Reply => Self::Original,
+        }
+    }
+
+    /// 0 for the original direction, 1 for the reply's.
+    pub const fn index(self) -> usize {
+        self as usize
     }
 }
 
