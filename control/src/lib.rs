@@ -1,1 +1,3 @@
 //! Weir's control plane.
+
+pub mod config;
