@@ -5,6 +5,7 @@
 
 pub mod api;
 pub mod cli;
+pub mod config;
 mod failure;
 pub mod observe;
 pub mod replay;

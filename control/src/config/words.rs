@@ -1,0 +1,190 @@
+//! Sentences about keys and values, made from the schema.
+
+use super::path::Path;
+use serde_json::Value;
+
+/// `, in `cluster``; nothing at the root.
+pub(super) fn within(path: &Path) -> String {
+    if path.last().is_none() { String::new() } else { format!(" in `{path}`") }
+}
+
+/// The keys that `schema` knows.
+pub(super) fn keys(schema: &Value) -> Vec<&str> {
+    schema["properties"].as_object().map_or_else(Vec::new, |keys| keys.keys().map(String::as_str).collect())
+}
+
+/// The one that was probably meant by `word`.
+pub(super) fn closest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let word = word.to_lowercase().replace('-', "_");
+    known
+        .into_iter()
+        .map(|known| (strsim::jaro_winkler(&word, &known.to_lowercase()), known))
+        .filter(|(likeness, _)| *likeness >= 0.85)
+        .max_by(|(a, _), (b, _)| a.total_cmp(b))
+        .map(|(_, known)| known)
+}
+
+/// What to do about a key that nobody knows: it is misspelt, belongs elsewhere, or is Linux's name.
+pub(super) fn unknown_key(root: &Value, here: &Value, key: &str) -> String {
+    let known = keys(here);
+    if let Some(meant) = closest(key, known.iter().copied()) {
+        return format!("did you mean `{meant}`?");
+    }
+    let mut everywhere = Vec::new();
+    all_keys(root, &Path::root(), &mut everywhere);
+    if let Some((path, _)) = everywhere.iter().find(|(path, _)| path.last().as_deref() == Some(key)) {
+        return format!("it belongs elsewhere: `{path}`");
+    }
+    let quoted = [format!("`{key}`"), format!("`--{key}`")];
+    let linux = everywhere.iter().find(|(_, schema)| {
+        let description = schema["description"].as_str().unwrap_or_default();
+        quoted.iter().any(|quoted| description.contains(quoted.as_str()))
+    });
+    match linux {
+        Some((path, _)) => format!("here it is `{path}`"),
+        None => format!("known keys: {}", known.join(", ")),
+    }
+}
+
+/// Every key of the schema with its path, in the order of the file.
+pub(super) fn all_keys<'a>(schema: &'a Value, path: &Path, keys: &mut Vec<(Path, &'a Value)>) {
+    for (key, below) in schema["properties"].as_object().into_iter().flatten() {
+        keys.push((path.key(key), below));
+        all_keys(below, &path.key(key), keys);
+    }
+    if let Some(items) = schema.get("items") {
+        all_keys(items, &path.key("[]"), keys);
+    }
+}
+
+/// What a key is for, with an example.
+pub(super) fn purpose(key: &str, schema: &Value) -> String {
+    let text = first_sentence(schema);
+    match schema["examples"].get(0).or_else(|| schema.get("default")) {
+        Some(example) => format!("{text}; for example `{key}: {}`", literal(example)),
+        None => text.to_owned(),
+    }
+}
+
+fn first_sentence(schema: &Value) -> &str {
+    let text = schema["description"].as_str().unwrap_or_default();
+    text.split_once(". ").map_or(text, |(first, _)| first).trim_end_matches('.')
+}
+
+/// `mtu` is 20 and must be from 68 to 16110: the message and the hint.
+pub(super) fn wrong_value(schema: &Value, found: &Value, path: &Path) -> (String, String) {
+    let name = match (path.last(), path.parent().last()) {
+        (None, _) => "a configuration".to_owned(),
+        (Some(step), Some(list)) if step.parse::<usize>().is_ok() => format!("an item of `{list}`"),
+        (Some(key), _) => format!("`{key}`"),
+    };
+    let expected = expected(schema);
+    let message = match found {
+        Value::Null => format!("{name} has no value; it must be {expected}"),
+        _ => format!("{name} must be {expected}, not {}", describe(found)),
+    };
+    (message, value_hint(schema, found, path))
+}
+
+/// What a schema lets through: "a whole number from 1 to 64".
+pub(super) fn expected(schema: &Value) -> String {
+    let choices = choices(schema);
+    if !choices.is_empty() {
+        return one_of(&choices.iter().map(|choice| format!("`{choice}`")).collect::<Vec<_>>());
+    }
+    if let Some(any) = schema["anyOf"].as_array() {
+        return one_of(&any.iter().map(expected).collect::<Vec<_>>());
+    }
+    let from = |low: &str, high: &str| match (schema.get(low), schema.get(high)) {
+        (Some(low), Some(high)) if low == high => format!(" of exactly {}", literal(low)),
+        (Some(low), Some(high)) => format!(" from {} to {}", literal(low), literal(high)),
+        (Some(low), None) => format!(" from {}", literal(low)),
+        (None, Some(high)) => format!(" up to {}", literal(high)),
+        (None, None) => String::new(),
+    };
+    match schema["type"].as_str().unwrap_or_default() {
+        "integer" => format!("a whole number{}", from("minimum", "maximum")),
+        "number" => format!("a number{}", from("minimum", "maximum")),
+        "boolean" => "`true` or `false`".to_owned(),
+        "array" => match from("minItems", "maxItems") {
+            bounds if bounds.is_empty() => "a list".to_owned(),
+            bounds => format!("a list{bounds} items"),
+        },
+        "object" => "a set of keys".to_owned(),
+        _ => "text".to_owned(),
+    }
+}
+
+/// The words that a schema lets through, when it lists them.
+pub(super) fn choices(schema: &Value) -> Vec<&str> {
+    let listed = schema["enum"].as_array().into_iter().flatten().filter_map(Value::as_str);
+    let described =
+        schema["oneOf"].as_array().into_iter().flatten().filter_map(|choice| choice["const"].as_str());
+    let only = schema["const"].as_str();
+    listed.chain(described).chain(only).collect()
+}
+
+fn one_of(texts: &[String]) -> String {
+    match texts {
+        [most @ .., last] if !most.is_empty() => format!("{} or {last}", most.join(", ")),
+        _ => texts.concat(),
+    }
+}
+
+fn describe(value: &Value) -> String {
+    match value {
+        Value::Null => "empty".to_owned(),
+        Value::String(text) => format!("the text `{text}`"),
+        Value::Array(items) if items.is_empty() => "an empty list".to_owned(),
+        Value::Array(items) => format!("a list of {}", items.len()),
+        Value::Object(_) => "a set of keys".to_owned(),
+        Value::Bool(_) | Value::Number(_) => format!("`{}`", literal(value)),
+    }
+}
+
+/// A value as YAML on one line.
+pub(super) fn literal(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Number(number) => match number.as_f64() {
+            Some(whole) if number.is_f64() && whole.fract() == 0.0 => format!("{whole:.0}"),
+            _ => number.to_string(),
+        },
+        Value::Array(items) => format!("[{}]", items.iter().map(literal).collect::<Vec<_>>().join(", ")),
+        Value::Null | Value::Bool(_) | Value::Object(_) => value.to_string(),
+    }
+}
+
+fn value_hint(schema: &Value, found: &Value, path: &Path) -> String {
+    let wants = |kind: &str| schema["type"] == kind;
+    let number = wants("integer") || wants("number");
+    match found {
+        Value::Null => return "give it a value, or leave the key out".to_owned(),
+        Value::String(text) if number => {
+            let plain = text.trim_end_matches(|c: char| c.is_alphabetic() || c == ' ');
+            if !plain.is_empty() && plain.parse::<f64>().is_ok() {
+                return format!("write `{plain}`, without quotes or unit");
+            }
+        }
+        Value::String(text) if wants("boolean") => {
+            let meant = ["yes", "on", "y"].contains(&text.to_lowercase().as_str());
+            return format!("write `{}`", meant || text.eq_ignore_ascii_case("true"));
+        }
+        Value::String(text) => {
+            if let Some(meant) = closest(text, choices(schema)) {
+                return format!("did you mean `{meant}`?");
+            }
+        }
+        Value::Bool(on) if choices(schema).contains(&"on") => {
+            return format!("write `{}`", if *on { "on" } else { "off" });
+        }
+        Value::Number(_) | Value::Bool(_) if wants("string") => {
+            return format!("put it in quotes: `\"{}\"`", literal(found));
+        }
+        Value::Number(_) if wants("array") => {
+            return format!("a list stands in brackets: `[{}]`", literal(found));
+        }
+        _ => {}
+    }
+    purpose(&path.last().unwrap_or_default(), schema)
+}
