@@ -9,5 +9,6 @@ pub mod config;
 mod failure;
 pub mod observe;
 pub mod replay;
+pub mod runtime;
 
 pub use failure::Failure;

@@ -91,5 +91,5 @@ fn promtool_finds_nothing_to_say() {
 fn the_reference_page_is_the_table() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/metrics.md");
     let page = std::fs::read_to_string(path).unwrap();
-    assert_eq!(page, reference(), "write it anew: weir metrics-reference > docs/metrics.md");
+    assert_eq!(page, reference(), "write it anew: weir reference metrics > docs/metrics.md");
 }

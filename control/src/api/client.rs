@@ -19,7 +19,7 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
     /// Nobody listens there, or this user may not.
-    #[error("no gateway answers on {}: {error}; is `weir run` up, with this `control_socket`?", .socket.display())]
+    #[error("no gateway answers on {}: {error}; is `weir run` up, with this `control.socket`?", .socket.display())]
     Unreachable {
         /// The socket's path.
         socket: PathBuf,

@@ -13,13 +13,13 @@ const MODE: u32 = 0o660;
 #[derive(Debug, thiserror::Error)]
 pub enum SocketError {
     /// Another gateway answers there.
-    #[error("another gateway is running on {}: stop it, or give this one its own `control_socket`", .0.display())]
+    #[error("another gateway is running on {}: stop it, or give this one its own `control.socket`", .0.display())]
     Taken(PathBuf),
     /// Something that is not a socket has that name.
-    #[error("{} exists and is not a socket: move it away, or choose another `control_socket`", .0.display())]
+    #[error("{} exists and is not a socket: move it away, or choose another `control.socket`", .0.display())]
     NotASocket(PathBuf),
     /// The file system says no.
-    #[error("cannot create the control socket {}: {error}; choose a `control_socket` in a directory this user may write to", .path.display())]
+    #[error("cannot create the control socket {}: {error}; choose a `control.socket` in a directory this user may write to", .path.display())]
     Unwritable {
         /// The path.
         path: PathBuf,

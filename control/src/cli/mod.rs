@@ -1,13 +1,15 @@
 //! The command line, one file a command.
 
+mod check;
 mod cluster;
 mod completions;
 mod counters;
 mod flows;
 mod gateway;
 mod man;
-mod metrics_reference;
+mod reference;
 mod reload;
+mod schema;
 mod status;
 mod version;
 
@@ -31,12 +33,14 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Check(check::Args),
     Status(status::Args),
     Flows(flows::Args),
     Cluster(cluster::Args),
     Counters(counters::Args),
     Reload(reload::Args),
-    MetricsReference(metrics_reference::Args),
+    Schema(schema::Args),
+    Reference(reference::Args),
     Completions(completions::Args),
     Man(man::Args),
     Version(version::Args),
@@ -62,12 +66,14 @@ pub fn definition() -> clap::Command {
 
 fn run(command: Command) -> Result<(), Failure> {
     match command {
+        Command::Check(args) => args.run(),
         Command::Status(args) => args.run(),
         Command::Flows(args) => args.run(),
         Command::Cluster(args) => args.run(),
         Command::Counters(args) => args.run(),
         Command::Reload(args) => args.run(),
-        Command::MetricsReference(args) => args.run(),
+        Command::Schema(args) => args.run(),
+        Command::Reference(args) => args.run(),
         Command::Completions(args) => args.run(),
         Command::Man(args) => args.run(),
         Command::Version(args) => args.run(),
@@ -75,7 +81,7 @@ fn run(command: Command) -> Result<(), Failure> {
 }
 
 /// Writes to standard output; a reader that went away is no failure.
-fn print(text: &str) -> Result<(), Failure> {
+pub(crate) fn print(text: &str) -> Result<(), Failure> {
     match io::stdout().write_all(text.as_bytes()).and_then(|()| io::stdout().flush()) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => {
             Err(Failure::runtime(format!("cannot write to standard output: {error}")))

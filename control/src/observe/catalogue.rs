@@ -92,7 +92,7 @@ metrics! {
 /// The reference page of all metrics, as Markdown.
 pub fn reference() -> String {
     let mut page = String::from(
-        "# Metrics\n\nMade from the table in `control/src/observe/catalogue.rs`; `weir metrics-reference` prints it.\n\n\
+        "# Metrics\n\nMade from the table in `control/src/observe/catalogue.rs`; `weir reference metrics` prints it.\n\n\
          | Metric | Type | Labels | Meaning |\n|---|---|---|---|\n",
     );
     for metric in METRICS {

@@ -1,0 +1,4 @@
+//! A gateway's life: launch, publish, reload, stop.
+
+pub mod ports;
+mod restart;
