@@ -6,6 +6,7 @@
 pub mod api;
 pub mod cli;
 pub mod config;
+pub mod demo;
 mod failure;
 pub mod observe;
 pub mod replay;

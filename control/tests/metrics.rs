@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::io::Write;
 use std::process::{Command, Stdio};
-use std::sync::Arc;
 use weir_control::observe::{
     BucketStatus, ClusterStatus, METRICS, Occupancy, PortStatistics, PortStatus, Status, collect, reference,
     render,
@@ -11,7 +10,7 @@ use weir_control::observe::{
 use weir_dataplane::counters::{DropReason, Verdict, WorkerCounters};
 
 fn page() -> String {
-    let cells = Arc::new(WorkerCounters::default());
+    let cells = WorkerCounters::default();
     cells.outcome(Verdict::Drop(DropReason::Runt));
     cells.bursts[3].add(7);
     let port = PortStatus {
@@ -44,7 +43,7 @@ fn page() -> String {
         flows: Occupancy { live: 0, max: 1024 },
         expectations: Occupancy { live: 0, max: 64 },
     };
-    render(&status, &collect::counters(&[cells], &["lan".to_owned()]))
+    render(&status, &collect::counters([&cells], &["lan".to_owned()]))
 }
 
 #[test]

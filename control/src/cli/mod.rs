@@ -4,11 +4,14 @@ mod check;
 mod cluster;
 mod completions;
 mod counters;
+mod demo;
 mod flows;
 mod gateway;
 mod man;
 mod reference;
 mod reload;
+mod replay;
+mod run;
 mod schema;
 mod status;
 mod version;
@@ -33,7 +36,10 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Run(run::Args),
     Check(check::Args),
+    Replay(replay::Args),
+    Demo(demo::Args),
     Status(status::Args),
     Flows(flows::Args),
     Cluster(cluster::Args),
@@ -66,7 +72,10 @@ pub fn definition() -> clap::Command {
 
 fn run(command: Command) -> Result<(), Failure> {
     match command {
+        Command::Run(args) => args.run(),
         Command::Check(args) => args.run(),
+        Command::Replay(args) => args.run(),
+        Command::Demo(args) => args.run(),
         Command::Status(args) => args.run(),
         Command::Flows(args) => args.run(),
         Command::Cluster(args) => args.run(),

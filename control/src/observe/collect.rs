@@ -2,7 +2,6 @@
 
 use super::model::{Counters, FlowClassCount, WorkerCounts, WorkerPortCounts};
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use weir_dataplane::counters::{Cell, DropReason, FlowClass, Verdict, WorkerCounters};
 use weir_dataplane::units::PortId;
 
@@ -68,9 +67,9 @@ mod tests {
 
     #[test]
     fn every_name_is_there_before_the_first_frame() {
-        let cells = Arc::new(WorkerCounters::default());
+        let cells = WorkerCounters::default();
         cells.outcome(Verdict::Drop(DropReason::Runt));
-        let counters = counters(&[Arc::clone(&cells), cells], &["lan".to_owned()]);
+        let counters = counters([&cells, &cells], &["lan".to_owned()]);
         let worker = &counters.workers[1];
         assert_eq!(worker.verdicts.len(), Verdict::NAMES.len());
         assert_eq!(worker.drops.len(), DropReason::COUNT);

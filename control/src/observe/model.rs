@@ -242,8 +242,8 @@ pub struct FlowRow {
     pub node: Option<u16>,
     /// Whether another node forwards it.
     pub shadow: bool,
-    /// Whether it belongs to a master flow.
-    pub related: bool,
+    /// The flow that announced it.
+    pub master: Option<String>,
     /// Whether both directions have been seen.
     pub replied: bool,
     /// Seconds until it is forgotten.

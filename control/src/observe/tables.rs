@@ -78,7 +78,7 @@ pub fn flows(flows: &Flows) -> String {
             flow.destination.clone(),
             flow.node.map_or_else(String::new, |node| node.to_string()),
             if flow.shadow { "shadow" } else { "owner" }.to_owned(),
-            if flow.related { "yes" } else { "" }.to_owned(),
+            flow.master.clone().unwrap_or_default(),
             format!("{} s", flow.timeout_s),
         ]);
     }

@@ -14,7 +14,6 @@ use crate::runtime::ports;
 use crate::{Failure, replay::capture::Capture};
 use std::io::Write;
 use std::path::PathBuf;
-use std::sync::Arc;
 use verdict_line::VerdictLine;
 use weir_dataplane::pipeline::{Observer, Sight};
 
@@ -90,7 +89,7 @@ impl Observer for Lines<'_> {
 }
 
 fn summarise(node: &Node, names: &[String]) -> String {
-    let counters = collect::counters(&[Arc::clone(node.counters())], names);
+    let counters = collect::counters([node.counters()], names);
     let taken: Vec<String> =
         node.taken().map(|(port, frames)| format!("{frames} by {}", names[port.index()])).collect();
     let flows: (u64, u64) =

@@ -178,7 +178,7 @@ impl Node {
     }
 
     /// What the pipeline counted.
-    pub fn counters(&self) -> &Arc<WorkerCounters> {
+    pub fn counters(&self) -> &WorkerCounters {
         &self.counters
     }
 

@@ -3,7 +3,7 @@
 use crate::config::{GatewayConfig, Port};
 
 /// The keys that differ and would need a restart, in the order of the file.
-pub fn keys_needing_restart(old: &GatewayConfig, new: &GatewayConfig) -> Vec<String> {
+pub(super) fn keys_needing_restart(old: &GatewayConfig, new: &GatewayConfig) -> Vec<String> {
     let mut keys = Vec::new();
     let mut compare = |same: bool, key: &str| {
         if !same {
