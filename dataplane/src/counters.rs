@@ -79,6 +79,8 @@ named_enum! {
         Oversize = "oversize",
         /// Shorter than the link header that it announces.
         Runt = "runt",
+        /// From a group address or from none: no station sends that.
+        SourceMac = "source_mac",
         /// To 01:80:c2:00:00:00..0f: LACP, STP, LLDP and their kin never cross a bridge.
         LinkLocal = "link_local",
         /// IPv4 version or header length is wrong.
@@ -296,6 +298,16 @@ impl WorkerCounters {
         self.verdicts[verdict.index()].add(1);
         if let Verdict::Drop(reason) = verdict {
             self.drops[reason.index()].add(1);
+        }
+    }
+
+    /// Books frames again that were to be forwarded and that the transmit queue, or the ring to it, did not take.
+    #[inline]
+    pub fn forward_refused(&self, frames: u64) {
+        if frames > 0 {
+            self.verdicts[Verdict::Forward(PortId::default()).index()].sub(frames);
+            self.verdicts[Verdict::Drop(DropReason::TxFull).index()].add(frames);
+            self.drops[DropReason::TxFull.index()].add(frames);
         }
     }
 

@@ -7,6 +7,19 @@
 
 pub mod config;
 pub mod counters;
+pub mod gate;
+pub mod hash;
+pub mod helper;
+pub mod key;
+pub mod mailbox;
+pub mod parse;
+pub mod pipeline;
 pub mod port;
+mod prefetch;
+pub mod snapshot;
+pub mod spread;
+pub mod steer;
+pub mod track;
 pub mod units;
 pub mod wire;
+pub mod worker;

@@ -2,6 +2,7 @@
 
 use crate::counters::named_enum;
 use crate::units::Span;
+use crate::wire::IpProtocol;
 
 /// How flows are tracked.
 #[derive(Clone, Debug)]
@@ -86,6 +87,16 @@ named_enum! {
         Tcp = "tcp",
         /// UDP.
         Udp = "udp",
+    }
+}
+
+impl Transport {
+    /// Its IP protocol number.
+    pub const fn protocol(self) -> IpProtocol {
+        match self {
+            Self::Tcp => IpProtocol::TCP,
+            Self::Udp => IpProtocol::UDP,
+        }
     }
 }
 

@@ -128,4 +128,6 @@ impl Clock for MemClock {
     fn cycles(&self) -> u64 {
         self.now_ms
     }
+
+    fn rest(&mut self, _: u32) {}
 }

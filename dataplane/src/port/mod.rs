@@ -85,4 +85,7 @@ pub trait Clock {
 
     /// A free-running cycle counter, for busy and idle time. Its rate is the implementor's to know.
     fn cycles(&self) -> u64;
+
+    /// Lets the core do something else for about so long. A worker calls it only when it has nothing to do.
+    fn rest(&mut self, us: u32);
 }

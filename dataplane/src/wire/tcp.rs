@@ -163,6 +163,14 @@ pub enum TcpOption<'a> {
 #[derive(Clone, Debug)]
 pub struct TcpOptions<'a>(&'a [u8]);
 
+impl TcpOptions<'_> {
+    /// Whether nothing is left to walk.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
 impl<'a> Iterator for TcpOptions<'a> {
     type Item = TcpOption<'a>;
 

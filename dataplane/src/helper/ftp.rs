@@ -1,0 +1,471 @@
+//! FTP (RFC 959, RFC 1123, RFC 2428): the data connections that PORT, EPRT, PASV and EPSV announce.
+//!
+//! Reads as Linux's helper does. A message counts only at the start of a line, and a segment is known to start a
+//! line when it follows one that ended with a newline. A keyword whose arguments are cut or make no sense drops
+//! the segment. An address that is not the sender's own is not expected: else a server could open a way
+//! to its neighbours (Linux with `loose=0`). Numbers are not checked for their range; they wrap.
+
+use super::text::Text;
+use super::{Class, Expected, Outcome, Segment};
+use crate::units::{Direction, Span};
+use crate::wire::IpProtocol;
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+/// One data connection at a time; five minutes for it to open.
+const DATA: Class = Class {
+    index: 0,
+    expectations_max: 1,
+    timeout: match Span::from_s(300) {
+        Some(span) => span,
+        None => Span::MAX,
+    },
+};
+
+/// Where lines start, in both directions of a control connection. A new connection knows of none: the first
+/// segment of each direction is not read.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct FtpState {
+    line_starts: [LineStarts; 2],
+}
+
+/// Looks into one segment.
+pub fn inspect(state: &mut FtpState, segment: &Segment<'_>) -> Outcome {
+    let Some(last) = segment.payload.last() else { return Outcome::Pass };
+    let line_starts = &mut state.line_starts[segment.direction.index()];
+    let outcome = if line_starts.contains(segment.seq) { read(segment) } else { Outcome::Pass };
+    // What is dropped comes again, from the same sequence number on.
+    if *last == b'\n' && outcome != Outcome::Drop {
+        line_starts.insert(segment.end());
+    }
+    outcome
+}
+
+impl Segment<'_> {
+    /// Sequence number behind the payload.
+    #[expect(clippy::cast_possible_truncation, reason = "sequence numbers wrap")]
+    const fn end(&self) -> u32 {
+        self.seq.wrapping_add(self.payload.len() as u32)
+    }
+}
+
+/// The two latest sequence numbers at which a line starts: that of the next segment, and one for a segment that
+/// is sent again.
+#[derive(Clone, Copy, Debug, Default)]
+struct LineStarts {
+    seqs: [u32; 2],
+    known: u8,
+}
+
+impl LineStarts {
+    fn contains(&self, seq: u32) -> bool {
+        self.seqs[..usize::from(self.known)].contains(&seq)
+    }
+
+    /// Takes the place of the older one, unless it is older still.
+    fn insert(&mut self, seq: u32) {
+        let precedes = |a: u32, b: u32| a != b && b.wrapping_sub(a) < 1 << 31;
+        let [first, second] = self.seqs;
+        match self.known {
+            _ if self.contains(seq) => {}
+            known @ 0..=1 => {
+                self.seqs[usize::from(known)] = seq;
+                self.known = known + 1;
+            }
+            _ => {
+                let older = &mut self.seqs[usize::from(!precedes(first, second))];
+                if precedes(*older, seq) {
+                    *older = seq;
+                }
+            }
+        }
+    }
+}
+
+/// The messages that announce a data connection.
+#[derive(Clone, Copy)]
+enum Message {
+    Port,
+    Eprt,
+    Passive,
+    ExtendedPassive,
+}
+
+/// Reads a segment that starts a line.
+fn read(segment: &Segment<'_>) -> Outcome {
+    let messages = match segment.direction {
+        Direction::Original => [Message::Port, Message::Eprt],
+        Direction::Reply => [Message::Passive, Message::ExtendedPassive],
+    };
+    let Some(message) = messages.into_iter().find(|message| message.may_start(segment.payload)) else {
+        return Outcome::Pass;
+    };
+    let arguments = segment.payload.get(KEYWORD_LEN..).unwrap_or_default();
+    match message.announced(Text::new(arguments), segment.source) {
+        None => Outcome::Drop,
+        Some((address, _)) if address != segment.source => Outcome::Pass,
+        Some((destination, destination_port)) => Outcome::Expect(Expected {
+            source: segment.destination,
+            destination,
+            destination_port,
+            protocol: IpProtocol::TCP,
+            class: &DATA,
+        }),
+    }
+}
+
+const KEYWORD_LEN: usize = 4;
+
+impl Message {
+    const fn keyword(self) -> &'static [u8; KEYWORD_LEN] {
+        match self {
+            Self::Port => b"PORT",
+            Self::Eprt => b"EPRT",
+            Self::Passive => b"227 ",
+            Self::ExtendedPassive => b"229 ",
+        }
+    }
+
+    /// Whether `payload` starts with the keyword, or is the start of it.
+    fn may_start(self, payload: &[u8]) -> bool {
+        let len = payload.len().min(KEYWORD_LEN);
+        payload[..len].eq_ignore_ascii_case(&self.keyword()[..len])
+    }
+
+    /// The address and port behind the keyword; `None` when they are cut or make no sense.
+    fn announced(self, mut text: Text<'_>, sender: IpAddr) -> Option<(IpAddr, u16)> {
+        match self {
+            Self::Port => {
+                text.skip_past(b' ')?;
+                let announced = text.host_port()?;
+                text.byte().filter(|end| *end == b'\r').map(|_| announced)
+            }
+            Self::Passive => {
+                text.skip_to_digit();
+                let announced = text.host_port()?;
+                text.byte().filter(|end| *end != b',').map(|_| announced)
+            }
+            Self::Eprt => {
+                text.skip_past(b' ')?;
+                let delimiter = text.delimiter()?;
+                let family = text.byte()?;
+                text.literal(delimiter)?;
+                let address = match (family, sender) {
+                    (b'1', IpAddr::V4(_)) => ipv4(text.numbers(b'.')?).into(),
+                    (b'2', IpAddr::V6(_)) => text.ipv6_before(delimiter)?.into(),
+                    _ => return None,
+                };
+                text.literal(delimiter)?;
+                Some((address, text.port_before(delimiter)?))
+            }
+            Self::ExtendedPassive => {
+                text.skip_past(b'(')?;
+                let delimiter = text.delimiter()?;
+                text.literal(delimiter)?;
+                text.literal(delimiter)?;
+                Some((sender, text.port_before(delimiter)?))
+            }
+        }
+    }
+}
+
+/// Four numbers to an address: one above 255 spills into those before it.
+fn ipv4([a, b, c, d]: [u32; 4]) -> Ipv4Addr {
+    Ipv4Addr::from_bits(a << 24 | b << 16 | c << 8 | d)
+}
+
+impl Text<'_> {
+    /// Any visible character but a digit (RFC 2428 2).
+    fn delimiter(&mut self) -> Option<u8> {
+        self.byte().filter(|byte| byte.is_ascii_graphic() && !byte.is_ascii_digit())
+    }
+
+    /// `h1,h2,h3,h4,p1,p2` of RFC 959.
+    #[expect(clippy::cast_possible_truncation, reason = "numbers wrap")]
+    fn host_port(&mut self) -> Option<(IpAddr, u16)> {
+        let [a, b, c, d, high, low] = self.numbers(b',')?;
+        Some((ipv4([a, b, c, d]).into(), (high << 8 | low) as u16))
+    }
+
+    fn ipv6_before(&mut self, delimiter: u8) -> Option<Ipv6Addr> {
+        core::str::from_utf8(self.before(delimiter)?).ok()?.parse().ok()
+    }
+
+    /// A port that is not 0, and the delimiter behind it.
+    #[expect(clippy::cast_possible_truncation, reason = "numbers wrap")]
+    fn port_before(&mut self, delimiter: u8) -> Option<u16> {
+        let port = self.number() as u16;
+        self.literal(delimiter)?;
+        (port != 0).then_some(port)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const CLIENT: &str = "192.0.2.1";
+    const SERVER: &str = "198.51.100.21";
+    const CLIENT6: &str = "2001:db8::1";
+    const SERVER6: &str = "2001:db8:ff::21";
+
+    /// Line starts at 1000 in both directions.
+    fn amid_a_session() -> FtpState {
+        let mut line_starts = LineStarts::default();
+        line_starts.insert(1000);
+        FtpState { line_starts: [line_starts; 2] }
+    }
+
+    fn segment<'a>(direction: Direction, hosts: [&str; 2], seq: u32, payload: &'a [u8]) -> Segment<'a> {
+        let [client, server] = hosts.map(|host| host.parse().unwrap());
+        let (source, destination) = match direction {
+            Direction::Original => (client, server),
+            Direction::Reply => (server, client),
+        };
+        Segment { direction, seq, payload, source, destination }
+    }
+
+    fn from_client(payload: &[u8]) -> Outcome {
+        inspect(&mut amid_a_session(), &segment(Direction::Original, [CLIENT, SERVER], 1000, payload))
+    }
+
+    fn from_server(payload: &[u8]) -> Outcome {
+        inspect(&mut amid_a_session(), &segment(Direction::Reply, [CLIENT, SERVER], 1000, payload))
+    }
+
+    fn from_client6(payload: &[u8]) -> Outcome {
+        inspect(&mut amid_a_session(), &segment(Direction::Original, [CLIENT6, SERVER6], 1000, payload))
+    }
+
+    fn from_server6(payload: &[u8]) -> Outcome {
+        inspect(&mut amid_a_session(), &segment(Direction::Reply, [CLIENT6, SERVER6], 1000, payload))
+    }
+
+    fn expect(source: &str, destination: &str, destination_port: u16) -> Outcome {
+        Outcome::Expect(Expected {
+            source: source.parse().unwrap(),
+            destination: destination.parse().unwrap(),
+            destination_port,
+            protocol: IpProtocol::TCP,
+            class: &DATA,
+        })
+    }
+
+    #[test]
+    fn port_announces_the_client() {
+        for (line, port) in [
+            ("PORT 192,0,2,1,4,1\r\n", 1025),
+            ("port 192,0,2,1,4,1\r\n", 1025),
+            ("Port 192,0,2,1,255,255\r\n", 65_535),
+            ("PORT   192,0,2,1,4,1\r\n", 0),
+            ("PORTAL of 192,0,2,1,4,1\r\n", 0),
+            ("PORTAL 192,0,2,1,4,1\r\n", 1025),
+            ("PORT 192,0,2,1,4,1\rNOOP", 1025),
+            ("PORT 192,0,2,1,4,1\n", 0),
+            ("PORT 192,0,2,1,4,1", 0),
+            ("PORT 192,0,2,1,4,1,\r\n", 0),
+            ("PORT 192,0,2,1,4\r\n", 0),
+            ("PORT 192.0.2.1.4.1\r\n", 0),
+            ("PORT\r\n", 0),
+        ] {
+            let expected = if port == 0 { Outcome::Drop } else { expect(SERVER, CLIENT, port) };
+            assert_eq!(from_client(line.as_bytes()), expected, "{line:?}");
+        }
+    }
+
+    #[test]
+    fn passive_announces_the_server() {
+        for (line, port) in [
+            ("227 Entering Passive Mode (198,51,100,21,195,80).\r\n", 50_000),
+            ("227 Entering Passive Mode (198,51,100,21,195,80)\r\n", 50_000),
+            ("227 Entering Passive Mode 198,51,100,21,195,80\r\n", 50_000),
+            ("227 =198,51,100,21,195,80 \r\n", 50_000),
+            ("227 Entering Passive Mode (198,51,100,21,195,8", 0),
+            ("227 Entering Passive Mode (198,51,100", 0),
+            ("227 Entering Passive Mode (198,51,100,21,195,80,1)\r\n", 0),
+            ("227 Entering Passive Mode\r\n", 0),
+            ("227 Mode 2 (198,51,100,21,195,80)\r\n", 0),
+        ] {
+            let expected = if port == 0 { Outcome::Drop } else { expect(CLIENT, SERVER, port) };
+            assert_eq!(from_server(line.as_bytes()), expected, "{line:?}");
+        }
+    }
+
+    #[test]
+    fn eprt_announces_the_client() {
+        for (line, port) in [
+            ("EPRT |1|192.0.2.1|6446|\r\n", 6446),
+            ("eprt !1!192.0.2.1!6446!\r\n", 6446),
+            ("EPRT |1|192.0.2.1|6446|", 6446),
+            ("EPRT |1|192.0.2.1|0|\r\n", 0),
+            ("EPRT |1|192.0.2.1||\r\n", 0),
+            ("EPRT |1|192.0.2.1|6446\r\n", 0),
+            ("EPRT |1|192.0.2|6446|\r\n", 0),
+            ("EPRT |1|192.0.2.1.|6446|\r\n", 0),
+            ("EPRT |2|2001:db8::1|6446|\r\n", 0),
+            ("EPRT |3|192.0.2.1|6446|\r\n", 0),
+            ("EPRT 111192.0.2.1164461\r\n", 0),
+            ("EPRT |1\r\n", 0),
+            ("EPRT ", 0),
+        ] {
+            let expected = if port == 0 { Outcome::Drop } else { expect(SERVER, CLIENT, port) };
+            assert_eq!(from_client(line.as_bytes()), expected, "{line:?}");
+        }
+    }
+
+    #[test]
+    fn eprt_announces_an_ipv6_client() {
+        for (line, port) in [
+            ("EPRT |2|2001:db8::1|6446|\r\n", 6446),
+            ("EPRT |2|2001:0DB8:0:0:0:0:0:1|6446|\r\n", 6446),
+            ("EPRT |2|2001:db8::1::|6446|\r\n", 0),
+            ("EPRT |2|2001:db8::1", 0),
+            ("EPRT |2|2001:db8::é|6446|\r\n", 0),
+            ("EPRT |1|192.0.2.1|6446|\r\n", 0),
+        ] {
+            let expected = if port == 0 { Outcome::Drop } else { expect(SERVER6, CLIENT6, port) };
+            assert_eq!(from_client6(line.as_bytes()), expected, "{line:?}");
+        }
+    }
+
+    #[test]
+    fn extended_passive_announces_the_server_without_naming_it() {
+        for (line, port) in [
+            ("229 Entering Extended Passive Mode (|||6446|)\r\n", 6446),
+            ("229 Entering Extended Passive Mode (!!!6446!)\r\n", 6446),
+            ("229 ok (|||6446|", 6446),
+            ("229 Entering Extended Passive Mode (|||0|)\r\n", 0),
+            ("229 Entering Extended Passive Mode (|||6446)\r\n", 0),
+            ("229 Entering Extended Passive Mode (||6446|)\r\n", 0),
+            ("229 Entering Extended Passive Mode (|||64", 0),
+            ("229 Entering Extended Passive Mode |||6446|\r\n", 0),
+            ("229 Entering Extended Passive Mode (", 0),
+        ] {
+            let (expected, expected6) = match port {
+                0 => (Outcome::Drop, Outcome::Drop),
+                _ => (expect(CLIENT, SERVER, port), expect(CLIENT6, SERVER6, port)),
+            };
+            assert_eq!(from_server(line.as_bytes()), expected, "{line:?}");
+            assert_eq!(from_server6(line.as_bytes()), expected6, "{line:?}");
+        }
+    }
+
+    #[test]
+    fn numbers_too_large_wrap_as_on_linux() {
+        assert_eq!(from_client(b"PORT 192,0,2,1,0,66561\r\n"), expect(SERVER, CLIENT, 1025));
+        assert_eq!(from_client(b"PORT 4294967488,0,2,1,4,1\r\n"), expect(SERVER, CLIENT, 1025));
+        assert_eq!(from_client(b"PORT 192,0,0,513,4,1\r\n"), expect(SERVER, CLIENT, 1025));
+        assert_eq!(from_server(b"229 x (|||65557|)\r\n"), expect(CLIENT, SERVER, 21));
+        assert_eq!(from_server(b"229 x (|||65536|)\r\n"), Outcome::Drop);
+    }
+
+    #[test]
+    fn the_address_of_somebody_else_is_not_expected() {
+        assert_eq!(from_client(b"PORT 192,0,2,2,4,1\r\n"), Outcome::Pass);
+        assert_eq!(from_client(b"EPRT |1|198.51.100.21|6446|\r\n"), Outcome::Pass);
+        assert_eq!(from_server(b"227 Entering Passive Mode (10,0,0,1,195,80)\r\n"), Outcome::Pass);
+        assert_eq!(from_server6(b"227 Entering Passive Mode (198,51,100,21,195,80)\r\n"), Outcome::Pass);
+    }
+
+    #[test]
+    fn a_part_of_a_keyword_is_dropped() {
+        for payload in ["P", "po", "POR", "PORT", "E", "EPR"] {
+            assert_eq!(from_client(payload.as_bytes()), Outcome::Drop, "{payload:?}");
+        }
+        for payload in ["2", "22", "227", "229", "227 "] {
+            assert_eq!(from_server(payload.as_bytes()), Outcome::Drop, "{payload:?}");
+        }
+    }
+
+    #[test]
+    fn each_side_has_its_own_messages() {
+        for payload in ["PASV\r\n", "USER anonymous\r\n", "EPSV\r\n", "227 (192,0,2,1,4,1)\r\n", "\r\n", ""] {
+            assert_eq!(from_client(payload.as_bytes()), Outcome::Pass, "{payload:?}");
+        }
+        for payload in
+            ["220 ready\r\n", "226 done\r\n", "2277 (1,2,3,4,5,6)\r\n", "PORT 198,51,100,21,4,1\r\n"]
+        {
+            assert_eq!(from_server(payload.as_bytes()), Outcome::Pass, "{payload:?}");
+        }
+        assert_eq!(from_client(&[b'x'; 127]), Outcome::Pass);
+    }
+
+    #[test]
+    fn a_session_is_read_from_its_first_newline_on() {
+        let mut state = FtpState::default();
+        let hosts = [CLIENT, SERVER];
+        let mut send =
+            |direction, seq, payload: &[u8]| inspect(&mut state, &segment(direction, hosts, seq, payload));
+        let passive = b"227 Entering Passive Mode (198,51,100,21,195,80)\r\n";
+        assert_eq!(send(Direction::Reply, 77, passive), Outcome::Pass);
+        assert_eq!(send(Direction::Reply, 77 + 50, passive), expect(CLIENT, SERVER, 50_000));
+        assert_eq!(send(Direction::Reply, 77 + 50, passive), expect(CLIENT, SERVER, 50_000));
+        assert_eq!(send(Direction::Original, 77 + 50, b"PORT 192,0,2,1,4,1\r\n"), Outcome::Pass);
+        assert_eq!(send(Direction::Reply, 3000, passive), Outcome::Pass);
+    }
+
+    #[test]
+    fn a_line_in_two_segments_is_dropped_until_it_comes_in_one() {
+        let mut state = amid_a_session();
+        let mut send = |seq, payload: &[u8]| {
+            inspect(&mut state, &segment(Direction::Original, [CLIENT, SERVER], seq, payload))
+        };
+        assert_eq!(send(1000, b"PORT 192,0,2"), Outcome::Drop);
+        assert_eq!(send(1012, b",1,4,1\r\n"), Outcome::Pass);
+        assert_eq!(send(1000, b"PORT 192,0,2,1,4,1\r\n"), expect(SERVER, CLIENT, 1025));
+        assert_eq!(send(1020, b"PORT 192,0,2\r\n"), Outcome::Drop);
+        assert_eq!(send(1034, b"PORT 192,0,2,1,4,1\r\n"), Outcome::Pass);
+    }
+
+    #[test]
+    fn two_line_starts_are_kept_and_the_older_gives_way() {
+        let mut starts = LineStarts::default();
+        assert!(!starts.contains(0));
+        for seq in [u32::MAX - 9, 5, 5, 20] {
+            starts.insert(seq);
+        }
+        assert!(!starts.contains(u32::MAX - 9) && starts.contains(5) && starts.contains(20));
+        starts.insert(1);
+        assert!(!starts.contains(1) && starts.contains(5));
+        starts.insert(10);
+        assert!(!starts.contains(5) && starts.contains(10) && starts.contains(20));
+    }
+
+    fn any_payload() -> impl Strategy<Value = Vec<u8>> {
+        let keyword =
+            proptest::sample::select(vec!["", "PORT ", "eprt |1|", "EPRT |2|", "227 ", "229 (|||", "229 ("]);
+        let noise = proptest::collection::vec(
+            prop_oneof![any::<u8>(), proptest::sample::select(b"0123456789,.:|()\r\n ".to_vec())],
+            0..127,
+        );
+        (keyword, noise).prop_map(|(keyword, noise)| [keyword.as_bytes(), &noise].concat())
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_expected_goes_from_the_receiver_to_the_sender(payload in any_payload(), six: bool, reply: bool) {
+            let direction = if reply { Direction::Reply } else { Direction::Original };
+            let hosts = if six { [CLIENT6, SERVER6] } else { [CLIENT, SERVER] };
+            let segment = segment(direction, hosts, 1000, &payload);
+            if let Outcome::Expect(expected) = inspect(&mut amid_a_session(), &segment) {
+                prop_assert_eq!(expected.source, segment.destination);
+                prop_assert_eq!(expected.destination, segment.source);
+            }
+        }
+
+        #[test]
+        fn any_address_and_port_is_read(host: [u8; 4], host6: u128, port in 1..=u16::MAX) {
+            let [a, b, c, d] = host;
+            let [high, low] = port.to_be_bytes();
+            let address = Ipv4Addr::from(host).to_string();
+            let line = format!("PORT {a},{b},{c},{d},{high},{low}\r\n");
+            let hosts = [address.as_str(), SERVER];
+            let segment4 = segment(Direction::Original, hosts, 1000, line.as_bytes());
+            prop_assert_eq!(inspect(&mut amid_a_session(), &segment4), expect(SERVER, &address, port));
+            let address = Ipv6Addr::from_bits(host6).to_string();
+            let line = format!("EPRT |2|{address}|{port}|\r\n");
+            let segment6 = segment(Direction::Original, [&address, SERVER6], 1000, line.as_bytes());
+            prop_assert_eq!(inspect(&mut amid_a_session(), &segment6), expect(SERVER6, &address, port));
+        }
+    }
+}

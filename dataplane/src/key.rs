@@ -1,0 +1,256 @@
+//! The name of a flow: one key for both of its directions, 40 bytes.
+//!
+//! Protocols with ports, and those with nothing but addresses, put the lower endpoint first, so a packet and its
+//! answer give the same key. ICMP queries put the asking side first: an echo request from A to B and one from B to
+//! A with the same identifier are two flows, as in Linux.
+
+use crate::units::Direction;
+use core::fmt;
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+/// An IP address as it lies in memory: two words, the second 0 for IPv4.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Address([u64; 2]);
+
+impl Address {
+    /// From the four bytes of an IPv4 header.
+    #[inline]
+    pub const fn v4(bytes: [u8; 4]) -> Self {
+        Self([u32::from_ne_bytes(bytes) as u64, 0])
+    }
+
+    /// From the sixteen bytes of an IPv6 header.
+    #[inline]
+    pub const fn v6(bytes: [u8; 16]) -> Self {
+        let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = bytes;
+        Self([u64::from_ne_bytes([a, b, c, d, e, f, g, h]), u64::from_ne_bytes([i, j, k, l, m, n, o, p])])
+    }
+
+    /// From a standard address.
+    pub const fn from_ip(ip: IpAddr) -> Self {
+        match ip {
+            IpAddr::V4(ip) => Self::v4(ip.octets()),
+            IpAddr::V6(ip) => Self::v6(ip.octets()),
+        }
+    }
+
+    /// As a standard address of that family.
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "an IPv4 address fills the low half of the first word"
+    )]
+    pub fn ip(self, family: Family) -> IpAddr {
+        match family {
+            Family::V4 => IpAddr::V4(Ipv4Addr::from((self.0[0] as u32).to_ne_bytes())),
+            Family::V6 => {
+                let mut bytes = [0; 16];
+                bytes[..8].copy_from_slice(&self.0[0].to_ne_bytes());
+                bytes[8..].copy_from_slice(&self.0[1].to_ne_bytes());
+                IpAddr::V6(Ipv6Addr::from(bytes))
+            }
+        }
+    }
+}
+
+/// IP version.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Family {
+    /// IPv4.
+    #[default]
+    V4 = 4,
+    /// IPv6.
+    V6 = 6,
+}
+
+/// One end of a flow: an address, and the port in host order (0 where the protocol has none).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Endpoint {
+    /// Its address.
+    pub address: Address,
+    /// Its port; for ICMP queries the identifier on the asking side and type and code on the other.
+    pub port: u16,
+}
+
+impl Endpoint {
+    /// An end of a flow.
+    #[inline]
+    pub const fn new(address: Address, port: u16) -> Self {
+        Self { address, port }
+    }
+
+    #[inline]
+    fn order(&self) -> (u64, u64, u16) {
+        (self.address.0[0], self.address.0[1], self.port)
+    }
+}
+
+/// Which of a key's two ends a packet comes from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Side {
+    /// The first.
+    #[default]
+    First,
+    /// The second.
+    Second,
+}
+
+impl Side {
+    /// The direction of a packet from this side in a flow whose original source is `origin`.
+    #[inline]
+    pub fn direction(self, origin: Self) -> Direction {
+        if self == origin { Direction::Original } else { Direction::Reply }
+    }
+
+    /// The other side.
+    #[inline]
+    pub const fn opposite(self) -> Self {
+        match self {
+            Self::First => Self::Second,
+            Self::Second => Self::First,
+        }
+    }
+}
+
+/// The name of a flow.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct FlowKey {
+    words: [u64; 5],
+}
+
+const PROTOCOL_SHIFT: u32 = 32;
+const FAMILY_SHIFT: u32 = 40;
+
+impl FlowKey {
+    /// The key of no flow.
+    pub const NONE: Self = Self { words: [0; 5] };
+
+    /// The key of a packet from `source` to `destination`, and which side of it the source is.
+    #[inline]
+    pub fn sorted(family: Family, protocol: u8, source: Endpoint, destination: Endpoint) -> (Self, Side) {
+        if source.order() <= destination.order() {
+            (Self::oriented(family, protocol, source, destination), Side::First)
+        } else {
+            (Self::oriented(family, protocol, destination, source), Side::Second)
+        }
+    }
+
+    /// The key of a flow whose ends have their places by what they do.
+    #[inline]
+    pub fn oriented(family: Family, protocol: u8, first: Endpoint, second: Endpoint) -> Self {
+        let [a, b] = first.address.0;
+        let [c, d] = second.address.0;
+        let rest = u64::from(first.port)
+            | u64::from(second.port) << 16
+            | u64::from(protocol) << PROTOCOL_SHIFT
+            | (family as u64) << FAMILY_SHIFT;
+        Self { words: [a, b, c, d, rest] }
+    }
+
+    /// Well mixed in all 64 bits; `secret` keeps an attacker from choosing keys that collide.
+    /// Folded 64×64→128-bit multiplications, as in wyhash.
+    #[inline]
+    pub fn hash(&self, secret: u64) -> u64 {
+        let [a, b, c, d, rest] = self.words;
+        let first = fold(a ^ secret, b ^ 0xa076_1d64_78bd_642f);
+        let second = fold(c ^ secret.rotate_left(32), d ^ 0xe703_7ed1_a0b4_28db);
+        fold(first ^ second.rotate_left(17) ^ rest, secret ^ 0x8ebc_6af0_9c88_c6e3)
+    }
+
+    /// IP version.
+    #[inline]
+    pub fn family(&self) -> Family {
+        if (self.words[4] >> FAMILY_SHIFT) & 0xff == Family::V4 as u64 { Family::V4 } else { Family::V6 }
+    }
+
+    /// IP protocol number.
+    #[inline]
+    #[expect(clippy::cast_possible_truncation, reason = "masked")]
+    pub fn protocol(&self) -> u8 {
+        (self.words[4] >> PROTOCOL_SHIFT & 0xff) as u8
+    }
+
+    /// The end on `side`.
+    #[inline]
+    #[expect(clippy::cast_possible_truncation, reason = "masked")]
+    pub fn endpoint(&self, side: Side) -> Endpoint {
+        let [a, b, c, d, rest] = self.words;
+        match side {
+            Side::First => Endpoint::new(Address([a, b]), (rest & 0xffff) as u16),
+            Side::Second => Endpoint::new(Address([c, d]), (rest >> 16 & 0xffff) as u16),
+        }
+    }
+}
+
+#[inline]
+#[expect(clippy::cast_possible_truncation, reason = "both halves of the product are kept")]
+const fn fold(a: u64, b: u64) -> u64 {
+    let product = a as u128 * b as u128;
+    product as u64 ^ (product >> 64) as u64
+}
+
+impl fmt::Debug for FlowKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [first, second] = [Side::First, Side::Second].map(|side| self.endpoint(side));
+        let family = self.family();
+        write!(
+            f,
+            "{} {}#{} {}#{}",
+            self.protocol(),
+            first.address.ip(family),
+            first.port,
+            second.address.ip(family),
+            second.port
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn end(ip: &str, port: u16) -> Endpoint {
+        Endpoint::new(Address::from_ip(ip.parse().unwrap()), port)
+    }
+
+    #[test]
+    fn a_packet_and_its_answer_have_one_key_and_opposite_sides() {
+        for (a, b, family) in [("10.0.0.1", "10.0.0.2", Family::V4), ("2001:db8::1", "fe80::2", Family::V6)] {
+            let (there, from) = FlowKey::sorted(family, 6, end(a, 4000), end(b, 80));
+            let (back, answer) = FlowKey::sorted(family, 6, end(b, 80), end(a, 4000));
+            assert_eq!(there, back);
+            assert_eq!(from.opposite(), answer);
+            assert_eq!(there.hash(7), back.hash(7));
+            assert_eq!(there.endpoint(from), end(a, 4000));
+            assert_eq!(there.endpoint(answer).address.ip(family), b.parse::<IpAddr>().unwrap());
+        }
+    }
+
+    #[test]
+    fn family_protocol_and_ports_tell_flows_apart() {
+        let (tcp, _) = FlowKey::sorted(Family::V4, 6, end("1.2.3.4", 1), end("5.6.7.8", 2));
+        let (udp, _) = FlowKey::sorted(Family::V4, 17, end("1.2.3.4", 1), end("5.6.7.8", 2));
+        let (swapped, _) = FlowKey::sorted(Family::V4, 6, end("1.2.3.4", 2), end("5.6.7.8", 1));
+        let (six, _) = FlowKey::sorted(Family::V6, 6, end("1.2.3.4", 1), end("5.6.7.8", 2));
+        assert!(tcp != udp && tcp != swapped && tcp != six);
+        assert_eq!((tcp.family(), udp.protocol(), six.family()), (Family::V4, 17, Family::V6));
+    }
+
+    #[test]
+    fn the_hash_spreads_over_high_and_low_bits() {
+        let mut low = [0u32; 256];
+        let mut high = [0u32; 256];
+        for i in 0..65_536u32 {
+            let source = Endpoint::new(Address::v4((0x0a00_0000 + i).to_be_bytes()), 40_000);
+            let (key, _) = FlowKey::sorted(Family::V4, 6, source, end("192.0.2.1", 80));
+            let hash = key.hash(0x1234_5678_9abc_def1);
+            low[(hash & 255) as usize] += 1;
+            high[(hash >> 56) as usize] += 1;
+        }
+        for counts in [low, high] {
+            assert!(counts.iter().all(|n| (150..370).contains(n)), "{counts:?}");
+        }
+    }
+}

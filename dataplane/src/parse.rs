@@ -1,0 +1,191 @@
+//! From a frame's bytes to what the tracker needs: the flow's key and the transport's place, or the reason why not.
+//!
+//! Header and checksum checks are those of a Linux bridge with netfilter behind it: a broken IP header is dropped,
+//! a broken transport header is INVALID. Nothing here knows flows.
+
+mod icmp;
+mod ip;
+mod transport;
+
+use crate::counters::DropReason;
+use crate::key::{Address, Family, FlowKey, Side};
+use crate::port::Checksum;
+use crate::wire::{EtherType, Ethernet, IpProtocol, Pppoe, Vlan};
+use core::net::{Ipv4Addr, Ipv6Addr};
+
+/// What is to be done with a frame, as far as its own bytes say.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Class {
+    /// Not IP, or behind more VLAN tags than are looked behind.
+    #[default]
+    NonIp,
+    /// Dropped before it is tracked.
+    Drop(DropReason),
+    /// INVALID for everybody.
+    Invalid(DropReason),
+    /// IP that is never tracked: neighbour and multicast listener discovery.
+    Untracked,
+    /// A packet of the flow [`Parsed::key`].
+    Flow(Transport),
+    /// An ICMP error about the flow [`Parsed::key`]: side and key are those of the packet that it quotes.
+    IcmpError,
+}
+
+/// What follows IP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    /// TCP, with sane header and flags.
+    Tcp,
+    /// UDP, and UDP-Lite.
+    Udp,
+    /// An ICMP query or its answer.
+    Icmp {
+        /// A query: it may open a flow.
+        query: bool,
+    },
+    /// An ICMPv6 query or its answer.
+    Icmpv6 {
+        /// A query: it may open a flow.
+        query: bool,
+    },
+    /// Everything else.
+    Generic,
+}
+
+/// What a frame is.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Parsed {
+    /// What to do with it.
+    pub class: Class,
+    /// The flow's name, for [`Class::Flow`] and [`Class::IcmpError`].
+    pub key: FlowKey,
+    /// Which side of the key the packet comes from.
+    pub side: Side,
+    /// Where the transport header begins in the frame.
+    pub transport_at: u16,
+    /// Where the IP packet ends in the frame; padding follows.
+    pub end: u16,
+}
+
+impl Parsed {
+    const fn of(class: Class) -> Self {
+        Self { class, key: FlowKey::NONE, side: Side::First, transport_at: 0, end: 0 }
+    }
+
+    /// A frame that is dropped before it is looked into.
+    pub const fn drop(reason: DropReason) -> Self {
+        Self::of(Class::Drop(reason))
+    }
+
+    const fn invalid(reason: DropReason) -> Self {
+        Self::of(Class::Invalid(reason))
+    }
+
+    /// Transport header and payload in the frame it was parsed from.
+    #[inline]
+    pub fn transport<'a>(&self, frame: &'a [u8]) -> &'a [u8] {
+        frame.get(usize::from(self.transport_at)..usize::from(self.end)).unwrap_or_default()
+    }
+
+    /// IP version of a packet that has a key.
+    #[inline]
+    pub fn family(&self) -> Family {
+        self.key.family()
+    }
+}
+
+/// What to look at.
+#[derive(Clone, Copy, Debug)]
+pub struct Rules {
+    /// Verify transport checksums.
+    pub checksum: bool,
+    /// VLAN tags to look behind.
+    pub vlan_tags_max: u8,
+}
+
+/// What the device has found of the checksums.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Offload {
+    /// Of the IPv4 header.
+    pub ip: Checksum,
+    /// Of the transport.
+    pub l4: Checksum,
+}
+
+/// Reads one frame.
+#[inline]
+pub fn parse(frame: &[u8], rules: Rules, offload: Offload) -> Parsed {
+    let Some(ethernet) = Ethernet::new(frame) else { return Parsed::drop(DropReason::Runt) };
+    let source = ethernet.source();
+    if source.is_group() || source.0 == [0; 6] {
+        return Parsed::drop(DropReason::SourceMac);
+    }
+    if ethernet.destination().is_link_local() {
+        return Parsed::drop(DropReason::LinkLocal);
+    }
+    let mut ethertype = ethernet.ethertype();
+    let mut rest = ethernet.payload();
+    let mut tags = 0;
+    while ethertype.is_vlan() && tags < rules.vlan_tags_max {
+        let Some(vlan) = Vlan::new(rest) else { return Parsed::drop(DropReason::Runt) };
+        ethertype = vlan.ethertype();
+        rest = vlan.payload();
+        tags += 1;
+    }
+    if ethertype == EtherType::PPPOE_SESSION {
+        let Some(pppoe) = Pppoe::new(rest) else { return Parsed::of(Class::NonIp) };
+        let Some(inner) = pppoe.ethertype() else { return Parsed::of(Class::NonIp) };
+        ethertype = inner;
+        // As far as the frame goes: IP's own length says where the packet ends.
+        rest = &rest[crate::wire::pppoe::HEADER_LEN..];
+    }
+    let at = frame.len() - rest.len();
+    match ethertype {
+        EtherType::IPV4 => ip::parse_ipv4(rest, at, rules, offload),
+        EtherType::IPV6 => ip::parse_ipv6(rest, at, rules, offload),
+        _ => Parsed::of(Class::NonIp),
+    }
+}
+
+/// A packet as IP delivers it.
+#[derive(Clone, Copy)]
+struct Packet<'a> {
+    addresses: Addresses,
+    protocol: IpProtocol,
+    /// Transport header and payload.
+    transport: &'a [u8],
+    hop_limit: u8,
+}
+
+/// From whom, to whom.
+#[derive(Clone, Copy)]
+enum Addresses {
+    V4(Ipv4Addr, Ipv4Addr),
+    V6(Ipv6Addr, Ipv6Addr),
+}
+
+impl Addresses {
+    #[inline]
+    fn family(self) -> Family {
+        match self {
+            Self::V4(..) => Family::V4,
+            Self::V6(..) => Family::V6,
+        }
+    }
+
+    #[inline]
+    fn source(self) -> Address {
+        match self {
+            Self::V4(source, _) => Address::v4(source.octets()),
+            Self::V6(source, _) => Address::v6(source.octets()),
+        }
+    }
+
+    #[inline]
+    fn destination(self) -> Address {
+        match self {
+            Self::V4(_, destination) => Address::v4(destination.octets()),
+            Self::V6(_, destination) => Address::v6(destination.octets()),
+        }
+    }
+}

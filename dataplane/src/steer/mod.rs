@@ -1,0 +1,3 @@
+//! Steers: where a frame goes that is this node's to forward.
+
+pub mod bridge;

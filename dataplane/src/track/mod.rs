@@ -1,0 +1,271 @@
+//! Connection tracking: which flow a packet belongs to and what Linux's conntrack would call it.
+//!
+//! One [`Tracker`] belongs to one worker. A burst is looked up in three steps ([`Tracker::prepare`],
+//! [`Tracker::fetch`], [`Tracker::track`]), so that the cache misses of its packets overlap. Whose a flow is, and
+//! whether it is tracked at all, is asked through [`Owners`]: the tracker knows no cluster.
+
+mod answer;
+pub mod expect;
+mod flow;
+pub mod index;
+pub mod record;
+pub mod table;
+pub mod tcp;
+pub mod wheel;
+
+pub use record::Origin;
+
+use crate::config::Conntrack;
+use crate::counters::{DropReason, WorkerCounters, named_enum};
+use crate::parse::{Class, Parsed};
+use crate::units::{BucketId, Epoch, Tick};
+use expect::Expectations;
+use record::Flags;
+use std::sync::Arc;
+use table::{FlowTable, RecordId};
+
+named_enum! {
+    /// What conntrack calls a packet; Linux's words.
+    pub enum ConnState {
+        /// It opens a flow, or belongs to one that has not been answered.
+        New = "NEW",
+        /// It belongs to a flow that has been answered.
+        Established = "ESTABLISHED",
+        /// Its flow was announced by another one, or it is an error about a flow.
+        Related = "RELATED",
+        /// It belongs to no flow and may not open one.
+        Invalid = "INVALID",
+        /// It is of a kind that is never tracked.
+        Untracked = "UNTRACKED",
+    }
+}
+
+/// Whose flows are whose.
+pub trait Owners {
+    /// The version of the answers.
+    fn epoch(&self) -> Epoch;
+
+    /// Whose a flow is by where it, or its master, came from.
+    fn bucket(&self, origin: &Origin) -> BucketId;
+
+    /// Whether this node tracks the flows of `bucket`.
+    fn tracks(&self, bucket: BucketId) -> bool;
+}
+
+/// What is the same for all packets of a burst.
+#[derive(Debug)]
+pub struct Context<'a, O> {
+    /// The time.
+    pub now: Tick,
+    /// How to track.
+    pub config: &'a Conntrack,
+    /// Whose flows are whose.
+    pub owners: &'a O,
+}
+
+/// Where a packet's flow may be, between the steps of its look-up.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Lookup {
+    hash: u64,
+    candidate: Option<RecordId>,
+}
+
+/// What the tracker says of a packet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tracked {
+    /// What conntrack calls it; `None` when it was not tracked.
+    pub state: Option<ConnState>,
+    /// It goes in the reply direction.
+    pub reply: bool,
+    /// Whose its flow is; `None` when it has none.
+    pub bucket: Option<BucketId>,
+    /// It ends here.
+    pub drop: Option<DropReason>,
+}
+
+impl Tracked {
+    const fn dropped(reason: DropReason) -> Self {
+        Self { state: None, reply: false, bucket: None, drop: Some(reason) }
+    }
+
+    const fn invalid(reason: DropReason) -> Self {
+        Self { state: Some(ConnState::Invalid), ..Self::dropped(reason) }
+    }
+}
+
+/// Why a flow ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    Expired,
+    Evicted,
+    Closed,
+}
+
+/// The flows of one worker.
+#[derive(Debug)]
+pub struct Tracker {
+    table: FlowTable,
+    expectations: Expectations,
+    counters: Arc<WorkerCounters>,
+}
+
+impl Tracker {
+    /// Room for so many flows and expectations; `secret` seeds their hashes.
+    pub fn new(flows_max: u32, expectations_max: u32, secret: u64, counters: Arc<WorkerCounters>) -> Self {
+        let start = Tick::default();
+        Self {
+            table: FlowTable::new(flows_max, secret, start),
+            expectations: Expectations::new(expectations_max, secret, start),
+            counters,
+        }
+    }
+
+    /// The flow table, to look at.
+    pub fn table(&self) -> &FlowTable {
+        &self.table
+    }
+
+    /// The expectations, to look at.
+    pub fn expectations(&self) -> &Expectations {
+        &self.expectations
+    }
+
+    /// A number that changes whenever a flow comes or goes.
+    #[inline]
+    pub fn changes(&self) -> u64 {
+        self.table.changes()
+    }
+
+    /// First step for each packet of a burst.
+    #[inline]
+    pub fn prepare(&self, parsed: &Parsed) -> Lookup {
+        match parsed.class {
+            Class::Flow(_) | Class::IcmpError => {
+                Lookup { hash: self.table.prepare(&parsed.key), candidate: None }
+            }
+            _ => Lookup::default(),
+        }
+    }
+
+    /// Second step for each packet of a burst.
+    #[inline]
+    pub fn fetch(&self, parsed: &Parsed, lookup: &mut Lookup) {
+        if matches!(parsed.class, Class::Flow(_) | Class::IcmpError) {
+            lookup.candidate = self.table.candidate(lookup.hash);
+        }
+    }
+
+    /// Third step, packet by packet in their order. `changes` is [`Tracker::changes`] as it was at the second step.
+    #[inline]
+    pub fn track<O: Owners>(
+        &mut self,
+        frame: &[u8],
+        parsed: &Parsed,
+        lookup: &Lookup,
+        changes: u64,
+        context: &Context<'_, O>,
+    ) -> Tracked {
+        match parsed.class {
+            Class::NonIp => Tracked::default(),
+            Class::Drop(reason) => Tracked::dropped(reason),
+            Class::Invalid(reason) => Tracked::invalid(reason),
+            Class::Untracked => Tracked { state: Some(ConnState::Untracked), ..Tracked::default() },
+            Class::Flow(transport) => {
+                let record = self.find(parsed, lookup, changes, context.now);
+                self.flow(frame, parsed, transport, lookup.hash, record, context)
+            }
+            Class::IcmpError => {
+                let record = self.find(parsed, lookup, changes, context.now);
+                self.icmp_error(parsed, record, context)
+            }
+        }
+    }
+
+    /// Ends flows and expectations whose time has run out; looks at `budget` records at most.
+    pub fn expire(&mut self, now: Tick, budget: u32) {
+        let mut left = budget;
+        while let Some(record) = self.table.expire(now, &mut left) {
+            self.closing(record, End::Expired);
+            self.table.forget(record);
+        }
+        self.expectations.expire(now, &mut left);
+        self.counters.expectations.set(self.expectations.len() as u64);
+    }
+
+    /// The packet's flow, if it is there and its time has not run out.
+    #[inline]
+    fn find(&mut self, parsed: &Parsed, lookup: &Lookup, changes: u64, now: Tick) -> Option<RecordId> {
+        let record = match lookup.candidate {
+            Some(record) if self.table.is(record, &parsed.key) => record,
+            // The tag was right and the key was not, or the table is not what it was when the tag was read.
+            Some(_) => self.table.find(&parsed.key, lookup.hash)?,
+            None if changes != self.table.changes() => self.table.find(&parsed.key, lookup.hash)?,
+            None => return None,
+        };
+        if now.reached(self.table.hot(record).deadline) {
+            self.end(record, End::Expired);
+            return None;
+        }
+        Some(record)
+    }
+
+    fn end(&mut self, record: RecordId, end: End) {
+        self.closing(record, end);
+        self.table.remove(record);
+    }
+
+    /// What goes with a flow that ends.
+    fn closing(&mut self, record: RecordId, end: End) {
+        let hot = self.table.hot(record);
+        self.counters.flows[hot.class.index()].sub(1);
+        match end {
+            End::Expired => self.counters.flows_expired.add(1),
+            End::Evicted => self.counters.flows_evicted.add(1),
+            End::Closed => {}
+        }
+        if hot.flags.has(Flags::EXPECTING) {
+            self.expectations.forget_master(record);
+            self.counters.expectations.set(self.expectations.len() as u64);
+        }
+    }
+
+    /// An error about a flow belongs to it, in the direction that the answer to the quoted packet would have.
+    fn icmp_error<O: Owners>(
+        &mut self,
+        parsed: &Parsed,
+        record: Option<RecordId>,
+        context: &Context<'_, O>,
+    ) -> Tracked {
+        let Some(record) = record else { return Tracked::invalid(DropReason::InvalidIcmpQuote) };
+        let bucket = self.bucket(record, context.owners);
+        let quoted = parsed.side.direction(self.table.hot(record).origin());
+        Tracked {
+            state: Some(ConnState::Related),
+            reply: quoted == crate::units::Direction::Original,
+            bucket: Some(bucket),
+            drop: None,
+        }
+    }
+
+    /// Whose a flow is, decided anew when the answers have changed since.
+    #[inline]
+    fn bucket<O: Owners>(&mut self, record: RecordId, owners: &O) -> BucketId {
+        let hot = self.table.hot(record);
+        if hot.epoch == Some(owners.epoch()) {
+            return hot.bucket;
+        }
+        let origin = self.origin(record);
+        let bucket = owners.bucket(&origin);
+        let hot = self.table.hot_mut(record);
+        hot.bucket = bucket;
+        hot.epoch = Some(owners.epoch());
+        bucket
+    }
+
+    /// Where a flow's ownership comes from: its master if it has one, one level as in Linux, else itself.
+    fn origin(&self, record: RecordId) -> Origin {
+        let hot = self.table.hot(record);
+        let master = self.table.extra(record).and_then(|extra| extra.master);
+        master.unwrap_or(Origin { key: hot.key, side: hot.origin() })
+    }
+}

@@ -1,0 +1,136 @@
+//! A flow's record: two cache lines, and a third one for the few flows that need it.
+
+use super::tcp::Connection;
+use crate::counters::FlowClass;
+use crate::helper::Helper;
+use crate::key::{FlowKey, Side};
+use crate::units::{BucketId, Epoch, Mark, Tick};
+
+/// Bits of a flow.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Flags(u16);
+
+impl Flags {
+    /// The record is in use.
+    pub const LIVE: Self = Self(1);
+    /// The original source is the key's second side.
+    pub const FROM_SECOND: Self = Self(2);
+    /// An answer has been seen.
+    pub const SEEN_REPLY: Self = Self(4);
+    /// It has proven itself: pressure does not evict it.
+    pub const ASSURED: Self = Self(8);
+    /// An expectation announced it.
+    pub const EXPECTED: Self = Self(16);
+    /// Expectations that it announced may be waiting.
+    pub const EXPECTING: Self = Self(32);
+
+    /// Both.
+    #[must_use]
+    pub const fn with(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// Whether all bits of `other` are set.
+    #[inline]
+    pub const fn has(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+
+    /// Sets the bits of `other`.
+    #[inline]
+    pub const fn set(&mut self, other: Self) {
+        self.0 |= other.0;
+    }
+}
+
+/// What every packet of the flow needs: one cache line.
+#[derive(Clone, Copy, Debug)]
+#[repr(C, align(64))]
+pub struct Hot {
+    /// Its name.
+    pub key: FlowKey,
+    /// When it ends without another packet.
+    pub deadline: Tick,
+    /// The snapshot that `bucket` was decided under; `None` in a free record.
+    pub epoch: Option<Epoch>,
+    /// Its mark.
+    pub mark: Mark,
+    /// Number of its [`Extra`], or [`Hot::NO_EXTRA`].
+    pub extra: u32,
+    /// Whose it is in the cluster.
+    pub bucket: BucketId,
+    /// Its bits.
+    pub flags: Flags,
+    /// What it is counted as.
+    pub class: FlowClass,
+}
+
+const _: () = assert!(size_of::<Hot>() == 64);
+
+impl Hot {
+    /// It has no extra line.
+    pub const NO_EXTRA: u32 = u32::MAX;
+
+    /// A record that no flow uses.
+    pub fn free() -> Self {
+        Self {
+            key: FlowKey::default(),
+            deadline: Tick::default(),
+            epoch: None,
+            mark: Mark::default(),
+            extra: Self::NO_EXTRA,
+            bucket: BucketId::default(),
+            flags: Flags::default(),
+            class: FlowClass::Generic,
+        }
+    }
+
+    /// The side of the key that the flow comes from.
+    #[inline]
+    pub fn origin(&self) -> Side {
+        if self.flags.has(Flags::FROM_SECOND) { Side::Second } else { Side::First }
+    }
+}
+
+/// What only the protocol's tracker needs: one cache line.
+#[derive(Clone, Copy, Debug, Default)]
+#[repr(align(64))]
+pub struct Cold {
+    /// By protocol.
+    pub detail: Detail,
+}
+
+const _: () = assert!(size_of::<Cold>() == 64);
+
+/// What a protocol remembers of a flow.
+#[derive(Clone, Copy, Debug, Default)]
+pub enum Detail {
+    /// Nothing.
+    #[default]
+    None,
+    /// TCP: state and windows.
+    Tcp(Connection),
+    /// UDP: from when on an answered flow counts as a stream.
+    Udp {
+        /// Two seconds after its first packet.
+        stream_from: Tick,
+    },
+}
+
+/// What only flows with a helper or a master need.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Extra {
+    /// The helper that looks into it.
+    pub helper: Option<Helper>,
+    /// The flow that announced it.
+    pub master: Option<Origin>,
+}
+
+/// A flow's name and where it came from: enough to hash its original source, long after the flow itself is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// Its name.
+    pub key: FlowKey,
+    /// The side it came from.
+    pub side: Side,
+}

@@ -1,0 +1,250 @@
+//! The flow table of one worker: records, index, timers, all allocated at the start.
+
+use super::index::Index;
+use super::record::{Cold, Extra, Flags, Hot};
+use super::wheel::{Link, Links, Wheel};
+use crate::counters::FlowClass;
+use crate::key::FlowKey;
+use crate::prefetch::prefetch;
+use crate::units::Tick;
+
+/// Records looked at for one that may be evicted.
+const EVICTION_SCAN: usize = 64;
+
+/// Of this many flows one can have a helper or a master.
+const FLOWS_AN_EXTRA: usize = 4;
+
+/// A record's number, good while the flow lives.
+pub type RecordId = u32;
+
+/// The flow table of one worker.
+#[derive(Debug)]
+pub struct FlowTable {
+    index: Index,
+    hot: Vec<Hot>,
+    cold: Vec<Cold>,
+    extras: Vec<Extra>,
+    links: Vec<Link>,
+    wheel: Wheel,
+    free: Vec<RecordId>,
+    free_extras: Vec<u32>,
+    secret: u64,
+    /// Grows with every flow that comes or goes: a look-up made before is stale when it has changed.
+    changes: u64,
+    rover: usize,
+}
+
+/// What the wheel needs of the records.
+struct Timers<'a> {
+    hot: &'a [Hot],
+    links: &'a mut [Link],
+}
+
+impl Links for Timers<'_> {
+    #[inline]
+    fn link(&mut self, record: u32) -> &mut Link {
+        &mut self.links[record as usize]
+    }
+
+    #[inline]
+    fn deadline(&self, record: u32) -> Tick {
+        self.hot[record as usize].deadline
+    }
+}
+
+impl FlowTable {
+    /// A table for `flows_max` flows (at least one); `secret` seeds its hash.
+    pub fn new(flows_max: u32, secret: u64, now: Tick) -> Self {
+        let size = flows_max.max(1) as usize;
+        let extras = size.div_ceil(FLOWS_AN_EXTRA);
+        Self {
+            index: Index::with_capacity(size),
+            hot: vec![Hot::free(); size],
+            cold: vec![Cold::default(); size],
+            extras: vec![Extra::default(); extras],
+            links: vec![Link::default(); size],
+            wheel: Wheel::new(now),
+            free: (0..flows_max.max(1)).rev().collect(),
+            free_extras: (0..u32::try_from(extras).unwrap_or(u32::MAX)).rev().collect(),
+            secret,
+            changes: 0,
+            rover: 0,
+        }
+    }
+
+    /// Flows it can hold.
+    pub fn capacity(&self) -> usize {
+        self.hot.len()
+    }
+
+    /// Flows it holds.
+    pub fn len(&self) -> usize {
+        self.hot.len() - self.free.len()
+    }
+
+    /// Whether it holds none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Changes whenever a flow comes or goes.
+    #[inline]
+    pub fn changes(&self) -> u64 {
+        self.changes
+    }
+
+    /// First step of a look-up: hash the key, fetch its index line.
+    #[inline]
+    pub fn prepare(&self, key: &FlowKey) -> u64 {
+        let hash = key.hash(self.secret);
+        self.index.prefetch(hash);
+        hash
+    }
+
+    /// Second step: read the index line, fetch the record that may be the one.
+    #[inline]
+    pub fn candidate(&self, hash: u64) -> Option<RecordId> {
+        let record = self.index.candidate(hash)?;
+        prefetch(&self.hot[record as usize]);
+        prefetch(&self.cold[record as usize]);
+        Some(record)
+    }
+
+    /// Third step: whether the candidate is the one.
+    #[inline]
+    pub fn is(&self, record: RecordId, key: &FlowKey) -> bool {
+        let hot = &self.hot[record as usize];
+        hot.key == *key && hot.flags.has(Flags::LIVE)
+    }
+
+    /// The flow of this name, all three steps at once.
+    pub fn find(&self, key: &FlowKey, hash: u64) -> Option<RecordId> {
+        self.index.find(hash, |record| self.is(record, key))
+    }
+
+    /// [`FlowTable::find`] for a key that was not prepared.
+    pub fn find_key(&self, key: &FlowKey) -> Option<RecordId> {
+        self.find(key, key.hash(self.secret))
+    }
+
+    /// Adds a flow that is not there. `None` when there is no room: evict one first, or refuse it.
+    pub fn insert(&mut self, hash: u64, mut hot: Hot, cold: Cold, extra: Option<Extra>) -> Option<RecordId> {
+        debug_assert!(self.find(&hot.key, hash).is_none(), "a flow is inserted once");
+        if extra.is_some() && self.free_extras.is_empty() {
+            return None;
+        }
+        let record = *self.free.last()?;
+        if !self.index.insert(hash, record) {
+            return None;
+        }
+        self.free.pop();
+        hot.flags.set(Flags::LIVE);
+        hot.extra = Hot::NO_EXTRA;
+        if let Some((extra, slot)) = extra.and_then(|extra| Some((extra, self.free_extras.pop()?))) {
+            self.extras[slot as usize] = extra;
+            hot.extra = slot;
+        }
+        self.hot[record as usize] = hot;
+        self.cold[record as usize] = cold;
+        let mut timers = Timers { hot: &self.hot, links: &mut self.links };
+        self.wheel.insert(&mut timers, record);
+        self.changes += 1;
+        Some(record)
+    }
+
+    /// Ends a flow.
+    pub fn remove(&mut self, record: RecordId) {
+        let mut timers = Timers { hot: &self.hot, links: &mut self.links };
+        self.wheel.remove(&mut timers, record);
+        self.forget(record);
+    }
+
+    /// The next flow whose time has run out; it is still there and no longer in the wheel: [`FlowTable::forget`] it.
+    pub fn expire(&mut self, now: Tick, budget: &mut u32) -> Option<RecordId> {
+        let mut timers = Timers { hot: &self.hot, links: &mut self.links };
+        self.wheel.expire(&mut timers, now, budget)
+    }
+
+    /// Gives a record back that is not in the wheel.
+    pub fn forget(&mut self, record: RecordId) {
+        let hot = &mut self.hot[record as usize];
+        debug_assert!(hot.flags.has(Flags::LIVE), "a flow ends once");
+        let removed = self.index.remove(hot.key.hash(self.secret), record);
+        debug_assert!(removed, "each live flow is in the index");
+        if hot.extra != Hot::NO_EXTRA {
+            self.free_extras.push(hot.extra);
+        }
+        *hot = Hot::free();
+        self.free.push(record);
+        self.changes += 1;
+    }
+
+    /// A flow that has not proven itself, in about the order they came. Looks at a few records only.
+    pub fn victim(&mut self) -> Option<RecordId> {
+        for _ in 0..EVICTION_SCAN.min(self.hot.len()) {
+            let record = self.rover;
+            self.rover = if record + 1 == self.hot.len() { 0 } else { record + 1 };
+            let flags = self.hot[record].flags;
+            if flags.has(Flags::LIVE) && !flags.has(Flags::ASSURED) {
+                return u32::try_from(record).ok();
+            }
+        }
+        None
+    }
+
+    /// The hot line of a flow.
+    #[inline]
+    pub fn hot(&self, record: RecordId) -> &Hot {
+        &self.hot[record as usize]
+    }
+
+    /// Like [`FlowTable::hot`]. The key and the deadline's wheel slot are not the caller's to change; a later
+    /// deadline is.
+    #[inline]
+    pub fn hot_mut(&mut self, record: RecordId) -> &mut Hot {
+        &mut self.hot[record as usize]
+    }
+
+    /// Both lines of a flow.
+    #[inline]
+    pub fn lines_mut(&mut self, record: RecordId) -> (&mut Hot, &mut Cold) {
+        (&mut self.hot[record as usize], &mut self.cold[record as usize])
+    }
+
+    /// Brings a flow's deadline forward.
+    pub fn hasten(&mut self, record: RecordId, deadline: Tick) {
+        let mut timers = Timers { hot: &self.hot, links: &mut self.links };
+        self.wheel.remove(&mut timers, record);
+        self.hot[record as usize].deadline = deadline;
+        let mut timers = Timers { hot: &self.hot, links: &mut self.links };
+        self.wheel.insert(&mut timers, record);
+    }
+
+    /// The extra line of a flow that has one.
+    #[inline]
+    pub fn extra(&self, record: RecordId) -> Option<&Extra> {
+        self.extras.get(self.hot[record as usize].extra as usize)
+    }
+
+    /// Like [`FlowTable::extra`].
+    #[inline]
+    pub fn extra_mut(&mut self, record: RecordId) -> Option<&mut Extra> {
+        self.extras.get_mut(self.hot[record as usize].extra as usize)
+    }
+
+    /// The first live flow at or after record `from`.
+    pub fn live_from(&self, from: RecordId) -> Option<(RecordId, &Hot, &Cold)> {
+        let position = self.hot.get(from as usize..)?.iter().position(|hot| hot.flags.has(Flags::LIVE))?;
+        let record = from + u32::try_from(position).ok()?;
+        Some((record, &self.hot[record as usize], &self.cold[record as usize]))
+    }
+}
+
+/// What a new record is counted as, and its lines.
+#[derive(Clone, Copy, Debug)]
+pub struct NewFlow {
+    /// What every packet needs.
+    pub class: FlowClass,
+    /// What the protocol remembers.
+    pub cold: Cold,
+}

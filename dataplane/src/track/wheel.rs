@@ -1,0 +1,228 @@
+//! The timer wheel: which records to look at now, without walking the table.
+//!
+//! Four levels of 256 slots: 10 ms, 2.56 s, 11 min and 47 h wide. A packet only writes a record's new deadline; the
+//! record stays in its slot, and when the slot comes round it is filed again by the deadline it has by then. The
+//! work of a turn is bounded twice, in ticks and in records; what is left over waits for the next turn. Lateness
+//! does no harm, since a look-up does not believe in a record whose deadline has passed.
+
+use crate::units::Tick;
+
+const SLOT_BITS: u32 = 8;
+const SLOTS: usize = 1 << SLOT_BITS;
+const LEVELS: usize = 4;
+/// The first of the lists, one a level, of records whose slot has come round and that have not been looked at.
+const DUE: usize = LEVELS * SLOTS;
+const NONE: u32 = u32::MAX;
+
+/// Ticks that one turn may step over at most.
+const TICKS_A_TURN: u32 = 4096;
+
+/// A record's place in the lists: numbers of its neighbours.
+#[derive(Clone, Copy, Debug)]
+pub struct Link {
+    next: u32,
+    /// The neighbour before, or [`HEAD`] plus the list's number.
+    prev: u32,
+}
+
+/// Marks a `prev` that is a list's head. Record numbers stay below.
+const HEAD: u32 = 1 << 31;
+
+impl Default for Link {
+    fn default() -> Self {
+        Self { next: NONE, prev: NONE }
+    }
+}
+
+/// Gives the wheel the links it threads through the records.
+pub trait Links {
+    /// The link of a record.
+    fn link(&mut self, record: u32) -> &mut Link;
+    /// The moment the record is to be looked at.
+    fn deadline(&self, record: u32) -> Tick;
+}
+
+/// The wheel.
+#[derive(Debug)]
+pub struct Wheel {
+    heads: Vec<u32>,
+    now: Tick,
+}
+
+impl Wheel {
+    /// An empty wheel that stands at `now`.
+    pub fn new(now: Tick) -> Self {
+        Self { heads: vec![NONE; DUE + LEVELS], now }
+    }
+
+    /// Files a record by its deadline.
+    pub fn insert(&mut self, links: &mut impl Links, record: u32) {
+        let list = self.list_of(links.deadline(record));
+        self.push(links, list, record);
+    }
+
+    /// Takes a record out, wherever it is.
+    pub fn remove(&mut self, links: &mut impl Links, record: u32) {
+        let Link { next, prev } = core::mem::take(links.link(record));
+        if prev & HEAD != 0 {
+            self.heads[(prev & !HEAD) as usize] = next;
+        } else {
+            links.link(prev).next = next;
+        }
+        if next != NONE {
+            links.link(next).prev = prev;
+        }
+    }
+
+    /// Moves on towards `now` and returns the next record whose deadline has been reached, taken out of the wheel.
+    /// Looks at `budget` records at most and counts it down; `None` when that is used up or nothing is due.
+    pub fn expire(&mut self, links: &mut impl Links, now: Tick, budget: &mut u32) -> Option<u32> {
+        let mut ticks = TICKS_A_TURN;
+        while *budget > 0 {
+            let Some(record) = self.heads[DUE..].iter().copied().find(|first| *first != NONE) else {
+                if ticks == 0 || !self.step(links, now) {
+                    return None;
+                }
+                ticks -= 1;
+                continue;
+            };
+            *budget -= 1;
+            self.remove(links, record);
+            if now.reached(links.deadline(record)) {
+                return Some(record);
+            }
+            self.insert(links, record);
+        }
+        None
+    }
+
+    /// One tick on: the slots that come round at it are due. False when the wheel is at `now`.
+    fn step(&mut self, links: &mut impl Links, now: Tick) -> bool {
+        if self.now.reached(now) {
+            return false;
+        }
+        let count = self.now.count().wrapping_add(1);
+        self.now = Tick::from_count(count);
+        for level in 0..LEVELS {
+            let slot = (count >> (level as u32 * SLOT_BITS)) as usize & (SLOTS - 1);
+            let first = core::mem::replace(&mut self.heads[level * SLOTS + slot], NONE);
+            self.heads[DUE + level] = first;
+            if first != NONE {
+                links.link(first).prev = HEAD | (DUE + level) as u32;
+            }
+            if slot != 0 {
+                break;
+            }
+        }
+        true
+    }
+
+    fn push(&mut self, links: &mut impl Links, list: u32, record: u32) {
+        let next = core::mem::replace(&mut self.heads[list as usize], record);
+        *links.link(record) = Link { next, prev: HEAD | list };
+        if next != NONE {
+            links.link(next).prev = record;
+        }
+    }
+
+    /// The slot that comes round last before `deadline`, in the finest level that reaches so far. From a coarse
+    /// level a record is filed again in finer ones, so that it expires on its tick.
+    fn list_of(&self, deadline: Tick) -> u32 {
+        if self.now.reached(deadline) {
+            return DUE as u32;
+        }
+        let (now, then) = (self.now.count(), deadline.count());
+        let slots_ahead = |level: u32| {
+            let shift = level * SLOT_BITS;
+            (then >> shift).wrapping_sub(now >> shift) & (u32::MAX >> shift)
+        };
+        let level = (0..LEVELS as u32).find(|level| slots_ahead(*level) < SLOTS as u32);
+        let level = level.unwrap_or(LEVELS as u32 - 1);
+        level * SLOTS as u32 + (then >> (level * SLOT_BITS) & (SLOTS as u32 - 1))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    struct Records(Vec<(Link, Tick)>);
+
+    impl Links for Records {
+        fn link(&mut self, record: u32) -> &mut Link {
+            &mut self.0[record as usize].0
+        }
+        fn deadline(&self, record: u32) -> Tick {
+            self.0[record as usize].1
+        }
+    }
+
+    fn drain(wheel: &mut Wheel, records: &mut Records, now: u32) -> Vec<u32> {
+        let mut out = Vec::new();
+        let now = Tick::from_count(now);
+        while !wheel.now.reached(now) {
+            let mut budget = 1000;
+            while let Some(record) = wheel.expire(records, now, &mut budget) {
+                out.push(record);
+            }
+        }
+        out
+    }
+
+    #[test]
+    fn a_postponed_deadline_is_kept() {
+        let mut records = Records(vec![(Link::default(), Tick::from_count(100))]);
+        let mut wheel = Wheel::new(Tick::from_count(0));
+        wheel.insert(&mut records, 0);
+        records.0[0].1 = Tick::from_count(70_000);
+        assert_eq!(drain(&mut wheel, &mut records, 69_999), []);
+        assert_eq!(drain(&mut wheel, &mut records, 70_000), [0]);
+    }
+
+    #[test]
+    fn the_work_of_a_turn_is_bounded() {
+        let mut records = Records(vec![(Link::default(), Tick::from_count(5)); 100]);
+        let mut wheel = Wheel::new(Tick::from_count(0));
+        for record in 0..100 {
+            wheel.insert(&mut records, record);
+        }
+        let mut budget = 7;
+        let mut expired = 0;
+        while wheel.expire(&mut records, Tick::from_count(10), &mut budget).is_some() {
+            expired += 1;
+        }
+        assert_eq!((expired, budget), (7, 0));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn everything_expires_in_its_time_and_once(
+            start in prop_oneof![Just(0u32), Just(u32::MAX - 1000), any::<u32>()],
+            spans in proptest::collection::vec(prop_oneof![0u32..300, 0u32..70_000, 0u32..1_200_000], 1..60),
+            removed in proptest::collection::vec(any::<bool>(), 60),
+        ) {
+            let deadline = |span: &u32| Tick::from_count(start.wrapping_add(*span));
+            let mut records = Records(spans.iter().map(|s| (Link::default(), deadline(s))).collect());
+            let mut wheel = Wheel::new(Tick::from_count(start));
+            for record in 0..spans.len() as u32 {
+                wheel.insert(&mut records, record);
+            }
+            for record in (0..spans.len()).filter(|r| removed[*r]) {
+                wheel.remove(&mut records, record as u32);
+            }
+            let mut seen = vec![false; spans.len()];
+            for at in [10u32, 299, 3000, 70_000, 1_200_000] {
+                for record in drain(&mut wheel, &mut records, start.wrapping_add(at)) {
+                    let record = record as usize;
+                    prop_assert!(!seen[record] && !removed[record] && spans[record] <= at);
+                    seen[record] = true;
+                }
+                for (record, span) in spans.iter().enumerate() {
+                    prop_assert!(seen[record] || removed[record] || *span > at, "{span} {at}");
+                }
+            }
+        }
+    }
+}
