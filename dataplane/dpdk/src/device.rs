@@ -20,16 +20,19 @@ impl Eal {
     /// is followed by any text that makes the device's own name unique in this process.
     ///
     /// # Errors
-    /// [`Error::Probe`] when there is no such driver or device or it fails to start; [`Error::DeviceInUse`] when
+    /// [`Error::NoDriver`] and [`Error::Probe`] when there is no such driver or device, or it fails to start; [`Error::DeviceInUse`] when
     /// this process has a device of this name.
     pub fn probe(&self, device: &str) -> Result<Device, Error> {
         let c_device = CString::new(device).map_err(|_| Error::Name(device.to_owned()))?;
         // SAFETY: the EAL runs; the string outlasts the call and DPDK copies it.
         let result = unsafe { dpdk_sys::rte_dev_probe(c_device.as_ptr()) };
         let errno = Errno::from_return(result);
-        // A PCI device has been probed when the EAL started.
-        if result < 0 && errno != Errno::EXISTS {
-            return Err(Error::Probe { device: device.to_owned(), errno });
+        match errno {
+            _ if result >= 0 => {}
+            // A PCI device has been probed when the EAL started.
+            Errno::EXISTS => {}
+            Errno::NO_BUS => return Err(Error::NoDriver(device.to_owned())),
+            errno => return Err(Error::Probe { device: device.to_owned(), errno }),
         }
         let name = ethdev_name(device);
         let c_name = CString::new(name.as_str()).map_err(|_| Error::Name(name.clone()))?;
@@ -50,9 +53,6 @@ impl Device {
     }
 
     /// Its driver's name.
-    ///
-    /// # Errors
-    /// When the device is gone.
     pub(crate) fn driver(&self, info: &dpdk_sys::rte_eth_dev_info) -> String {
         if info.driver_name.is_null() {
             return String::new();

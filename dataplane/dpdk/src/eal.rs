@@ -62,7 +62,8 @@ pub struct EalOptions {
     /// The PCI devices that this process may open (`0000:03:00.0`, with the driver's arguments if it needs any).
     /// None: the PCI bus is left alone. Virtual devices need no mention.
     pub pci_devices: Vec<String>,
-    /// Names this process's run-time directory and its huge pages.
+    /// Names the directory under DPDK's run-time directory that the EAL makes. Nothing is written into it, so
+    /// processes may share it.
     pub file_prefix: String,
     /// What is logged.
     pub log_level: LogLevel,

@@ -10,6 +10,10 @@ pub struct Errno(c_int);
 impl Errno {
     /// EEXIST.
     pub(crate) const EXISTS: Self = Self(17);
+    /// EPERM, and the -1 that many drivers answer whatever is wrong.
+    const UNEXPLAINED: Self = Self(1);
+    /// EFAULT: what `rte_dev_probe` answers when no bus understands the device string.
+    pub(crate) const NO_BUS: Self = Self(14);
     /// EINVAL.
     pub(crate) const INVALID: Self = Self(22);
     /// ENOTSUP.
@@ -34,6 +38,9 @@ impl Errno {
 
 impl fmt::Display for Errno {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if *self == Self::UNEXPLAINED {
+            return f.write_str("not permitted, or failed without a reason given (DPDK's log says more)");
+        }
         // SAFETY: any number has a text, in a buffer of the calling thread that lasts until its next call.
         let text = unsafe { dpdk_sys::rte_strerror(self.0) };
         // SAFETY: the text ends with a NUL and nobody changes it before this function returns.
@@ -88,7 +95,14 @@ pub enum Error {
         errno: Errno,
     },
 
-    /// There is no such device, or no driver for it, or its arguments are wrong.
+    /// The device string is of no kind that DPDK knows.
+    #[error(
+        "device `{0}`: DPDK has no driver of this name; a device is a PCI address (0000:03:00.0) or a driver's name, \
+         any suffix and arguments (net_af_packet0,iface=eth1)"
+    )]
+    NoDriver(String),
+
+    /// There is no such device, or it does not start, or its arguments are wrong.
     #[error(
         "device `{device}` cannot be opened: {errno}; check the driver's name, its arguments and the interface or file that they name"
     )]

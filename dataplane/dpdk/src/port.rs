@@ -45,7 +45,8 @@ pub struct PortOptions {
     pub rx_descriptors: u16,
     /// Frames that a transmit queue can hold; the nearest number that the device takes.
     pub tx_descriptors: u16,
-    /// Longest frame without its link header, in bytes; `None`: as the device has it.
+    /// Longest frame without its link header, in bytes. `None`: 1500, and what the device is set to stays as it
+    /// is; DPDK's virtual devices do not tell what that is.
     pub mtu: Option<u16>,
     /// Which frames it takes.
     pub reception: Reception,

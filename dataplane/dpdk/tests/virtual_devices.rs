@@ -9,7 +9,7 @@ use weir_dataplane::port::{Burst, Frame, FrameDefect, RxQueue, TxQueue};
 fn a_capture_comes_out_as_it_went_in() {
     let folder = tempfile::tempdir().unwrap();
     let (from, to) = (folder.path().join("in.pcap"), folder.path().join("out.pcap"));
-    let frames: Vec<_> = (0..200).map(|i| bytes(60 + 7 * i, i as u8)).collect();
+    let frames: Vec<_> = (0..200).map(|i| bytes(60 + 7 * i, i)).collect();
     write_capture(&from, &frames);
     let pool = pool("round_trip", 511, 2048);
     {
@@ -78,7 +78,7 @@ fn a_full_ring_leaves_the_rest_with_the_sender() {
         let (port, mut rx, mut tx) = open("net_ring_full", &pool);
         let mut sent = Vec::new();
         let mut burst = loop {
-            let frames: Vec<_> = (0..64).map(|i| bytes(60, (sent.len() + i) as u8)).collect();
+            let frames: Vec<_> = (0..64).map(|i| bytes(60, sent.len() + i)).collect();
             let mut burst = burst_of(&pool, &frames);
             let taken = tx.transmit(&mut burst);
             assert_eq!(burst.len(), 64 - taken);
@@ -92,7 +92,7 @@ fn a_full_ring_leaves_the_rest_with_the_sender() {
         Frame::release(&mut burst);
         assert!(burst.is_empty());
         assert_eq!(contents(&receive(&mut rx, usize::MAX)), sent);
-        assert_eq!(port.stats().unwrap().tx_frames as usize, sent.len());
+        assert_eq!(port.stats().unwrap().tx_frames, sent.len() as u64);
     }
     assert_eq!(pool.in_use(), 0);
 }

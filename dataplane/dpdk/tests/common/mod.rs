@@ -1,10 +1,11 @@
 //! One EAL for all tests of a process, and captures to feed it with.
 
 #![allow(dead_code, reason = "each test binary uses its part")]
+#![allow(clippy::expect_used, reason = "a helper that fails fails its test")]
 
+use std::fs;
 use std::path::Path;
 use std::sync::OnceLock;
-use std::{fs, process};
 use weir_dataplane::port::{Burst, Frame, RxQueue, TxQueue};
 use weir_dpdk::{Device, Eal, EalOptions, Mbuf, Memory, Mempool, MempoolOptions, Port, PortOptions};
 
@@ -14,7 +15,7 @@ pub(crate) fn eal() -> &'static Eal {
     EAL.get_or_init(|| {
         Eal::init(&EalOptions {
             memory: Memory::NoHuge { mb: 256 },
-            file_prefix: format!("weir-test-{}", process::id()),
+            file_prefix: "weir-test".to_owned(),
             ..EalOptions::default()
         })
         .expect("the EAL starts")
@@ -38,8 +39,8 @@ pub(crate) fn open(string: &str, pool: &Mempool) -> (Port, weir_dpdk::RxQueue, w
 }
 
 /// A frame of `len` bytes that differs from others by its seed; a local experimental EtherType.
-pub(crate) fn bytes(len: usize, seed: u8) -> Vec<u8> {
-    let mut bytes: Vec<u8> = (0..len).map(|i| (i as u8).wrapping_mul(31).wrapping_add(seed)).collect();
+pub(crate) fn bytes(len: usize, seed: usize) -> Vec<u8> {
+    let mut bytes: Vec<u8> = (0..len).map(|i| (31 * i + seed).to_le_bytes()[0]).collect();
     bytes[12..14].copy_from_slice(&[0x88, 0xb5]);
     bytes
 }
@@ -82,8 +83,8 @@ pub(crate) fn write_capture(path: &Path, frames: &[Vec<u8>]) {
         file.extend(word.to_le_bytes());
     }
     for (i, frame) in frames.iter().enumerate() {
-        let len = frame.len() as u32;
-        for word in [i as u32, i as u32, len, len] {
+        let [i, len] = [i, frame.len()].map(|number| u32::try_from(number).expect("a small capture"));
+        for word in [i, i, len, len] {
             file.extend(word.to_le_bytes());
         }
         file.extend(frame);
