@@ -18,9 +18,9 @@ pub(super) struct Gateway {
     #[serde(default)]
     #[schemars(example = &"gw1")]
     pub(super) node: String,
-    /// The ports, at least two. Their order is the order in status and metrics.
+    /// The ports. Their order is the order in status and metrics.
     #[serde(default)]
-    #[schemars(length(min = 1, max = 64))]
+    #[schemars(length(min = 2, max = 64))]
     pub(super) ports: Vec<Port>,
     /// Which way frames go.
     #[serde(default)]
@@ -52,7 +52,7 @@ pub(super) struct Port {
     /// Its name in this file, in metrics and in commands: a letter, then letters, digits, `_`, `-`.
     #[schemars(example = &"lan")]
     pub(super) name: String,
-    /// The DPDK device: a PCI address, or a virtual device with its arguments.
+    /// The DPDK device: a PCI address or a virtual device with its arguments.
     #[schemars(example = &"0000:03:00.0", example = &"net_af_packet0,iface=eth1")]
     pub(super) device: String,
     /// Largest IP packet in bytes. Link header and VLAN tags come on top.
@@ -401,12 +401,13 @@ pub(super) struct Cluster {
     #[serde(default)]
     #[schemars(example = &[1], inner(range(min = 1, max = 1024)))]
     pub(super) local_nodes: Option<Vec<u16>>,
-    /// The same as bits, the lowest for node 1. Linux's `--cluster-local-nodemask`. Either this or `local_nodes`.
+    /// The same as bits, such as `0x3` for nodes 1 and 2. Linux's `--cluster-local-nodemask`. Either this or
+    /// `local_nodes`.
     #[serde(default)]
-    #[schemars(example = &1)]
+    #[schemars(range(max = 0xffff_ffff_u32))]
     pub(super) node_mask: Option<u32>,
-    /// Where the hash starts; the same on all nodes. Linux's `--cluster-hash-seed`.
-    #[schemars(example = &3735928559_u32)]
+    /// Where the hash starts, such as `0xdeadbeef`; the same on all nodes. Linux's `--cluster-hash-seed`.
+    #[schemars(range(max = 0xffff_ffff_u32))]
     pub(super) hash_seed: u32,
     /// Owns what it would not, and the other way round. Linux's `!` before `--cluster-local-node`.
     #[serde(default)]

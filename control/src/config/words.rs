@@ -96,7 +96,6 @@ pub(super) fn expected(schema: &Value) -> String {
         return one_of(&any.iter().map(expected).collect::<Vec<_>>());
     }
     let from = |low: &str, high: &str| match (schema.get(low), schema.get(high)) {
-        (Some(low), Some(high)) if low == high => format!(" of exactly {}", literal(low)),
         (Some(low), Some(high)) => format!(" from {} to {}", literal(low), literal(high)),
         (Some(low), None) => format!(" from {}", literal(low)),
         (None, Some(high)) => format!(" up to {}", literal(high)),
@@ -106,9 +105,10 @@ pub(super) fn expected(schema: &Value) -> String {
         "integer" => format!("a whole number{}", from("minimum", "maximum")),
         "number" => format!("a number{}", from("minimum", "maximum")),
         "boolean" => "`true` or `false`".to_owned(),
-        "array" => match from("minItems", "maxItems") {
-            bounds if bounds.is_empty() => "a list".to_owned(),
-            bounds => format!("a list{bounds} items"),
+        "array" => match (&schema["minItems"], &schema["maxItems"]) {
+            (Value::Null, _) | (_, Value::Null) => "a list".to_owned(),
+            (low, high) if low == high => format!("a list of {low}"),
+            (low, high) => format!("a list of {low} to {high}"),
         },
         "object" => "a set of keys".to_owned(),
         _ => "text".to_owned(),

@@ -31,16 +31,11 @@ pub(super) fn validate(
 
 fn only_pair(names: &[&str], path: &Path, findings: &mut Findings) -> Option<Bridge> {
     let (message, hint) = match names {
-        [] => return None,
+        [] | [_] => return None,
         [_, _] => {
             let mut bridge = Bridge::default();
             bridge.join(PortId::new(0)?, PortId::new(1)?).ok()?;
             return Some(bridge);
-        }
-        [only] => {
-            let message = format!("`{only}` is the only port, and a bridge joins two");
-            findings.error(Target::Key(Path::root().key("ports")), message, "add a second port".to_owned());
-            return None;
         }
         [first, second, ..] => (
             format!(
@@ -50,8 +45,7 @@ fn only_pair(names: &[&str], path: &Path, findings: &mut Findings) -> Option<Bri
             format!("for example `pairs: [[{first}, {second}]]`"),
         ),
     };
-    let target = if path.last().is_some() { Target::Key(path.clone()) } else { Target::Value(path.clone()) };
-    findings.error(target, message, hint);
+    findings.error(Target::Key(path.clone()), message, hint);
     None
 }
 
