@@ -1,6 +1,6 @@
 //! The reference of all keys, as Markdown, made from the schema.
 
-use super::path::Path;
+use super::path::{ANY_ITEM, Path};
 use super::schema::schema;
 use super::words;
 use serde_json::Value;
@@ -36,7 +36,7 @@ fn chapter(schema: &Value, path: &Path, text: &mut String) {
     for (key, below) in keys {
         chapter(below, &path.key(key), text);
         if let Some(items) = below.get("items") {
-            chapter(items, &path.key(key).key("[]"), text);
+            chapter(items, &path.key(key).key(ANY_ITEM), text);
         }
     }
 }

@@ -23,7 +23,6 @@ pub(super) fn check(value: &Value, findings: &mut Findings) -> Option<raw::Gatew
     }
     let mut rest = value.clone();
     for path in wrong {
-        let path = removable(&schema, path);
         remove(&mut rest, &path);
         findings.removed(path);
     }
@@ -55,7 +54,7 @@ fn tell(
             if misspelt(here, value, path, key) {
                 return;
             }
-            let hint = subschema(here, &Path::root().key(key)).map(|schema| words::purpose(key, schema));
+            let hint = words::purpose(schema, &path.key(key));
             let message = format!("`{key}` is missing{}", words::within(path));
             findings.error(Target::Value(path.clone()), message, hint);
         }
@@ -63,7 +62,7 @@ fn tell(
             if wrong.contains(path) {
                 return;
             }
-            let (message, hint) = words::wrong_value(here, error.instance(), path);
+            let (message, hint) = words::wrong_value(schema, error.instance(), path);
             findings.error(Target::Value(path.clone()), message, hint);
             wrong.push(path.clone());
         }
@@ -79,26 +78,19 @@ fn misspelt(here: &Value, value: &Value, path: &Path, key: &str) -> bool {
     })
 }
 
-/// The smallest thing at or above `path` that may be left out. Lists are left out whole, since the positions of
-/// the other items must not change.
-fn removable(schema: &Value, mut path: Path) -> Path {
-    loop {
-        let parent = path.parent();
-        let Some((above, step)) = subschema(schema, &parent).zip(path.last()) else { return path };
-        let required = above["required"].as_array().is_some_and(|keys| keys.iter().any(|key| *key == *step));
-        let item = above.get("items").is_some();
-        if parent == Path::root() || !(required || item) {
-            return path;
-        }
-        path = parent;
-    }
-}
-
+/// Takes out one value; an item of a list leaves a gap, since the positions of the others must not change.
 fn remove(value: &mut Value, path: &Path) {
-    let key = path.last().unwrap_or_default();
+    let Some(step) = path.last() else {
+        *value = Value::Object(serde_json::Map::new());
+        return;
+    };
     match value.pointer_mut(path.parent().as_str()) {
-        Some(Value::Object(object)) if path.last().is_some() => drop(object.remove(&key)),
-        Some(whole) if path.last().is_none() => *whole = Value::Object(serde_json::Map::new()),
+        Some(Value::Object(object)) => drop(object.remove(&step)),
+        Some(Value::Array(items)) => {
+            if let Some(item) = step.parse().ok().and_then(|position: usize| items.get_mut(position)) {
+                *item = Value::Null;
+            }
+        }
         _ => {}
     }
 }

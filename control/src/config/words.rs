@@ -1,6 +1,7 @@
 //! Sentences about keys and values, made from the schema.
 
-use super::path::Path;
+use super::path::{ANY_ITEM, Path};
+use super::schema::subschema;
 use serde_json::Value;
 
 /// `, in `cluster``; nothing at the root.
@@ -53,37 +54,52 @@ pub(super) fn all_keys<'a>(schema: &'a Value, path: &Path, keys: &mut Vec<(Path,
         all_keys(below, &path.key(key), keys);
     }
     if let Some(items) = schema.get("items") {
-        all_keys(items, &path.key("[]"), keys);
+        all_keys(items, &path.key(ANY_ITEM), keys);
     }
 }
 
-/// What a key is for, with an example.
-pub(super) fn purpose(key: &str, schema: &Value) -> String {
-    let text = first_sentence(schema);
-    match schema["examples"].get(0).or_else(|| schema.get("default")) {
+/// What the key at `path` is for, with an example; an item of a list is for what the list is for.
+pub(super) fn purpose(root: &Value, path: &Path) -> Option<String> {
+    if path.is_item() {
+        return purpose(root, &path.parent());
+    }
+    let (key, schema) = path.last().zip(subschema(root, path))?;
+    let text = lower(schema["description"].as_str()?.split(". ").next()?.trim_end_matches('.'));
+    Some(match schema["examples"].get(0).or_else(|| schema.get("default")) {
         Some(example) => format!("{text}; for example `{key}: {}`", literal(example)),
-        None => text.to_owned(),
-    }
+        None => text,
+    })
 }
 
-fn first_sentence(schema: &Value) -> &str {
-    let text = schema["description"].as_str().unwrap_or_default();
-    text.split_once(". ").map_or(text, |(first, _)| first).trim_end_matches('.')
+/// In the middle of a sentence: abbreviations keep their capitals.
+fn lower(text: &str) -> String {
+    let mut letters = text.chars();
+    match (letters.next(), letters.clone().next()) {
+        (Some(first), Some(second)) if !second.is_uppercase() => first
+            .to_lowercase()
+            .chain(letters)
+            .collect::<String>()
+            .split_whitespace()
+            .collect::<Vec<_>>()
+            .join(" "),
+        _ => text.to_owned(),
+    }
 }
 
 /// `mtu` is 20 and must be from 68 to 16110: the message and the hint.
-pub(super) fn wrong_value(schema: &Value, found: &Value, path: &Path) -> (String, String) {
-    let name = match (path.last(), path.parent().last()) {
-        (None, _) => "a configuration".to_owned(),
-        (Some(step), Some(list)) if step.parse::<usize>().is_ok() => format!("an item of `{list}`"),
-        (Some(key), _) => format!("`{key}`"),
+pub(super) fn wrong_value(root: &Value, found: &Value, path: &Path) -> (String, Option<String>) {
+    let schema = subschema(root, path).unwrap_or(root);
+    let name = match path.last() {
+        None => "a configuration".to_owned(),
+        Some(_) if path.is_item() => format!("an item of `{}`", path.parent()),
+        Some(key) => format!("`{key}`"),
     };
     let expected = expected(schema);
     let message = match found {
         Value::Null => format!("{name} has no value; it must be {expected}"),
         _ => format!("{name} must be {expected}, not {}", describe(found)),
     };
-    (message, value_hint(schema, found, path))
+    (message, value_hint(schema, found).or_else(|| purpose(root, path)))
 }
 
 /// What a schema lets through: "a whole number from 1 to 64".
@@ -155,36 +171,45 @@ pub(super) fn literal(value: &Value) -> String {
     }
 }
 
-fn value_hint(schema: &Value, found: &Value, path: &Path) -> String {
+/// What to write instead, where that can be told from what was found.
+fn value_hint(schema: &Value, found: &Value) -> Option<String> {
     let wants = |kind: &str| schema["type"] == kind;
-    let number = wants("integer") || wants("number");
     match found {
-        Value::Null => return "give it a value, or leave the key out".to_owned(),
-        Value::String(text) if number => {
-            let plain = text.trim_end_matches(|c: char| c.is_alphabetic() || c == ' ');
-            if !plain.is_empty() && plain.parse::<f64>().is_ok() {
-                return format!("write `{plain}`, without quotes or unit");
-            }
+        Value::Null => Some("give it a value, or leave the key out".to_owned()),
+        Value::String(text) if wants("integer") => {
+            text.parse::<u64>().ok().map(|number| format!("write `{number}`, without quotes"))
+        }
+        Value::String(text) if wants("number") => {
+            seconds(text).map(|seconds| format!("write `{seconds}`: seconds, without quotes or unit"))
         }
         Value::String(text) if wants("boolean") => {
-            let meant = ["yes", "on", "y"].contains(&text.to_lowercase().as_str());
-            return format!("write `{}`", meant || text.eq_ignore_ascii_case("true"));
+            let yes = ["true", "yes", "on", "y"].contains(&text.to_lowercase().as_str());
+            let no = ["false", "no", "off", "n"].contains(&text.to_lowercase().as_str());
+            (yes || no).then(|| format!("write `{yes}`"))
         }
-        Value::String(text) => {
-            if let Some(meant) = closest(text, choices(schema)) {
-                return format!("did you mean `{meant}`?");
-            }
-        }
+        Value::String(text) => closest(text, choices(schema)).map(|meant| format!("did you mean `{meant}`?")),
         Value::Bool(on) if choices(schema).contains(&"on") => {
-            return format!("write `{}`", if *on { "on" } else { "off" });
+            Some(format!("write `{}`", if *on { "on" } else { "off" }))
         }
         Value::Number(_) | Value::Bool(_) if wants("string") => {
-            return format!("put it in quotes: `\"{}\"`", literal(found));
+            Some(format!("put it in quotes: `\"{}\"`", literal(found)))
         }
         Value::Number(_) if wants("array") => {
-            return format!("a list stands in brackets: `[{}]`", literal(found));
+            Some(format!("a list stands in brackets: `[{}]`", literal(found)))
         }
-        _ => {}
+        _ => None,
     }
-    purpose(&path.last().unwrap_or_default(), schema)
+}
+
+/// What was meant by `10`, `10s`, `2m`, `1 h` or `5d`.
+fn seconds(text: &str) -> Option<f64> {
+    let number = text.trim_end_matches(|c: char| c.is_ascii_alphabetic()).trim_end();
+    let factor = match text[number.len()..].trim_start() {
+        "" | "s" => 1.0,
+        "m" | "min" => 60.0,
+        "h" => 3600.0,
+        "d" => 86400.0,
+        _ => return None,
+    };
+    number.parse::<f64>().ok().map(|number| number * factor)
 }
