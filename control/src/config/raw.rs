@@ -20,12 +20,11 @@ pub(super) struct Gateway {
     /// Name of this node: letters, digits, `.`, `_`, `-`. Labels its metrics.
     #[schemars(required, example = &"gw1")]
     pub(super) node: Option<String>,
-    /// The ports. Their order is the order in status and metrics.
+    /// The ports, each with a name and a device at least. Their order is the order in status and metrics.
     #[schemars(required, length(min = 2, max = 64))]
     pub(super) ports: Option<Items<Port>>,
     /// Which way frames go.
-    #[serde(default)]
-    pub(super) forwarding: Forwarding,
+    pub(super) forwarding: Option<Forwarding>,
     /// The threads that carry frames.
     #[serde(default)]
     pub(super) workers: Workers,
@@ -36,7 +35,6 @@ pub(super) struct Gateway {
     #[serde(default)]
     pub(super) conntrack: Conntrack,
     /// The cluster match: this node's share of the flows. Without it the node owns every flow.
-    #[serde(default)]
     pub(super) cluster: Option<Cluster>,
     /// Prometheus metrics.
     #[serde(default)]

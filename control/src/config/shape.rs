@@ -50,7 +50,6 @@ fn tell(
         }
         Kind::Required { property } => {
             let key = property.as_str().unwrap_or_default();
-            wrong.push(path.key(key));
             if misspelt(here, value, path, key) {
                 return;
             }

@@ -36,7 +36,8 @@ pub(super) fn unknown_key(root: &Value, here: &Value, key: &str) -> String {
     if let Some((path, _)) = everywhere.iter().find(|(path, _)| path.last().as_deref() == Some(key)) {
         return format!("it belongs elsewhere: `{path}`");
     }
-    let quoted = [format!("`{key}`"), format!("`--{key}`")];
+    let name = key.rsplit('.').next().unwrap_or(key);
+    let quoted = [format!("`{name}`"), format!("`--{}`", name.replace('_', "-"))];
     let linux = everywhere.iter().find(|(_, schema)| {
         let description = schema["description"].as_str().unwrap_or_default();
         quoted.iter().any(|quoted| description.contains(quoted.as_str()))

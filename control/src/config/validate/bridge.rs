@@ -11,22 +11,23 @@ use weir_dataplane::units::PortId;
 /// The pairs as they are written, or the only possible pair of two ports.
 /// `names` of the ports in their order; `None` where the name is missing.
 pub(super) fn validate(
-    raw: raw::Forwarding,
+    raw: Option<raw::Forwarding>,
     names: &[Option<String>],
     path: &Path,
     findings: &mut Findings,
 ) -> Option<Bridge> {
-    let raw::Forwarding { mode: raw::Mode::Bridge, pairs } = raw;
+    let target = Target::Key(if raw.is_some() { path.clone() } else { Path::root().key("ports") });
+    let raw::Forwarding { mode: raw::Mode::Bridge, pairs } = raw.unwrap_or_default();
     match pairs {
         Some(pairs) => {
             let bridge = join(&pairs, names, &path.key("pairs"), findings);
             bridge.inspect(|bridge| lonely(bridge, names, findings))
         }
-        None => only_pair(names, path, findings),
+        None => only_pair(names, target, findings),
     }
 }
 
-fn only_pair(names: &[Option<String>], path: &Path, findings: &mut Findings) -> Option<Bridge> {
+fn only_pair(names: &[Option<String>], target: Target, findings: &mut Findings) -> Option<Bridge> {
     match names {
         [] | [_] => None,
         [_, _] => {
@@ -34,16 +35,12 @@ fn only_pair(names: &[Option<String>], path: &Path, findings: &mut Findings) -> 
             bridge.join(PortId::new(0)?, PortId::new(1)?).ok()?;
             Some(bridge)
         }
-        [first, second, ..] => {
+        [_, _, ..] => {
             let count = names.len();
             let message =
                 format!("`pairs` is missing in `forwarding`: {count} ports can be joined in many ways");
-            let [first, second] = [first, second].map(|name| name.as_deref().unwrap_or("lan"));
-            findings.error(
-                Target::Key(path.clone()),
-                message,
-                format!("for example `pairs: [[{first}, {second}]]`"),
-            );
+            let hint = "for example `pairs: [[lan, wan]]`, with the names of your ports".to_owned();
+            findings.error(target, message, hint);
             None
         }
     }
