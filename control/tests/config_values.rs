@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::Path;
-use weir_control::config::{self, GatewayConfig, Idle, Problem, Queues};
+use weir_control::config::{self, ConfigErrors, GatewayConfig, Idle, Problem, Queues};
 
 const PORTS: &str = "node: gw1\nports:\n  - {name: a, device: net_null0}\n  - {name: b, device: net_null1}\n";
 
@@ -72,7 +72,17 @@ fn a_port_without_a_partner_is_a_warning() {
     );
 }
 
-/// Every file of the project, cut short at each character and with each line left out or spoilt.
+/// What is told of `text` points into it.
+fn told(text: &str) {
+    let Err(ConfigErrors::Wrong { errors, .. }) = config::parse("test.yaml", text) else { return };
+    assert!(!errors.is_empty(), "refused without a reason:\n{text}");
+    for Problem { line, column, length, source, message, .. } in errors {
+        assert_eq!(text.lines().nth(line - 1).unwrap_or_default(), source, "{message}");
+        assert!(column <= source.chars().count() + 1 && length >= 1, "{message}: {line}:{column}\n{text}");
+    }
+}
+
+/// Some files, cut short at each character and spoilt in many places.
 #[test]
 fn no_text_upsets_the_reader() {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -85,12 +95,12 @@ fn no_text_upsets_the_reader() {
     ] {
         let text = fs::read_to_string(here.join(name)).unwrap();
         for (at, _) in text.char_indices() {
-            let _ = config::parse(name, &text[..at]);
+            told(&text[..at]);
             for spoiler in
                 ["\t", "é", "[", "}", ": ", "- ", "&a ", "*a", "!t ", "\"", "\n", "#", "---\n", "\0"]
             {
                 if at % 7 == 0 {
-                    let _ = config::parse(name, &format!("{}{spoiler}{}", &text[..at], &text[at..]));
+                    told(&format!("{}{spoiler}{}", &text[..at], &text[at..]));
                     texts += 1;
                 }
             }

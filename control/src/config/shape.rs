@@ -38,11 +38,10 @@ fn tell(
     wrong: &mut Vec<Path>,
     findings: &mut Findings,
 ) {
-    let here = subschema(schema, path).unwrap_or(schema);
     match error.kind() {
         Kind::AdditionalProperties { unexpected } => {
             for key in unexpected {
-                let hint = words::unknown_key(schema, here, key);
+                let hint = words::unknown_key(schema, path, key);
                 let message = format!("unknown key `{key}`{}", words::within(path));
                 findings.error(Target::Key(path.key(key)), message, hint);
                 wrong.push(path.key(key));
@@ -50,7 +49,7 @@ fn tell(
         }
         Kind::Required { property } => {
             let key = property.as_str().unwrap_or_default();
-            if misspelt(here, value, path, key) {
+            if misspelt(schema, value, path, key) {
                 return;
             }
             let hint = words::purpose(schema, &path.key(key));
@@ -69,12 +68,13 @@ fn tell(
 }
 
 /// Whether some unknown key beside the missing `key` stands for it: then one mistake is told, not two.
-fn misspelt(here: &Value, value: &Value, path: &Path, key: &str) -> bool {
-    let known = words::keys(here);
-    let object = value.pointer(path.as_str()).and_then(Value::as_object);
-    object.into_iter().flat_map(serde_json::Map::keys).any(|present| {
-        !known.contains(&present.as_str()) && words::closest(present, known.iter().copied()) == Some(key)
-    })
+fn misspelt(schema: &Value, value: &Value, path: &Path, key: &str) -> bool {
+    let known = subschema(schema, path).map_or_else(Vec::new, words::keys);
+    let present =
+        value.pointer(path.as_str()).and_then(Value::as_object).into_iter().flat_map(serde_json::Map::keys);
+    present
+        .filter(|present| !known.contains(&present.as_str()))
+        .any(|present| words::meant(schema, path, present) == Some(path.key(key)))
 }
 
 /// Takes out one value; an item of a list leaves a gap, since the positions of the others must not change.

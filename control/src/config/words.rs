@@ -25,38 +25,48 @@ pub(super) fn closest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) 
         .map(|(_, known)| known)
 }
 
-/// What to do about a key that nobody knows: it is misspelt, belongs elsewhere, or is Linux's name.
-pub(super) fn unknown_key(root: &Value, here: &Value, key: &str) -> String {
-    let known = keys(here);
-    if let Some(meant) = closest(key, known.iter().copied()) {
-        return format!("did you mean `{meant}`?");
-    }
-    let mut everywhere = Vec::new();
-    all_keys(root, &Path::root(), &mut everywhere);
-    if let Some((path, _)) = everywhere.iter().find(|(path, _)| path.last().as_deref() == Some(key)) {
-        return format!("it belongs elsewhere: `{path}`");
+/// The key that was meant by the unknown `key` in the set at `path`: one spelt alike, or the one that goes by this
+/// name in Linux.
+pub(super) fn meant(root: &Value, path: &Path, key: &str) -> Option<Path> {
+    if let Some(alike) = closest(key, subschema(root, path).map_or_else(Vec::new, keys)) {
+        return Some(path.key(alike));
     }
     let name = key.rsplit('.').next().unwrap_or(key);
-    let quoted = [format!("`{name}`"), format!("`--{}`", name.replace('_', "-"))];
-    let linux = everywhere.iter().find(|(_, schema)| {
-        let description = schema["description"].as_str().unwrap_or_default();
-        quoted.iter().any(|quoted| description.contains(quoted.as_str()))
-    });
-    match linux {
-        Some((path, _)) => format!("here it is `{path}`"),
-        None => format!("known keys: {}", known.join(", ")),
-    }
+    let linux = [format!("`{name}`"), format!("`--{}`", name.replace('_', "-"))];
+    let is_linux = |description: &str| linux.iter().any(|name| description.contains(name.as_str()));
+    let found =
+        all_keys(root).into_iter().find(|(_, schema)| schema["description"].as_str().is_some_and(is_linux));
+    found.map(|(path, _)| path)
 }
 
-/// Every key of the schema with its path, in the order of the file.
-pub(super) fn all_keys<'a>(schema: &'a Value, path: &Path, keys: &mut Vec<(Path, &'a Value)>) {
-    for (key, below) in schema["properties"].as_object().into_iter().flatten() {
-        keys.push((path.key(key), below));
-        all_keys(below, &path.key(key), keys);
+/// What to do about a key that nobody knows: it is misspelt, belongs elsewhere, or is Linux's name.
+pub(super) fn unknown_key(root: &Value, path: &Path, key: &str) -> String {
+    if let Some(meant) = meant(root, path, key) {
+        return match meant.last() {
+            Some(name) if meant.parent() == *path => format!("did you mean `{name}`?"),
+            _ => format!("did you mean `{meant}`?"),
+        };
     }
-    if let Some(items) = schema.get("items") {
-        all_keys(items, &path.key(ANY_ITEM), keys);
+    if let Some((place, _)) = all_keys(root).iter().find(|(place, _)| place.last().as_deref() == Some(key)) {
+        return format!("it belongs elsewhere: `{place}`");
     }
+    format!("known keys: {}", subschema(root, path).map_or_else(Vec::new, keys).join(", "))
+}
+
+/// Every key of the schema with its path.
+fn all_keys(root: &Value) -> Vec<(Path, &Value)> {
+    let mut found = Vec::new();
+    let mut left = vec![(Path::root(), root)];
+    while let Some((path, schema)) = left.pop() {
+        if let Some(items) = schema.get("items") {
+            left.push((path.key(ANY_ITEM), items));
+        }
+        for (key, below) in schema["properties"].as_object().into_iter().flatten() {
+            found.push((path.key(key), below));
+            left.push((path.key(key), below));
+        }
+    }
+    found
 }
 
 /// What the key at `path` is for, with an example; an item of a list is for what the list is for.
