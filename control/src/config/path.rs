@@ -36,6 +36,11 @@ impl Path {
         self.steps().last()
     }
 
+    /// Whether it is an item of a list.
+    pub(super) fn is_item(&self) -> bool {
+        self.last().is_some_and(|step| is_position(&step))
+    }
+
     /// From the root down.
     pub(super) fn steps(&self) -> impl Iterator<Item = String> + '_ {
         self.0.split('/').skip(1).map(|step| step.replace("~1", "/").replace("~0", "~"))
@@ -51,12 +56,21 @@ impl Path {
     }
 }
 
+/// A step that stands for every item of a list.
+pub(super) const ANY_ITEM: &str = "-";
+
+fn is_position(step: &str) -> bool {
+    !step.is_empty() && step.chars().all(|c| c.is_ascii_digit())
+}
+
 /// As an operator would write it: `ports[0].mtu`, positions from 0.
 impl fmt::Display for Path {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (i, step) in self.steps().enumerate() {
-            if !step.is_empty() && step.chars().all(|c| c.is_ascii_digit()) {
+            if is_position(&step) {
                 write!(f, "[{step}]")?;
+            } else if step == ANY_ITEM {
+                f.write_str("[]")?;
             } else {
                 let dot = if i == 0 { "" } else { "." };
                 write!(f, "{dot}{step}")?;
@@ -76,6 +90,7 @@ mod tests {
         assert_eq!(path.as_str(), "/ports/2/a~1b~0c");
         assert_eq!(path.to_string(), "ports[2].a/b~c");
         assert_eq!(path.last().unwrap(), "a/b~c");
+        assert_eq!(Path::root().key("ports").key(ANY_ITEM).key("mtu").to_string(), "ports[].mtu");
         assert_eq!(path.parent(), Path::new("/ports/2"));
         assert_eq!(Path::root().parent(), Path::root());
     }

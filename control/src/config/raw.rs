@@ -3,28 +3,28 @@
 //! The JSON Schema and the reference are made from these types, so that the three cannot disagree. A value that
 //! fits them may still be wrong; [`validate`](super::validate) turns them into the domain types.
 //!
-//! `node` and `ports` are required by the schema, yet have a default here: without them the rest can still be checked.
+//! A key that the schema requires is an `Option` here, and so is each item of a list: what does not fit the schema
+//! is told and taken out, and the rest can still be checked.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, Serializer};
 use weir_dataplane::config as domain;
 
+/// A list; an item that did not fit the schema is `None`, so that the others keep their positions.
+pub(super) type Items<T> = Vec<Option<T>>;
+
 /// Configuration of one Weir gateway.
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[schemars(extend("required" = ["node", "ports"]))]
 pub(super) struct Gateway {
     /// Name of this node: letters, digits, `.`, `_`, `-`. Labels its metrics.
-    #[serde(default)]
-    #[schemars(example = &"gw1")]
-    pub(super) node: String,
-    /// The ports, at least two. Their order is the order in status and metrics.
-    #[serde(default)]
-    #[schemars(length(min = 1, max = 64))]
-    pub(super) ports: Vec<Port>,
+    #[schemars(required, example = &"gw1")]
+    pub(super) node: Option<String>,
+    /// The ports, each with a name and a device at least. Their order is the order in status and metrics.
+    #[schemars(required, length(min = 2, max = 64))]
+    pub(super) ports: Option<Items<Port>>,
     /// Which way frames go.
-    #[serde(default)]
-    pub(super) forwarding: Forwarding,
+    pub(super) forwarding: Option<Forwarding>,
     /// The threads that carry frames.
     #[serde(default)]
     pub(super) workers: Workers,
@@ -35,7 +35,6 @@ pub(super) struct Gateway {
     #[serde(default)]
     pub(super) conntrack: Conntrack,
     /// The cluster match: this node's share of the flows. Without it the node owns every flow.
-    #[serde(default)]
     pub(super) cluster: Option<Cluster>,
     /// Prometheus metrics.
     #[serde(default)]
@@ -50,11 +49,11 @@ pub(super) struct Gateway {
 #[serde(deny_unknown_fields)]
 pub(super) struct Port {
     /// Its name in this file, in metrics and in commands: a letter, then letters, digits, `_`, `-`.
-    #[schemars(example = &"lan")]
-    pub(super) name: String,
-    /// The DPDK device: a PCI address, or a virtual device with its arguments.
-    #[schemars(example = &"0000:03:00.0", example = &"net_af_packet0,iface=eth1")]
-    pub(super) device: String,
+    #[schemars(required, example = &"lan")]
+    pub(super) name: Option<String>,
+    /// The DPDK device: a PCI address or a virtual device with its arguments.
+    #[schemars(required, example = &"0000:03:00.0", example = &"net_af_packet0,iface=eth1")]
+    pub(super) device: Option<String>,
     /// Largest IP packet in bytes. Link header and VLAN tags come on top.
     #[serde(default = "Port::default_mtu")]
     #[schemars(range(min = 68, max = 16110))]
@@ -68,7 +67,7 @@ pub(super) struct Port {
     /// Multicast MAC addresses to accept, such as the one a cluster shares.
     #[serde(default)]
     #[schemars(example = &["01:00:5e:00:01:01"])]
-    pub(super) multicast_macs: Vec<String>,
+    pub(super) multicast_macs: Items<String>,
     /// Whether frames to any MAC address are accepted.
     #[serde(default)]
     pub(super) promiscuous: Promiscuous,
@@ -157,7 +156,7 @@ pub(super) struct Forwarding {
     pub(super) mode: Mode,
     /// Pairs of ports: what comes in by one leaves by the other. Not needed with exactly two ports.
     #[schemars(example = &[["lan", "wan"]], inner(length(min = 2, max = 2)))]
-    pub(super) pairs: Option<Vec<Vec<String>>>,
+    pub(super) pairs: Option<Items<Items<String>>>,
 }
 
 #[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, JsonSchema)]
@@ -176,7 +175,7 @@ pub(super) struct Workers {
     pub(super) count: Option<u16>,
     /// One worker on each of these cores, as Linux numbers them. Not together with `count`.
     #[schemars(example = &[1, 2], length(min = 1, max = 128), inner(range(min = 0, max = 1023)))]
-    pub(super) cores: Option<Vec<u16>>,
+    pub(super) cores: Option<Items<u16>>,
     /// What a worker does when nothing arrives. Default `poll` with a PCI device, `backoff` with virtual devices alone.
     pub(super) idle: Option<Idle>,
     /// Frames taken from a queue at once.
@@ -388,26 +387,27 @@ impl Default for Generic {
 pub(super) struct Helpers {
     /// TCP ports of FTP servers (PORT, PASV, EPRT, EPSV).
     #[schemars(example = &[21], inner(range(min = 1, max = 65535)))]
-    pub(super) ftp: Vec<u16>,
+    pub(super) ftp: Items<u16>,
 }
 
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Cluster {
     /// Into how many shares the flows are cut. Linux's `--cluster-total-nodes`, which stops at 32.
-    #[schemars(example = &2, range(min = 1, max = 1024))]
-    pub(super) total_nodes: u16,
+    #[schemars(required, example = &2, range(min = 1, max = 1024))]
+    pub(super) total_nodes: Option<u16>,
     /// Which shares are this node's, from 1. Linux's `--cluster-local-node`. Either this or `node_mask`.
     #[serde(default)]
     #[schemars(example = &[1], inner(range(min = 1, max = 1024)))]
-    pub(super) local_nodes: Option<Vec<u16>>,
-    /// The same as bits, the lowest for node 1. Linux's `--cluster-local-nodemask`. Either this or `local_nodes`.
+    pub(super) local_nodes: Option<Items<u16>>,
+    /// The same as bits, such as `0x3` for nodes 1 and 2. Linux's `--cluster-local-nodemask`. Either this or
+    /// `local_nodes`.
     #[serde(default)]
-    #[schemars(example = &1)]
+    #[schemars(range(max = 0xffff_ffff_u32))]
     pub(super) node_mask: Option<u32>,
-    /// Where the hash starts; the same on all nodes. Linux's `--cluster-hash-seed`.
-    #[schemars(example = &3735928559_u32)]
-    pub(super) hash_seed: u32,
+    /// Where the hash starts, such as `0xdeadbeef`; the same on all nodes. Linux's `--cluster-hash-seed`.
+    #[schemars(required, range(max = 0xffff_ffff_u32))]
+    pub(super) hash_seed: Option<u32>,
     /// Owns what it would not, and the other way round. Linux's `!` before `--cluster-local-node`.
     #[serde(default)]
     pub(super) invert: bool,

@@ -1,6 +1,6 @@
 //! The reference of all keys, as Markdown, made from the schema.
 
-use super::path::Path;
+use super::path::{ANY_ITEM, Path};
 use super::schema::schema;
 use super::words;
 use serde_json::Value;
@@ -29,24 +29,25 @@ fn chapter(schema: &Value, path: &Path, text: &mut String) {
         text.push_str(&format!("{}\n\n", flat(description)));
     }
     text.push_str("| key | takes | default | what for |\n|---|---|---|---|\n");
-    for (key, below) in keys {
-        let required = schema["required"].as_array().is_some_and(|keys| keys.iter().any(|name| name == key));
-        text.push_str(&row(key, below, required));
+    let is_required =
+        |key: &str| schema["required"].as_array().is_some_and(|keys| keys.iter().any(|k| k == key));
+    let (required, optional): (Vec<_>, Vec<_>) = keys.iter().partition(|(key, _)| is_required(key));
+    for (key, below) in required {
+        text.push_str(&row(key, below, "required"));
+    }
+    for (key, below) in optional {
+        let default = below.get("default").map(|default| format!("`{}`", words::literal(default)));
+        text.push_str(&row(key, below, &default.unwrap_or_default()));
     }
     for (key, below) in keys {
         chapter(below, &path.key(key), text);
         if let Some(items) = below.get("items") {
-            chapter(items, &path.key(key).key("[]"), text);
+            chapter(items, &path.key(key).key(ANY_ITEM), text);
         }
     }
 }
 
-fn row(key: &str, schema: &Value, required: bool) -> String {
-    let default = match schema.get("default") {
-        Some(default) => format!("`{}`", words::literal(default)),
-        None if required => "required".to_owned(),
-        None => String::new(),
-    };
+fn row(key: &str, schema: &Value, default: &str) -> String {
     let mut what = flat(schema["description"].as_str().unwrap_or_default());
     for choice in schema["oneOf"].as_array().into_iter().flatten() {
         if let (Some(word), Some(description)) = (choice["const"].as_str(), choice["description"].as_str()) {

@@ -62,7 +62,8 @@ impl Transform for NoNull {
     }
 }
 
-/// Leaves out Rust's number formats and the defaults of whole sections, which their keys repeat.
+/// Leaves out Rust's number formats, the defaults of what is required, and those of whole sections, which their
+/// keys repeat.
 #[derive(Clone, Debug)]
 struct Tidy;
 
@@ -71,7 +72,11 @@ impl Transform for Tidy {
         transform_subschemas(self, schema);
         let Some(object) = schema.as_object_mut() else { return };
         object.remove("format");
-        if object.contains_key("properties") {
+        let required = object.get("required").cloned().unwrap_or_default();
+        if let Some(Value::Object(keys)) = object.get_mut("properties") {
+            for key in required.as_array().into_iter().flatten().filter_map(Value::as_str) {
+                keys.get_mut(key).and_then(Value::as_object_mut).map(|key| key.remove("default"));
+            }
             object.remove("default");
         }
     }

@@ -23,7 +23,6 @@ pub(super) fn check(value: &Value, findings: &mut Findings) -> Option<raw::Gatew
     }
     let mut rest = value.clone();
     for path in wrong {
-        let path = removable(&schema, path);
         remove(&mut rest, &path);
         findings.removed(path);
     }
@@ -39,11 +38,10 @@ fn tell(
     wrong: &mut Vec<Path>,
     findings: &mut Findings,
 ) {
-    let here = subschema(schema, path).unwrap_or(schema);
     match error.kind() {
         Kind::AdditionalProperties { unexpected } => {
             for key in unexpected {
-                let hint = words::unknown_key(schema, here, key);
+                let hint = words::unknown_key(schema, path, key);
                 let message = format!("unknown key `{key}`{}", words::within(path));
                 findings.error(Target::Key(path.key(key)), message, hint);
                 wrong.push(path.key(key));
@@ -51,11 +49,10 @@ fn tell(
         }
         Kind::Required { property } => {
             let key = property.as_str().unwrap_or_default();
-            wrong.push(path.key(key));
-            if misspelt(here, value, path, key) {
+            if misspelt(schema, value, path, key) {
                 return;
             }
-            let hint = subschema(here, &Path::root().key(key)).map(|schema| words::purpose(key, schema));
+            let hint = words::purpose(schema, &path.key(key));
             let message = format!("`{key}` is missing{}", words::within(path));
             findings.error(Target::Value(path.clone()), message, hint);
         }
@@ -63,7 +60,7 @@ fn tell(
             if wrong.contains(path) {
                 return;
             }
-            let (message, hint) = words::wrong_value(here, error.instance(), path);
+            let (message, hint) = words::wrong_value(schema, error.instance(), path);
             findings.error(Target::Value(path.clone()), message, hint);
             wrong.push(path.clone());
         }
@@ -71,34 +68,28 @@ fn tell(
 }
 
 /// Whether some unknown key beside the missing `key` stands for it: then one mistake is told, not two.
-fn misspelt(here: &Value, value: &Value, path: &Path, key: &str) -> bool {
-    let known = words::keys(here);
-    let object = value.pointer(path.as_str()).and_then(Value::as_object);
-    object.into_iter().flat_map(serde_json::Map::keys).any(|present| {
-        !known.contains(&present.as_str()) && words::closest(present, known.iter().copied()) == Some(key)
-    })
+fn misspelt(schema: &Value, value: &Value, path: &Path, key: &str) -> bool {
+    let known = subschema(schema, path).map_or_else(Vec::new, words::keys);
+    let present =
+        value.pointer(path.as_str()).and_then(Value::as_object).into_iter().flat_map(serde_json::Map::keys);
+    present
+        .filter(|present| !known.contains(&present.as_str()))
+        .any(|present| words::meant(schema, path, present) == Some(path.key(key)))
 }
 
-/// The smallest thing at or above `path` that may be left out. Lists are left out whole, since the positions of
-/// the other items must not change.
-fn removable(schema: &Value, mut path: Path) -> Path {
-    loop {
-        let parent = path.parent();
-        let Some((above, step)) = subschema(schema, &parent).zip(path.last()) else { return path };
-        let required = above["required"].as_array().is_some_and(|keys| keys.iter().any(|key| *key == *step));
-        let item = above.get("items").is_some();
-        if parent == Path::root() || !(required || item) {
-            return path;
-        }
-        path = parent;
-    }
-}
-
+/// Takes out one value; an item of a list leaves a gap, since the positions of the others must not change.
 fn remove(value: &mut Value, path: &Path) {
-    let key = path.last().unwrap_or_default();
+    let Some(step) = path.last() else {
+        *value = Value::Object(serde_json::Map::new());
+        return;
+    };
     match value.pointer_mut(path.parent().as_str()) {
-        Some(Value::Object(object)) if path.last().is_some() => drop(object.remove(&key)),
-        Some(whole) if path.last().is_none() => *whole = Value::Object(serde_json::Map::new()),
+        Some(Value::Object(object)) => drop(object.remove(&step)),
+        Some(Value::Array(items)) => {
+            if let Some(item) = step.parse().ok().and_then(|position: usize| items.get_mut(position)) {
+                *item = Value::Null;
+            }
+        }
         _ => {}
     }
 }

@@ -1,6 +1,7 @@
 //! Sentences about keys and values, made from the schema.
 
-use super::path::Path;
+use super::path::{ANY_ITEM, Path};
+use super::schema::subschema;
 use serde_json::Value;
 
 /// `, in `cluster``; nothing at the root.
@@ -24,66 +25,92 @@ pub(super) fn closest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) 
         .map(|(_, known)| known)
 }
 
+/// The key that was meant by the unknown `key` in the set at `path`: one spelt alike, or the one that goes by this
+/// name in Linux.
+pub(super) fn meant(root: &Value, path: &Path, key: &str) -> Option<Path> {
+    if let Some(alike) = closest(key, subschema(root, path).map_or_else(Vec::new, keys)) {
+        return Some(path.key(alike));
+    }
+    let name = key.rsplit('.').next().unwrap_or(key);
+    let linux = [format!("`{name}`"), format!("`--{}`", name.replace('_', "-"))];
+    let is_linux = |description: &str| linux.iter().any(|name| description.contains(name.as_str()));
+    let found =
+        all_keys(root).into_iter().find(|(_, schema)| schema["description"].as_str().is_some_and(is_linux));
+    found.map(|(path, _)| path)
+}
+
 /// What to do about a key that nobody knows: it is misspelt, belongs elsewhere, or is Linux's name.
-pub(super) fn unknown_key(root: &Value, here: &Value, key: &str) -> String {
-    let known = keys(here);
-    if let Some(meant) = closest(key, known.iter().copied()) {
-        return format!("did you mean `{meant}`?");
+pub(super) fn unknown_key(root: &Value, path: &Path, key: &str) -> String {
+    if let Some(meant) = meant(root, path, key) {
+        return match meant.last() {
+            Some(name) if meant.parent() == *path => format!("did you mean `{name}`?"),
+            _ => format!("did you mean `{meant}`?"),
+        };
     }
-    let mut everywhere = Vec::new();
-    all_keys(root, &Path::root(), &mut everywhere);
-    if let Some((path, _)) = everywhere.iter().find(|(path, _)| path.last().as_deref() == Some(key)) {
-        return format!("it belongs elsewhere: `{path}`");
+    if let Some((place, _)) = all_keys(root).iter().find(|(place, _)| place.last().as_deref() == Some(key)) {
+        return format!("it belongs elsewhere: `{place}`");
     }
-    let quoted = [format!("`{key}`"), format!("`--{key}`")];
-    let linux = everywhere.iter().find(|(_, schema)| {
-        let description = schema["description"].as_str().unwrap_or_default();
-        quoted.iter().any(|quoted| description.contains(quoted.as_str()))
-    });
-    match linux {
-        Some((path, _)) => format!("here it is `{path}`"),
-        None => format!("known keys: {}", known.join(", ")),
-    }
+    format!("known keys: {}", subschema(root, path).map_or_else(Vec::new, keys).join(", "))
 }
 
-/// Every key of the schema with its path, in the order of the file.
-pub(super) fn all_keys<'a>(schema: &'a Value, path: &Path, keys: &mut Vec<(Path, &'a Value)>) {
-    for (key, below) in schema["properties"].as_object().into_iter().flatten() {
-        keys.push((path.key(key), below));
-        all_keys(below, &path.key(key), keys);
+/// Every key of the schema with its path.
+fn all_keys(root: &Value) -> Vec<(Path, &Value)> {
+    let mut found = Vec::new();
+    let mut left = vec![(Path::root(), root)];
+    while let Some((path, schema)) = left.pop() {
+        if let Some(items) = schema.get("items") {
+            left.push((path.key(ANY_ITEM), items));
+        }
+        for (key, below) in schema["properties"].as_object().into_iter().flatten() {
+            found.push((path.key(key), below));
+            left.push((path.key(key), below));
+        }
     }
-    if let Some(items) = schema.get("items") {
-        all_keys(items, &path.key("[]"), keys);
-    }
+    found
 }
 
-/// What a key is for, with an example.
-pub(super) fn purpose(key: &str, schema: &Value) -> String {
-    let text = first_sentence(schema);
-    match schema["examples"].get(0).or_else(|| schema.get("default")) {
+/// What the key at `path` is for, with an example; an item of a list is for what the list is for.
+pub(super) fn purpose(root: &Value, path: &Path) -> Option<String> {
+    if path.is_item() {
+        return purpose(root, &path.parent());
+    }
+    let (key, schema) = path.last().zip(subschema(root, path))?;
+    let text = lower(schema["description"].as_str()?.split(". ").next()?.trim_end_matches('.'));
+    Some(match schema["examples"].get(0).or_else(|| schema.get("default")) {
         Some(example) => format!("{text}; for example `{key}: {}`", literal(example)),
-        None => text.to_owned(),
-    }
+        None => text,
+    })
 }
 
-fn first_sentence(schema: &Value) -> &str {
-    let text = schema["description"].as_str().unwrap_or_default();
-    text.split_once(". ").map_or(text, |(first, _)| first).trim_end_matches('.')
+/// In the middle of a sentence: abbreviations keep their capitals.
+fn lower(text: &str) -> String {
+    let mut letters = text.chars();
+    match (letters.next(), letters.clone().next()) {
+        (Some(first), Some(second)) if !second.is_uppercase() => first
+            .to_lowercase()
+            .chain(letters)
+            .collect::<String>()
+            .split_whitespace()
+            .collect::<Vec<_>>()
+            .join(" "),
+        _ => text.to_owned(),
+    }
 }
 
 /// `mtu` is 20 and must be from 68 to 16110: the message and the hint.
-pub(super) fn wrong_value(schema: &Value, found: &Value, path: &Path) -> (String, String) {
-    let name = match (path.last(), path.parent().last()) {
-        (None, _) => "a configuration".to_owned(),
-        (Some(step), Some(list)) if step.parse::<usize>().is_ok() => format!("an item of `{list}`"),
-        (Some(key), _) => format!("`{key}`"),
+pub(super) fn wrong_value(root: &Value, found: &Value, path: &Path) -> (String, Option<String>) {
+    let schema = subschema(root, path).unwrap_or(root);
+    let name = match path.last() {
+        None => "a configuration".to_owned(),
+        Some(_) if path.is_item() => format!("an item of `{}`", path.parent()),
+        Some(key) => format!("`{key}`"),
     };
     let expected = expected(schema);
     let message = match found {
         Value::Null => format!("{name} has no value; it must be {expected}"),
         _ => format!("{name} must be {expected}, not {}", describe(found)),
     };
-    (message, value_hint(schema, found, path))
+    (message, value_hint(schema, found).or_else(|| purpose(root, path)))
 }
 
 /// What a schema lets through: "a whole number from 1 to 64".
@@ -96,7 +123,6 @@ pub(super) fn expected(schema: &Value) -> String {
         return one_of(&any.iter().map(expected).collect::<Vec<_>>());
     }
     let from = |low: &str, high: &str| match (schema.get(low), schema.get(high)) {
-        (Some(low), Some(high)) if low == high => format!(" of exactly {}", literal(low)),
         (Some(low), Some(high)) => format!(" from {} to {}", literal(low), literal(high)),
         (Some(low), None) => format!(" from {}", literal(low)),
         (None, Some(high)) => format!(" up to {}", literal(high)),
@@ -106,9 +132,10 @@ pub(super) fn expected(schema: &Value) -> String {
         "integer" => format!("a whole number{}", from("minimum", "maximum")),
         "number" => format!("a number{}", from("minimum", "maximum")),
         "boolean" => "`true` or `false`".to_owned(),
-        "array" => match from("minItems", "maxItems") {
-            bounds if bounds.is_empty() => "a list".to_owned(),
-            bounds => format!("a list{bounds} items"),
+        "array" => match (&schema["minItems"], &schema["maxItems"]) {
+            (Value::Null, _) | (_, Value::Null) => "a list".to_owned(),
+            (low, high) if low == high => format!("a list of {low}"),
+            (low, high) => format!("a list of {low} to {high}"),
         },
         "object" => "a set of keys".to_owned(),
         _ => "text".to_owned(),
@@ -155,36 +182,45 @@ pub(super) fn literal(value: &Value) -> String {
     }
 }
 
-fn value_hint(schema: &Value, found: &Value, path: &Path) -> String {
+/// What to write instead, where that can be told from what was found.
+fn value_hint(schema: &Value, found: &Value) -> Option<String> {
     let wants = |kind: &str| schema["type"] == kind;
-    let number = wants("integer") || wants("number");
     match found {
-        Value::Null => return "give it a value, or leave the key out".to_owned(),
-        Value::String(text) if number => {
-            let plain = text.trim_end_matches(|c: char| c.is_alphabetic() || c == ' ');
-            if !plain.is_empty() && plain.parse::<f64>().is_ok() {
-                return format!("write `{plain}`, without quotes or unit");
-            }
+        Value::Null => Some("give it a value, or leave the key out".to_owned()),
+        Value::String(text) if wants("integer") => {
+            text.parse::<u64>().ok().map(|number| format!("write `{number}`, without quotes"))
+        }
+        Value::String(text) if wants("number") => {
+            seconds(text).map(|seconds| format!("write `{seconds}`: seconds, without quotes or unit"))
         }
         Value::String(text) if wants("boolean") => {
-            let meant = ["yes", "on", "y"].contains(&text.to_lowercase().as_str());
-            return format!("write `{}`", meant || text.eq_ignore_ascii_case("true"));
+            let yes = ["true", "yes", "on", "y"].contains(&text.to_lowercase().as_str());
+            let no = ["false", "no", "off", "n"].contains(&text.to_lowercase().as_str());
+            (yes || no).then(|| format!("write `{yes}`"))
         }
-        Value::String(text) => {
-            if let Some(meant) = closest(text, choices(schema)) {
-                return format!("did you mean `{meant}`?");
-            }
-        }
+        Value::String(text) => closest(text, choices(schema)).map(|meant| format!("did you mean `{meant}`?")),
         Value::Bool(on) if choices(schema).contains(&"on") => {
-            return format!("write `{}`", if *on { "on" } else { "off" });
+            Some(format!("write `{}`", if *on { "on" } else { "off" }))
         }
         Value::Number(_) | Value::Bool(_) if wants("string") => {
-            return format!("put it in quotes: `\"{}\"`", literal(found));
+            Some(format!("put it in quotes: `\"{}\"`", literal(found)))
         }
         Value::Number(_) if wants("array") => {
-            return format!("a list stands in brackets: `[{}]`", literal(found));
+            Some(format!("a list stands in brackets: `[{}]`", literal(found)))
         }
-        _ => {}
+        _ => None,
     }
-    purpose(&path.last().unwrap_or_default(), schema)
+}
+
+/// What was meant by `10`, `10s`, `2m`, `1 h` or `5d`.
+fn seconds(text: &str) -> Option<f64> {
+    let number = text.trim_end_matches(|c: char| c.is_ascii_alphabetic()).trim_end();
+    let factor = match text[number.len()..].trim_start() {
+        "" | "s" => 1.0,
+        "m" | "min" => 60.0,
+        "h" => 3600.0,
+        "d" => 86400.0,
+        _ => return None,
+    };
+    number.parse::<f64>().ok().map(|number| number * factor)
 }

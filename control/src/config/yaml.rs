@@ -67,36 +67,49 @@ impl Document {
         &self.value
     }
 
-    /// Where the value at `path` stands, or its key when the value spreads over lines.
+    /// Where the value at `path` stands, or its key when the value is empty or spreads over lines.
     /// For what is not there: the nearest that it would stand in.
     pub(super) fn value_span(&self, path: &Path) -> Span {
         let Some(node) = self.node(path) else { return self.value_span(&path.parent()) };
-        let Some(start) = node.span().start() else { return self.key(path) };
-        let one_line = node.span().end().is_none_or(|end| end.line() == start.line());
-        match node {
-            Node::Scalar(scalar) => scalar_span(&self.lines, start, scalar.as_str()),
-            _ if one_line || path.last().is_none() => {
-                let end = node.span().end().filter(|_| one_line).map_or(start.column(), Marker::column);
-                let span = clamp(&self.lines, start.line(), start.column());
-                Span { length: (end + 1).saturating_sub(start.column()).max(1), ..span }
+        let (start, end) = (node.span().start(), node.span().end());
+        match (node, start, end) {
+            (Node::Scalar(scalar), Some(start), _) => {
+                let span = scalar_span(&self.lines, start, scalar.as_str());
+                if scalar.as_str().is_empty() && span.length < 2 { self.key(path) } else { span }
+            }
+            (Node::Sequence(_), Some(start), Some(end)) if start.line() == end.line() => {
+                let length = (end.column() + 1).saturating_sub(start.column()).max(1);
+                Span { length, ..clamp(&self.lines, start.line(), start.column()) }
             }
             _ => self.key(path),
         }
     }
 
-    /// Where the key of the value at `path` stands; for an item of a list, its first character.
+    /// Where the key of the value at `path` stands. An item of a list has none, and neither has the root: then the
+    /// first thing in it.
     pub(super) fn key(&self, path: &Path) -> Span {
-        let key = path.last().unwrap_or_default();
+        let Some(key) = path.last() else { return self.first(&self.node) };
         let parent = self.node(&path.parent());
         let marked = parent.and_then(Node::as_mapping).and_then(|map| map.keys().find(|k| k.as_str() == key));
-        match marked.and_then(|key| Some((key.span().start()?, key.as_str()))) {
-            Some((start, key)) => scalar_span(&self.lines, start, key),
-            None => match self.node(path).and_then(|node| node.span().start().copied()) {
-                Some(start) => clamp(&self.lines, start.line(), start.column()),
-                None if path.last().is_some() => self.key(&path.parent()),
-                None => Span::START,
-            },
+        match (marked.and_then(|key| key.span().start()), self.node(path)) {
+            (Some(start), _) => scalar_span(&self.lines, start, &key),
+            (None, Some(node)) => self.first(node),
+            (None, None) => self.key(&path.parent()),
         }
+    }
+
+    /// The first key, item or word of `node`: the place of a block itself is where its first colon stands.
+    fn first(&self, node: &Node) -> Span {
+        let scalar = match node {
+            Node::Scalar(scalar) => Some(scalar),
+            Node::Mapping(map) => map.keys().next(),
+            Node::Sequence(list) => match list.first() {
+                Some(first) => return self.first(first),
+                None => None,
+            },
+        };
+        let start = scalar.and_then(|scalar| Some((scalar.span().start()?, scalar.as_str())));
+        start.map_or(Span::START, |(start, text)| scalar_span(&self.lines, start, text))
     }
 
     fn node(&self, path: &Path) -> Option<&Node> {
@@ -145,9 +158,11 @@ fn refuse(lines: &[String], error: &LoadError, findings: &mut Findings) {
         LoadError::TopLevelMustBeMapping(marker) | LoadError::TopLevelMustBeSequence(marker) => {
             (at(marker), "a configuration is a set of keys".to_owned(), "begin with `node: gw1`")
         }
-        LoadError::UnexpectedAnchor(marker) => {
-            (at(marker), "anchors (`&name`) are not supported".to_owned(), "write the value where it is used")
-        }
+        LoadError::UnexpectedAnchor(marker) => (
+            sigil(lines, at(marker), '&'),
+            "anchors (`&name`) are not supported".to_owned(),
+            "write the value where it is used",
+        ),
         LoadError::UnexpectedTag(marker) => (
             at(marker),
             "tags (`!name`) are not supported".to_owned(),
@@ -161,6 +176,17 @@ fn refuse(lines: &[String], error: &LoadError, findings: &mut Findings) {
         }
     };
     findings.error(Target::Text(span), message, hint.to_owned());
+}
+
+/// The word before `span` that begins with `sigil`: parsers point behind it.
+fn sigil(lines: &[String], span: Span, sigil: char) -> Span {
+    let before = lines.iter().enumerate().take(span.line).rev();
+    let found = before.filter_map(|(i, text)| Some((i + 1, text, text.rfind(sigil)?))).next();
+    found.map_or(span, |(line, text, at)| Span {
+        line,
+        column: text[..at].chars().count() + 1,
+        length: text[at..].split_whitespace().next().map_or(1, |word| word.chars().count()),
+    })
 }
 
 /// What a syntax error means, and what to do, in words of a file's author.

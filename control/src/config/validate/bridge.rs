@@ -1,7 +1,6 @@
 //! `forwarding`: pairs of ports.
 
 use crate::config::finding::{Findings, Target};
-use crate::config::gateway::Port;
 use crate::config::path::Path;
 use crate::config::raw;
 use crate::config::words;
@@ -10,90 +9,84 @@ use weir_dataplane::config::bridge::BridgeError;
 use weir_dataplane::units::PortId;
 
 /// The pairs as they are written, or the only possible pair of two ports.
+/// `names` of the ports in their order; `None` where the name is missing.
 pub(super) fn validate(
-    raw: raw::Forwarding,
-    ports: &[Option<Port>],
+    raw: Option<raw::Forwarding>,
+    names: &[Option<String>],
     path: &Path,
     findings: &mut Findings,
 ) -> Option<Bridge> {
-    let raw::Forwarding { mode: raw::Mode::Bridge, pairs } = raw;
-    // Names can be looked up only when each port has one.
-    let names: Vec<&str> =
-        ports.iter().map(|port| port.as_ref().map(|port| port.name.as_str())).collect::<Option<_>>()?;
+    let target = Target::Key(if raw.is_some() { path.clone() } else { Path::root().key("ports") });
+    let raw::Forwarding { mode: raw::Mode::Bridge, pairs } = raw.unwrap_or_default();
     match pairs {
         Some(pairs) => {
-            let bridge = join(&pairs, &names, &path.key("pairs"), findings);
-            bridge.inspect(|bridge| lonely(bridge, &names, findings))
+            let bridge = join(&pairs, names, &path.key("pairs"), findings);
+            bridge.inspect(|bridge| lonely(bridge, names, findings))
         }
-        None => only_pair(&names, path, findings),
+        None => only_pair(names, target, findings),
     }
 }
 
-fn only_pair(names: &[&str], path: &Path, findings: &mut Findings) -> Option<Bridge> {
-    let (message, hint) = match names {
-        [] => return None,
+fn only_pair(names: &[Option<String>], target: Target, findings: &mut Findings) -> Option<Bridge> {
+    match names {
+        [] | [_] => None,
         [_, _] => {
             let mut bridge = Bridge::default();
             bridge.join(PortId::new(0)?, PortId::new(1)?).ok()?;
-            return Some(bridge);
+            Some(bridge)
         }
-        [only] => {
-            let message = format!("`{only}` is the only port, and a bridge joins two");
-            findings.error(Target::Key(Path::root().key("ports")), message, "add a second port".to_owned());
-            return None;
+        [_, _, ..] => {
+            let count = names.len();
+            let message =
+                format!("`pairs` is missing in `forwarding`: {count} ports can be joined in many ways");
+            let hint = "for example `pairs: [[lan, wan]]`, with the names of your ports".to_owned();
+            findings.error(target, message, hint);
+            None
         }
-        [first, second, ..] => (
-            format!(
-                "`forwarding.pairs` is missing: with {} ports it must say which belong together",
-                names.len()
-            ),
-            format!("for example `pairs: [[{first}, {second}]]`"),
-        ),
-    };
-    let target = if path.last().is_some() { Target::Key(path.clone()) } else { Target::Value(path.clone()) };
-    findings.error(target, message, hint);
-    None
+    }
 }
 
-fn join(pairs: &[Vec<String>], names: &[&str], path: &Path, findings: &mut Findings) -> Option<Bridge> {
+fn join(
+    pairs: &raw::Items<raw::Items<String>>,
+    names: &[Option<String>],
+    path: &Path,
+    findings: &mut Findings,
+) -> Option<Bridge> {
     let mut bridge = Bridge::default();
     let mut fine = true;
     for (i, pair) in pairs.iter().enumerate() {
-        let ids: Vec<Option<PortId>> = pair
-            .iter()
-            .enumerate()
-            .map(|(side, name)| port_id(name, names, &path.item(i).item(side), findings))
-            .collect();
-        let [Some(a), Some(b)] = ids.as_slice() else {
+        let path = path.item(i);
+        let mut side = |side: usize| {
+            let name = pair.as_ref()?.get(side)?.as_ref()?;
+            port_id(name, names, &path.item(side), findings).map(|id| (id, name))
+        };
+        let (a, b) = (side(0), side(1));
+        let Some(((a, _), (b, name))) = a.zip(b) else {
             fine = false;
             continue;
         };
-        let (target, message) = match bridge.join(*a, *b) {
+        let (side, message) = match bridge.join(a, b) {
             Ok(()) => continue,
-            Err(BridgeError::Itself(port)) => {
-                (path.item(i).item(1), format!("`{}` is paired with itself", names[port.index()]))
-            }
+            Err(BridgeError::Itself(_)) => (1, format!("`{name}` is paired with itself")),
             Err(BridgeError::Taken(port)) => {
-                let side = usize::from(port == *b);
-                (path.item(i).item(side), format!("`{}` is in a pair already", names[port.index()]))
+                (usize::from(port == b), "this port is in a pair already".to_owned())
             }
         };
         fine = false;
-        findings.error(
-            Target::Value(target),
-            message,
-            "each port stands in one pair, with another port".to_owned(),
-        );
+        let hint = "each port stands in one pair, with another port".to_owned();
+        findings.error(Target::Value(path.item(side)), message, hint);
     }
     fine.then_some(bridge)
 }
 
-fn port_id(name: &str, names: &[&str], path: &Path, findings: &mut Findings) -> Option<PortId> {
-    let position = names.iter().position(|known| *known == name);
-    if position.is_none() {
-        let hint = match words::closest(name, names.iter().copied()) {
+fn port_id(name: &str, names: &[Option<String>], path: &Path, findings: &mut Findings) -> Option<PortId> {
+    let position = names.iter().position(|known| known.as_deref() == Some(name));
+    // A port whose name is missing may be the one that is meant.
+    if position.is_none() && names.iter().all(Option::is_some) {
+        let known: Vec<&str> = names.iter().flatten().map(String::as_str).collect();
+        let hint = match words::closest(name, known.iter().copied()) {
             Some(meant) => format!("did you mean `{meant}`?"),
-            None => format!("the ports are {}", names.join(", ")),
+            None => format!("the ports are {}", known.join(", ")),
         };
         findings.error(Target::Value(path.clone()), format!("there is no port `{name}`"), hint);
     }
@@ -101,8 +94,8 @@ fn port_id(name: &str, names: &[&str], path: &Path, findings: &mut Findings) -> 
 }
 
 /// A port without a partner drops everything: allowed, but hardly meant.
-fn lonely(bridge: &Bridge, names: &[&str], findings: &mut Findings) {
-    for (i, name) in names.iter().enumerate() {
+fn lonely(bridge: &Bridge, names: &[Option<String>], findings: &mut Findings) {
+    for (i, name) in names.iter().enumerate().filter_map(|(i, name)| Some((i, name.as_ref()?))) {
         if PortId::new(i).is_some_and(|port| bridge.peer(port).is_none()) {
             findings.warning(
                 Target::Value(Path::root().key("ports").item(i).key("name")),

@@ -12,8 +12,12 @@ const LINUX_NODES_MAX: u16 = 32;
 pub(super) fn validate(raw: raw::Cluster, path: &Path, findings: &mut Findings) -> Option<Cluster> {
     let total = raw.total_nodes;
     let local_nodes = match (raw.local_nodes, raw.node_mask) {
-        (Some(nodes), None) => from_numbers(&nodes, total, &path.key("local_nodes"), findings),
-        (None, Some(mask)) => from_mask(mask, total, &path.key("node_mask"), findings),
+        (Some(nodes), None) => {
+            total.and_then(|total| from_numbers(&nodes, total, &path.key("local_nodes"), findings))
+        }
+        (None, Some(mask)) => {
+            total.and_then(|total| from_mask(mask, total, &path.key("node_mask"), findings))
+        }
         (Some(_), Some(_)) => {
             let message = "`node_mask` and `local_nodes` exclude each other".to_owned();
             findings.error(Target::Key(path.key("node_mask")), message, "keep one of them".to_owned());
@@ -26,7 +30,7 @@ pub(super) fn validate(raw: raw::Cluster, path: &Path, findings: &mut Findings) 
             None
         }
     };
-    if total > LINUX_NODES_MAX {
+    if total? > LINUX_NODES_MAX {
         findings.warning(
             Target::Value(path.key("total_nodes")),
             format!("no Linux node can take part: Linux counts {LINUX_NODES_MAX} nodes at most"),
@@ -34,9 +38,9 @@ pub(super) fn validate(raw: raw::Cluster, path: &Path, findings: &mut Findings) 
         );
     }
     let cluster = Cluster {
-        total_nodes: total,
+        total_nodes: total?,
         local_nodes: local_nodes?,
-        hash_seed: raw.hash_seed,
+        hash_seed: raw.hash_seed?,
         invert: raw.invert,
         tracking: match raw.tracking {
             raw::Tracking::Own => Tracking::Own,
@@ -57,10 +61,16 @@ const fn share(raw: raw::Share) -> Share {
     }
 }
 
-fn from_numbers(numbers: &[u16], total: u16, path: &Path, findings: &mut Findings) -> Option<BucketSet> {
+fn from_numbers(
+    numbers: &raw::Items<u16>,
+    total: u16,
+    path: &Path,
+    findings: &mut Findings,
+) -> Option<BucketSet> {
     let mut nodes = BucketSet::default();
     let mut fine = true;
-    for (i, number) in numbers.iter().copied().enumerate() {
+    for (i, number) in numbers.iter().enumerate() {
+        let Some(number) = *number else { continue };
         let (message, hint) = match NodeNumber::new(usize::from(number)) {
             Some(node) if number <= total => {
                 if nodes.insert(node.bucket()) {

@@ -87,10 +87,16 @@ fn span(seconds: raw::Seconds, path: &Path, findings: &mut Findings) -> Option<S
 }
 
 /// A rule for each port, over the transport that the helper speaks.
-fn helper(kind: HelperKind, ports: &[u16], path: &Path, findings: &mut Findings) -> Option<Vec<HelperRule>> {
+fn helper(
+    kind: HelperKind,
+    ports: &raw::Items<u16>,
+    path: &Path,
+    findings: &mut Findings,
+) -> Option<Vec<HelperRule>> {
     let (transport, _) = kind.default_rule();
     let mut rules: Vec<HelperRule> = Vec::new();
-    for (i, port) in ports.iter().copied().enumerate() {
+    for (i, port) in ports.iter().enumerate() {
+        let Some(port) = *port else { continue };
         if rules.iter().any(|rule| rule.port == port) {
             findings.error(
                 Target::Value(path.item(i)),

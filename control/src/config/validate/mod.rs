@@ -22,9 +22,11 @@ use weir_dataplane::config::Config;
 pub(super) fn gateway(raw: Option<raw::Gateway>, findings: &mut Findings) -> Option<GatewayConfig> {
     let raw = raw?;
     let root = Path::root();
-    let node = node(raw.node, &root.key("node"), findings);
-    let ports = ports::validate(raw.ports, &root.key("ports"), findings);
-    let bridge = bridge::validate(raw.forwarding, &ports, &root.key("forwarding"), findings);
+    let node = raw.node.and_then(|name| node(name, &root.key("node"), findings));
+    let raw_ports = raw.ports.unwrap_or_default();
+    let names: Vec<_> = raw_ports.iter().map(|port| port.as_ref()?.name.clone()).collect();
+    let bridge = bridge::validate(raw.forwarding, &names, &root.key("forwarding"), findings);
+    let ports = ports::validate(raw_ports, &root.key("ports"), findings);
     let is_virtual = ports.iter().flatten().all(|port| port.device.is_virtual());
     let mtu_max = ports.iter().flatten().map(|port| port.mtu).max().unwrap_or_default();
     let workers = workers::validate(raw.workers, is_virtual, &root.key("workers"), findings);

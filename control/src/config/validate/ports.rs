@@ -7,19 +7,24 @@ use crate::config::raw;
 use core::num::NonZeroU16;
 
 /// One entry for each port; `None` where it is wrong.
-pub(super) fn validate(raw: Vec<raw::Port>, path: &Path, findings: &mut Findings) -> Vec<Option<Port>> {
-    unique(raw.iter().map(|port| port.name.clone()), "name", path, findings);
+pub(super) fn validate(
+    raw: raw::Items<raw::Port>,
+    path: &Path,
+    findings: &mut Findings,
+) -> Vec<Option<Port>> {
+    unique(raw.iter().map(|port| port.as_ref()?.name.clone()), "name", path, findings);
     let device =
-        |port: &raw::Port| Device::new(&port.device).map_or_else(String::new, |d| d.name().to_owned());
+        |port: &Option<raw::Port>| Some(Device::new(port.as_ref()?.device.as_ref()?)?.name().to_owned());
     unique(raw.iter().map(device), "device", path, findings);
-    raw.into_iter().enumerate().map(|(i, raw)| port(raw, &path.item(i), findings)).collect()
+    raw.into_iter().enumerate().map(|(i, raw)| port(raw?, &path.item(i), findings)).collect()
 }
 
-/// Reports each value that was there before. Empty ones are reported elsewhere.
-fn unique(values: impl Iterator<Item = String>, key: &str, path: &Path, findings: &mut Findings) {
+/// Reports each value that was there before.
+fn unique(values: impl Iterator<Item = Option<String>>, key: &str, path: &Path, findings: &mut Findings) {
     let mut seen: Vec<String> = Vec::new();
     for (i, value) in values.enumerate() {
-        if !value.is_empty() && seen.contains(&value) {
+        let Some(value) = value else { continue };
+        if seen.contains(&value) {
             findings.error(
                 Target::Value(path.item(i).key(key)),
                 format!("two ports have the {key} `{value}`"),
@@ -31,22 +36,13 @@ fn unique(values: impl Iterator<Item = String>, key: &str, path: &Path, findings
 }
 
 fn port(raw: raw::Port, path: &Path, findings: &mut Findings) -> Option<Port> {
-    let name = name(raw.name, &path.key("name"), findings);
-    let device = Device::new(&raw.device);
-    if device.is_none() {
-        findings.error(
-            Target::Value(path.key("device")),
-            format!("`{}` cannot be a DPDK device", raw.device),
-            "a name below 64 characters, then arguments after commas, without spaces: `0000:03:00.0` or \
-             `net_af_packet0,iface=eth1`"
-                .to_owned(),
-        );
-    }
+    let name = raw.name.and_then(|name| port_name(name, &path.key("name"), findings));
+    let device = raw.device.and_then(|text| device(&text, &path.key("device"), findings));
     let multicast_macs = raw
         .multicast_macs
         .iter()
         .enumerate()
-        .map(|(i, text)| multicast_mac(text, &path.key("multicast_macs").item(i), findings))
+        .map(|(i, text)| multicast_mac(text.as_ref()?, &path.key("multicast_macs").item(i), findings))
         .collect::<Vec<_>>();
     Some(Port {
         name: name?,
@@ -71,7 +67,7 @@ fn port(raw: raw::Port, path: &Path, findings: &mut Findings) -> Option<Port> {
     })
 }
 
-fn name(name: String, path: &Path, findings: &mut Findings) -> Option<String> {
+fn port_name(name: String, path: &Path, findings: &mut Findings) -> Option<String> {
     let letters = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
     if name.len() <= 32 && name.starts_with(|c: char| c.is_ascii_alphabetic()) && name.chars().all(letters) {
         return Some(name);
@@ -82,6 +78,20 @@ fn name(name: String, path: &Path, findings: &mut Findings) -> Option<String> {
         "a letter, then letters, digits, `_` and `-`, 32 at most; for example `name: lan`".to_owned(),
     );
     None
+}
+
+fn device(text: &str, path: &Path, findings: &mut Findings) -> Option<Device> {
+    let device = Device::new(text);
+    if device.is_none() {
+        findings.error(
+            Target::Value(path.clone()),
+            format!("`{text}` cannot be a DPDK device"),
+            "a name below 64 characters, then arguments after commas, without spaces: `0000:03:00.0` or \
+             `net_af_packet0,iface=eth1`"
+                .to_owned(),
+        );
+    }
+    device
 }
 
 fn multicast_mac(text: &str, path: &Path, findings: &mut Findings) -> Option<MacAddr> {

@@ -34,9 +34,10 @@ pub(super) fn validate(
     Some(Workers { placement: placement?, idle, burst: raw.burst })
 }
 
-fn distinct(cores: &[u16], path: &Path, findings: &mut Findings) -> Option<Vec<usize>> {
+fn distinct(cores: &raw::Items<u16>, path: &Path, findings: &mut Findings) -> Option<Vec<usize>> {
     let mut distinct = Vec::new();
-    for (i, core) in cores.iter().map(|core| usize::from(*core)).enumerate() {
+    for (i, core) in cores.iter().enumerate() {
+        let Some(core) = core.map(usize::from) else { continue };
         if distinct.contains(&core) {
             findings.error(
                 Target::Value(path.item(i)),
