@@ -46,7 +46,7 @@ impl Args {
             set(&config, &mut files, "--out", &name, path, |files| &mut files.output)?;
         }
         let on_stdout = self.verdicts.as_ref().is_some_and(|path| path.as_os_str() == "-");
-        let mut verdicts: Option<Box<dyn Write>> = match self.verdicts {
+        let verdicts: Option<Box<dyn Write>> = match self.verdicts {
             None => None,
             Some(_) if on_stdout => Some(Box::new(BufWriter::new(io::stdout()))),
             Some(path) => {
@@ -56,10 +56,7 @@ impl Args {
             }
         };
         let mut summary = String::new();
-        let done = Replay { config, files, clock: self.clock }.run(verdicts.as_deref_mut(), &mut summary);
-        if let Some(verdicts) = &mut verdicts {
-            verdicts.flush().map_err(|error| Failure::runtime(format!("cannot write the verdicts: {error}")))?;
-        }
+        let done = Replay { config, files, clock: self.clock }.run(verdicts, &mut summary);
         if on_stdout {
             let _ = io::stderr().write_all(summary.as_bytes());
         } else {
@@ -81,7 +78,9 @@ fn set(
     let Some(id) = config.port_id(name) else {
         let names: Vec<_> = config.ports().iter().map(config::Port::name).collect();
         let names = names.join(", ");
-        return Err(Failure::configuration(format!("{option}: there is no port `{name}`; there are {names}")));
+        return Err(Failure::configuration(format!(
+            "{option}: there is no port `{name}`; there are {names}"
+        )));
     };
     match field(&mut files[id.index()]).replace(path) {
         None => Ok(()),

@@ -6,10 +6,12 @@ use weir_dataplane::counters::{Cell, DropReason, FlowClass, Verdict, WorkerCount
 use weir_dataplane::units::PortId;
 
 /// Everything `workers` have counted so far. `port_names` is in the order of [`PortId`].
-pub fn counters(workers: &[Arc<WorkerCounters>], port_names: &[String]) -> Counters {
-    let workers =
-        workers.iter().enumerate().map(|(worker, cells)| counts(worker, cells, port_names)).collect();
-    Counters { workers }
+pub fn counters<'a>(
+    workers: impl IntoIterator<Item = &'a WorkerCounters>,
+    port_names: &[String],
+) -> Counters {
+    let workers = workers.into_iter().enumerate();
+    Counters { workers: workers.map(|(worker, cells)| counts(worker, cells, port_names)).collect() }
 }
 
 fn counts(worker: usize, cells: &WorkerCounters, port_names: &[String]) -> WorkerCounts {

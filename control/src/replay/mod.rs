@@ -35,38 +35,49 @@ impl Replay {
     /// # Errors
     /// What is wrong with captures or ports. Of a capture that breaks off, the frames before that are replayed
     /// first, then the damage is the error; the summary is in `summary` all the same.
-    pub fn run(self, verdicts: Option<&mut dyn Write>, summary: &mut String) -> Result<(), Failure> {
+    pub fn run(self, verdicts: Option<Box<dyn Write>>, summary: &mut String) -> Result<(), Failure> {
         let inputs: Vec<&PathBuf> = self.files.iter().filter_map(|files| files.input.as_ref()).collect();
         let captures: Result<Vec<Capture>, _> = inputs.into_iter().map(|path| capture::scan(path)).collect();
         let captures = captures.map_err(Failure::runtime)?;
         let names: Vec<String> = self.config.ports().iter().map(|port| port.name().to_owned()).collect();
         let dataplane = self.config.dataplane().clone();
-        let with_captures = CapturePorts::new(self.config, "replay", &self.files).map_err(Failure::runtime)?;
+        let with_captures =
+            CapturePorts::new(self.config, "replay", &self.files).map_err(Failure::runtime)?;
         let eal = ports::start_eal(&with_captures.config, 1).map_err(Failure::runtime)?;
         let mut node =
             Node::open(eal, "replay", with_captures, &dataplane, self.clock).map_err(Failure::runtime)?;
-        run_node(&mut node, &names, verdicts)?;
+        play(&mut node, &names, verdicts)?;
         *summary = summarise(&node, &names);
         check(&node, &captures)
     }
 }
 
-fn run_node(node: &mut Node, names: &[String], mut verdicts: Option<&mut dyn Write>) -> Result<(), Failure> {
+fn play(node: &mut Node, names: &[String], mut verdicts: Option<Box<dyn Write>>) -> Result<(), Failure> {
     let mut batch = Batch::default();
     let mut lines = Vec::new();
     let watched = verdicts.is_some();
     loop {
-        let observer = |numbers: &[u64]| Lines { names, numbers: numbers.to_vec(), lines: &mut lines, watched };
-        if !node.turn(&mut batch, observer).map_err(Failure::runtime)? {
-            return Ok(());
-        }
+        let more = node
+            .turn(&mut batch, |numbers| Lines {
+                names,
+                numbers: numbers.to_vec(),
+                lines: &mut lines,
+                watched,
+            })
+            .map_err(Failure::runtime)?;
         if let Some(verdicts) = &mut verdicts {
-            verdicts
-                .write_all(&lines)
-                .map_err(|error| Failure::runtime(format!("cannot write the verdicts: {error}")))?;
+            let written = if more { verdicts.write_all(&lines) } else { verdicts.flush() };
+            written.map_err(unwritable)?;
+        }
+        if !more {
+            return Ok(());
         }
         lines.clear();
     }
+}
+
+fn unwritable(error: std::io::Error) -> Failure {
+    Failure::runtime(format!("cannot write the verdicts: {error}"))
 }
 
 /// Writes a line for each frame of one batch.
@@ -113,7 +124,9 @@ fn check(node: &Node, captures: &[Capture]) -> Result<(), Failure> {
         return Err(Failure::runtime(damages.join("\n")));
     }
     if taken != expected {
-        return Err(Failure::runtime(format!("the captures hold {expected} frames, but DPDK read {taken} of them")));
+        return Err(Failure::runtime(format!(
+            "the captures hold {expected} frames, but DPDK read {taken} of them"
+        )));
     }
     Ok(())
 }

@@ -24,7 +24,8 @@ pub(super) async fn run(
 ) -> Result<(), Failure> {
     let (sender, mut calls) = mpsc::channel(CALLS_MAX);
     serve(socket, metrics, &sender).map_err(Failure::runtime)?;
-    let handler = |kind| signal(kind).map_err(|error| Failure::runtime(format!("cannot watch for signals: {error}")));
+    let handler =
+        |kind| signal(kind).map_err(|error| Failure::runtime(format!("cannot watch for signals: {error}")));
     let mut interrupt = handler(SignalKind::interrupt())?;
     let mut terminate = handler(SignalKind::terminate())?;
     let mut hangup = handler(SignalKind::hangup())?;
@@ -61,7 +62,11 @@ fn finish(gateway: Gateway, trouble: Option<End>) -> Result<(), Failure> {
     if troubles.is_empty() { Ok(()) } else { Err(Failure::runtime(troubles.join("\n"))) }
 }
 
-fn serve(socket: &ControlSocket, metrics: Option<TcpListener>, calls: &mpsc::Sender<api::Call>) -> std::io::Result<()> {
+fn serve(
+    socket: &ControlSocket,
+    metrics: Option<TcpListener>,
+    calls: &mpsc::Sender<api::Call>,
+) -> std::io::Result<()> {
     let listener = socket.listener()?;
     let router = api::router(calls.clone());
     tokio::spawn(async move { axum::serve(listener, router).await });

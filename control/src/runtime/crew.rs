@@ -73,7 +73,12 @@ impl Crew {
     }
 }
 
-fn work(eal: Eal, cpu: Option<usize>, stop: &AtomicBool, body: impl FnOnce(&AtomicBool)) -> Result<(), String> {
+fn work(
+    eal: Eal,
+    cpu: Option<usize>,
+    stop: &AtomicBool,
+    body: impl FnOnce(&AtomicBool),
+) -> Result<(), String> {
     let _registration = eal.pin_and_register(cpu).map_err(|error| error.to_string())?;
     catch_unwind(AssertUnwindSafe(|| body(stop))).map_err(|panic| {
         let text = panic.downcast_ref::<&str>().map(ToString::to_string);

@@ -113,7 +113,9 @@ impl Gateway {
     fn cluster(&self) -> Result<ClusterStatus, Refusal> {
         match &self.dataplane.cluster {
             Some(cluster) => Ok(state::cluster(cluster, self.epoch)),
-            None => Err(Refusal::conflict("this gateway is in no cluster: its configuration has no `cluster`")),
+            None => {
+                Err(Refusal::conflict("this gateway is in no cluster: its configuration has no `cluster`"))
+            }
         }
     }
 
@@ -190,7 +192,9 @@ impl Gateway {
         for worker in &self.running.workers {
             let dump = FlowDump::new(DUMP_ROOM);
             let id = worker.id().index();
-            worker.dump(&dump).map_err(|_| Refusal::failed(format!("worker {id} does not look at its mailbox")))?;
+            worker
+                .dump(&dump)
+                .map_err(|_| Refusal::failed(format!("worker {id} does not look at its mailbox")))?;
             let deadline = Instant::now() + ANSWER_TIMEOUT;
             loop {
                 let complete = dump.is_complete();

@@ -139,7 +139,10 @@ fn spread(open: &OpenPort, workers: usize) -> Spread {
     if device_spreads_alike(open.port.facts(), workers) {
         return Spread::IcmpErrors;
     }
-    warn!(port = open.port.name(), "frames are spread over workers in software: the device cannot, or not alike");
+    warn!(
+        port = open.port.name(),
+        "frames are spread over workers in software: the device cannot, or not alike"
+    );
     Spread::All
 }
 
@@ -150,5 +153,9 @@ fn device_spreads_alike(facts: &PortFacts, workers: usize) -> bool {
         && usize::from(facts.rx_queues) == workers
         && slots > 0
         && slots % SLOTS as usize == 0
-        && rss.table.iter().enumerate().all(|(slot, queue)| usize::from(*queue) == slot % SLOTS as usize % workers)
+        && rss
+            .table
+            .iter()
+            .enumerate()
+            .all(|(slot, queue)| usize::from(*queue) == slot % SLOTS as usize % workers)
 }

@@ -2,7 +2,10 @@
 
 use crate::config::{self, GatewayConfig, Promiscuous, Queues};
 use weir_dataplane::units::{BURST_MAX, PortId};
-use weir_dpdk::{Eal, EalOptions, MacAddress, Memory, Mempool, MempoolOptions, Port, PortOptions, Reception, RssFields, RxQueue, TxQueue};
+use weir_dpdk::{
+    Eal, EalOptions, MacAddress, Memory, Mempool, MempoolOptions, Port, PortOptions, Reception, RssFields,
+    RxQueue, TxQueue,
+};
 
 /// Frames that a worker keeps outside of queues, at most: one burst in each direction and what waits in rings.
 const WORKER_FRAMES: u32 = 4 * BURST_MAX as u32 + 4096;
@@ -23,7 +26,9 @@ pub enum PortsError {
     #[error(transparent)]
     Dpdk(#[from] weir_dpdk::Error),
     /// The device has fewer queues than the configuration asks for.
-    #[error("port {port}: `ports[].queues` asks for {wanted} queues, `{device}` has {rx} to receive and {tx} to transmit; ask for fewer, or `auto`")]
+    #[error(
+        "port {port}: `ports[].queues` asks for {wanted} queues, `{device}` has {rx} to receive and {tx} to transmit; ask for fewer, or `auto`"
+    )]
     Queues {
         /// The port's name.
         port: String,
@@ -37,7 +42,9 @@ pub enum PortsError {
         tx: u16,
     },
     /// More queues than workers: nobody would serve the rest.
-    #[error("port {port}: `ports[].queues` asks for {wanted} queues, but there are {workers} workers; give each queue a worker, or use `auto`")]
+    #[error(
+        "port {port}: `ports[].queues` asks for {wanted} queues, but there are {workers} workers; give each queue a worker, or use `auto`"
+    )]
     Unserved {
         /// The port's name.
         port: String,
@@ -69,7 +76,8 @@ pub struct OpenPort {
 /// DPDK's.
 pub fn start_eal(config: &GatewayConfig, gateways: u32) -> Result<Eal, PortsError> {
     let memory = config.memory();
-    let needed = u64::from(buffers(config)) * (u64::from(memory.buffer_size()) + BUFFER_OVERHEAD) / (1 << 20) + 1;
+    let needed =
+        u64::from(buffers(config)) * (u64::from(memory.buffer_size()) + BUFFER_OVERHEAD) / (1 << 20) + 1;
     let needed = u32::try_from(needed * u64::from(gateways) + EAL_MIB).unwrap_or(u32::MAX);
     let mb = memory.size_mib().map_or(needed, |size| size.get());
     let devices = config.ports().iter().map(config::Port::device);
@@ -160,7 +168,8 @@ fn buffers(config: &GatewayConfig) -> u32 {
         return buffers.get();
     }
     let workers = u32::try_from(config.workers().count()).unwrap_or(u32::MAX);
-    let descriptors = |port: &config::Port| u32::from(port.descriptors().rx) + u32::from(port.descriptors().tx);
+    let descriptors =
+        |port: &config::Port| u32::from(port.descriptors().rx) + u32::from(port.descriptors().tx);
     let queues: u32 = config.ports().iter().map(|port| descriptors(port) * workers).sum();
     queues + workers * WORKER_FRAMES
 }

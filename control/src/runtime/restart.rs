@@ -11,7 +11,8 @@ pub(super) fn keys_needing_restart(old: &GatewayConfig, new: &GatewayConfig) -> 
         }
     };
     compare(old.node() == new.node(), "node");
-    let names = |config: &GatewayConfig| config.ports().iter().map(|port| port.name().to_owned()).collect::<Vec<_>>();
+    let names =
+        |config: &GatewayConfig| config.ports().iter().map(|port| port.name().to_owned()).collect::<Vec<_>>();
     compare(names(old) == names(new), "ports");
     for (old, new) in old.ports().iter().zip(new.ports()).filter(|(old, new)| old.name() == new.name()) {
         for (same, key) in port(old, new) {
@@ -53,7 +54,8 @@ mod tests {
     use super::*;
     use crate::config;
 
-    const BASE: &str = "node: gw1\nports:\n  - {name: lan, device: net_null0}\n  - {name: wan, device: net_null1}\n";
+    const BASE: &str =
+        "node: gw1\nports:\n  - {name: lan, device: net_null0}\n  - {name: wan, device: net_null1}\n";
 
     fn parsed(text: &str) -> GatewayConfig {
         config::parse("test.yaml", text).unwrap().config
@@ -61,7 +63,9 @@ mod tests {
 
     #[test]
     fn what_a_snapshot_holds_may_change() {
-        let new = format!("{BASE}cluster: {{total_nodes: 2, local_nodes: [1], hash_seed: 1}}\nconntrack: {{helpers: {{ftp: [21]}}}}\n");
+        let new = format!(
+            "{BASE}cluster: {{total_nodes: 2, local_nodes: [1], hash_seed: 1}}\nconntrack: {{helpers: {{ftp: [21]}}}}\n"
+        );
         assert_eq!(keys_needing_restart(&parsed(BASE), &parsed(&new)), Vec::<String>::new());
     }
 

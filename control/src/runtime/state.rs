@@ -2,7 +2,8 @@
 
 use super::ports::OpenPort;
 use crate::observe::{
-    BucketStatus, ClusterStatus, Counters, FlowRow, Occupancy, PortStatistics, PortStatus, WorkerCounts, WorkerStatus,
+    BucketStatus, ClusterStatus, Counters, FlowRow, Occupancy, PortStatistics, PortStatus, WorkerCounts,
+    WorkerStatus,
 };
 use core::net::SocketAddr;
 use tracing::warn;

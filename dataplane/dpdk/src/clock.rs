@@ -1,6 +1,7 @@
 //! The data plane's clock: the CPU's time stamp counter, which is read without a system call.
 
 use crate::eal::Eal;
+use std::time::Duration;
 use weir_dataplane::port::Clock;
 
 /// A clock that starts at 0 when it is made.
@@ -35,6 +36,10 @@ impl Clock for TscClock {
 
     fn cycles(&self) -> u64 {
         tsc()
+    }
+
+    fn rest(&mut self, us: u32) {
+        std::thread::sleep(Duration::from_micros(us.into()));
     }
 }
 
