@@ -1,3 +1,4 @@
+<<<<<<< HEAD
 //! Weir's control plane: configuration, command line, gateway life, API, metrics, replay and demo.
 //!
 //! Everything that may allocate, wait, log or fail with a sentence lives here. The packet path is in
@@ -13,3 +14,8 @@ pub mod replay;
 pub mod runtime;
 
 pub use failure::Failure;
+=======
+//! Weir's control plane.
+
+pub mod config;
+>>>>>>> main
