@@ -1,4 +1,3 @@
-<<<<<<< HEAD
 //! Weir's control plane: configuration, command line, gateway life, API, metrics, replay and demo.
 //!
 //! Everything that may allocate, wait, log or fail with a sentence lives here. The packet path is in
@@ -14,8 +13,3 @@ pub mod replay;
 pub mod runtime;
 
 pub use failure::Failure;
-=======
-//! Weir's control plane.
-
-pub mod config;
->>>>>>> main
