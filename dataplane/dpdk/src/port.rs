@@ -52,6 +52,8 @@ pub struct PortOptions {
     pub reception: Reception,
     /// What RSS hashes, where the device has it.
     pub rss: RssFields,
+    /// Whether the device may check checksums, where it can.
+    pub checksums: bool,
 }
 
 impl Default for PortOptions {
@@ -64,6 +66,7 @@ impl Default for PortOptions {
             mtu: None,
             reception: Reception::default(),
             rss: RssFields::default(),
+            checksums: true,
         }
     }
 }
@@ -189,7 +192,7 @@ impl Opening<'_> {
         let rx_queues = self.options.rx_queues.clamp(1, info.max_rx_queues.max(1));
         let tx_queues = self.options.tx_queues.clamp(1, info.max_tx_queues.max(1));
         let functions = functions.filter(|_| rx_queues > 1);
-        let offloads = info.rx_offload_capa & RX_CHECKSUMS;
+        let offloads = if self.options.checksums { info.rx_offload_capa & RX_CHECKSUMS } else { 0 };
         let mut key = rss::symmetric_key(info.hash_key_size);
         self.check_mtu(&info)?;
         self.configure(rx_queues, tx_queues, offloads, functions, &mut key)?;
