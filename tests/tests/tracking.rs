@@ -38,7 +38,8 @@ impl Ladder {
 
     /// The frame's state, with `/r` in the reply direction; a reason instead when it is INVALID or dropped.
     fn see(&mut self, side: Side, frame: Vec<u8>) -> String {
-        let passage = Passage { client: CLIENT.into(), fate: Fate::Flow, at_us: self.at_us, side, bytes: frame };
+        let passage =
+            Passage { client: CLIENT.into(), fate: Fate::Flow, at_us: self.at_us, side, bytes: frame };
         let sight = self.node.take([&passage])[0];
         let reply = if sight.reply { "/r" } else { "" };
         match (sight.state, sight.verdict) {
@@ -113,7 +114,10 @@ fn data_beyond_the_window_is_invalid_and_old_data_is_let_pass() {
     let far = || tcp(C).seq(101 + 5000).ack(501).payload(b"x").build();
     assert_eq!(ladder.see(C, far()), "invalid_tcp_window");
     assert_eq!(ladder.see(C, tcp(C).seq(101).ack(501 + 5000).build()), "invalid_tcp_window");
-    assert_eq!(ladder.see(C, tcp(C).seq(101).ack(501).payload(&[0; 900]).window(1000).build()), "ESTABLISHED");
+    assert_eq!(
+        ladder.see(C, tcp(C).seq(101).ack(501).payload(&[0; 900]).window(1000).build()),
+        "ESTABLISHED"
+    );
     assert_eq!(ladder.see(S, tcp(S).seq(501).ack(1001).window(1000).build()), "ESTABLISHED/r");
     assert_eq!(ladder.see(C, tcp(C).seq(101u32.wrapping_sub(3000)).ack(501).build()), "ESTABLISHED");
     let mut config = bridge();
@@ -253,7 +257,11 @@ fn an_error_belongs_to_the_flow_that_it_quotes() {
     let mut ladder = Ladder::new(&bridge());
     let question = ip(C).udp(5000, 53).payload(b"?").build();
     let error = |to, quoted: &[u8]| {
-        eth(Mac([2, 0, 0, 0, 0, 3]), Mac([2, 0, 0, 0, 0, 1])).ip(ROUTER, to).icmp(3, 1, [0; 4]).quote(quoted, 28).build()
+        eth(Mac([2, 0, 0, 0, 0, 3]), Mac([2, 0, 0, 0, 0, 1]))
+            .ip(ROUTER, to)
+            .icmp(3, 1, [0; 4])
+            .quote(quoted, 28)
+            .build()
     };
     assert_eq!(ladder.see(S, error(CLIENT, &question)), "invalid_icmp_quote");
     ladder.see(C, question.clone());
@@ -267,7 +275,8 @@ fn an_error_belongs_to_the_flow_that_it_quotes() {
 
 #[test]
 fn neighbour_discovery_is_never_tracked_and_ipv6_is() {
-    let (a, b) = (Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1), Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 2));
+    let (a, b) =
+        (Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1), Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 2));
     let link = || eth(Mac([2, 0, 0, 0, 0, 1]), Mac([2, 0, 0, 0, 0, 2]));
     let mut ladder = Ladder::new(&bridge());
     let solicitation = link().ip(a, b).neighbor_solicitation(b, Mac([2, 0, 0, 0, 0, 1]));
@@ -283,7 +292,8 @@ fn a_data_connection_is_related_to_the_one_that_announced_it() {
     open(&mut ladder, 21);
     let says = |text: &[u8]| port(S, 21).seq(501).ack(101).payload(text).build();
     assert_eq!(ladder.see(S, says(b"220 ready\r\n")), "ESTABLISHED/r");
-    let announces = port(S, 21).seq(512).ack(101).payload(b"227 Entering Passive Mode (192,0,2,80,200,1)\r\n");
+    let announces =
+        port(S, 21).seq(512).ack(101).payload(b"227 Entering Passive Mode (192,0,2,80,200,1)\r\n");
     assert_eq!(ladder.see(S, announces.build()), "ESTABLISHED/r");
     assert_eq!(ladder.node.counters().expectations.read(), 1);
     assert_eq!(ladder.see(C, ip(C).tcp(4001, 51_201).seq(1).syn().build()), "RELATED");
@@ -297,7 +307,10 @@ fn a_data_connection_is_related_to_the_one_that_announced_it() {
 fn a_message_that_a_helper_cannot_read_whole_is_dropped() {
     let mut ladder = Ladder::new(&bridge());
     open(&mut ladder, 21);
-    assert_eq!(ladder.see(S, port(S, 21).seq(501).ack(101).payload(b"220 ready\r\n").build()), "ESTABLISHED/r");
+    assert_eq!(
+        ladder.see(S, port(S, 21).seq(501).ack(101).payload(b"220 ready\r\n").build()),
+        "ESTABLISHED/r"
+    );
     let cut = port(S, 21).seq(512).ack(101).payload(b"227 Entering Passive Mode (192,0,2");
     assert_eq!(ladder.see(S, cut.build()), DropReason::Helper.name());
 }

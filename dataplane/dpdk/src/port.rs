@@ -52,6 +52,8 @@ pub struct PortOptions {
     pub reception: Reception,
     /// What RSS hashes, where the device has it.
     pub rss: RssFields,
+    /// Whether the device may check checksums, where it can.
+    pub checksums: bool,
 }
 
 impl Default for PortOptions {
@@ -64,6 +66,7 @@ impl Default for PortOptions {
             mtu: None,
             reception: Reception::default(),
             rss: RssFields::default(),
+            checksums: true,
         }
     }
 }
@@ -195,7 +198,8 @@ impl Opening<'_> {
         let tx_queues = self.options.tx_queues.clamp(1, info.max_tx_queues.max(1));
         let functions = functions.filter(|_| rx_queues > 1);
         let driver = self.device.driver(&info);
-        let offloads = checksum_offloads(&driver, info.rx_offload_capa);
+        let offered = if self.options.checksums { info.rx_offload_capa } else { 0 };
+        let offloads = checksum_offloads(&driver, offered);
         let mut key = rss::symmetric_key(info.hash_key_size);
         self.check_mtu(&info)?;
         self.configure(rx_queues, tx_queues, offloads, functions, &mut key)?;
