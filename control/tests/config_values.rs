@@ -22,7 +22,7 @@ fn the_least_configuration_is_a_bridge_that_owns_everything() {
     assert_eq!((config.dataplane().bridge.peer(a), config.dataplane().bridge.peer(b)), (Some(b), Some(a)));
     assert!(config.dataplane().cluster.is_none());
     assert_eq!((config.ports()[0].mtu(), config.ports()[0].queues()), (1500, Queues::Auto));
-    assert_eq!((config.workers().count(), config.workers().burst()), (1, 32));
+    assert_eq!(config.workers().count(), 1);
     assert_eq!(config.workers().idle(), Idle::Backoff);
     assert_eq!(config.memory().buffer_size(), 2048 + 128);
     assert_eq!(config.dataplane().conntrack.tcp.timeouts.established.as_s(), 432_000);
@@ -76,8 +76,8 @@ fn a_port_without_a_partner_is_a_warning() {
 
 #[test]
 fn a_number_may_be_written_as_yaml_allows() {
-    let (config, _) = accept("workers: {burst: 64.0}\nconntrack: {flows_max: 1e6}\n");
-    assert_eq!((config.workers().burst(), config.dataplane().conntrack.flows_max), (64, 1_000_000));
+    let (config, _) = accept("workers: {count: 64.0}\nconntrack: {flows_max: 1e6}\n");
+    assert_eq!((config.workers().count(), config.dataplane().conntrack.flows_max), (64, 1_000_000));
 }
 
 #[test]

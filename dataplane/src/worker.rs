@@ -82,8 +82,6 @@ pub struct Setup<R: RxQueue, T, C> {
     pub clock: C,
     /// What it does when there is nothing to do.
     pub idle: Idle,
-    /// Frames it takes from a queue at once; at most [`BURST_MAX`].
-    pub burst: usize,
     /// The sizes of its tables.
     pub limits: Limits,
     /// Seeds its tables' hashes.

@@ -44,7 +44,6 @@ impl Gateway {
                 mesh: Arc::clone(&mesh),
                 clock: MemClock::default(),
                 idle: Idle::Backoff,
-                burst: 32,
                 limits: Limits { flows_max: 4096, expectations_max: 16 },
                 secret: 1,
                 snapshot: Arc::clone(&snapshot),

@@ -18,7 +18,7 @@ mod workers;
 pub(in crate::config) use cluster::{Cluster, Share, Tracking};
 pub(in crate::config) use conntrack::{Conntrack, Tcp, TcpTimeouts};
 pub(in crate::config) use control::Control;
-pub(in crate::config) use forwarding::{Forwarding, Mode};
+pub(in crate::config) use forwarding::{Forwarding, Mode, Stp};
 pub(in crate::config) use memory::Memory;
 pub(in crate::config) use metrics::Metrics;
 pub(in crate::config) use ports::{Auto, Port, Promiscuous, Queues, Rss};

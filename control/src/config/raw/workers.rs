@@ -4,7 +4,7 @@ use super::Items;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[derive(Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(in crate::config) struct Workers {
     /// How many workers; the gateway chooses their cores. Default 1. Not together with `cores`.
@@ -15,15 +15,6 @@ pub(in crate::config) struct Workers {
     pub(in crate::config) cores: Option<Items<u16>>,
     /// What a worker does when nothing arrives. Default `poll` with a PCI device, `backoff` with virtual devices alone.
     pub(in crate::config) idle: Option<Idle>,
-    /// Frames taken from a queue at once.
-    #[schemars(range(min = 1, max = 64))]
-    pub(in crate::config) burst: u8,
-}
-
-impl Default for Workers {
-    fn default() -> Self {
-        Self { count: None, cores: None, idle: None, burst: 32 }
-    }
 }
 
 #[derive(Clone, Copy, Debug, Deserialize, Serialize, JsonSchema)]
