@@ -4,6 +4,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 use weir_dataplane::config::{Config, Tracking};
+use weir_dataplane::spread::{Spread, home};
 use weir_tests::conversation::{Fate, Passage, Side};
 use weir_tests::mutate::mutate;
 use weir_tests::node::{Node, bridge, member};
@@ -56,6 +57,9 @@ fn broken_frames_have_one_outcome_each() {
             .collect();
         for node in &mut nodes {
             node.take(&mutants);
+        }
+        for mutant in &mutants {
+            assert!(home(&mutant.bytes, Spread::All, 3).is_some_and(|home| home.index() < 3));
         }
     }
 }
