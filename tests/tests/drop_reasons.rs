@@ -150,8 +150,13 @@ fn a_segment_that_its_flow_has_no_room_for() {
 fn a_line_that_its_helper_cannot_read() {
     let mut node = Node::new(&bridge());
     handshake(&mut node, 5000, 21);
-    let half = v4().tcp(5000, 21).seq(2).ack(10).psh().payload(b"PORT 198,18,0,1\r\n").build();
-    assert_eq!(node.verdict(Side::Lan, MemFrame::new(half)), Verdict::Drop(DropReason::Helper));
+    // The first segment of a direction may be the rest of a line: it is not read.
+    let lines = [(2, "NOOP\r\n"), (8, "PORT 198,18,0,1\r\n")];
+    let verdicts = lines.map(|(seq, line)| {
+        let segment = v4().tcp(5000, 21).seq(seq).ack(10).psh().payload(line.as_bytes()).build();
+        node.verdict(Side::Lan, MemFrame::new(segment))
+    });
+    assert_eq!(verdicts[1], Verdict::Drop(DropReason::Helper), "{verdicts:?}");
 }
 
 /// A flow that was answered and goes on is assured: it is never given up for a new one.

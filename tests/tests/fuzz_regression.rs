@@ -1,4 +1,7 @@
 //! Broken frames never panic and always have one outcome: those that once did harm, and freshly broken ones.
+//!
+//! `corpus/parse/WHAT_IT_IS.bin` is one frame each, from the destination MAC on. A frame that once did harm comes there
+//! under a name that says what is wrong with it. `SEED=n` breaks other frames.
 
 #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 

@@ -77,7 +77,8 @@ impl Gateway {
 fn by_one_pipeline(passages: &[Passage]) -> [Vec<Vec<u8>>; 2] {
     let sights = Node::new(&bridge()).take(passages);
     SIDES.map(|side| {
-        let out = sights.iter().zip(passages).filter(|(sight, _)| sight.verdict == Verdict::Forward(port(side)));
+        let out =
+            sights.iter().zip(passages).filter(|(sight, _)| sight.verdict == Verdict::Forward(port(side)));
         out.map(|(_, passage)| passage.bytes.clone()).collect()
     })
 }
