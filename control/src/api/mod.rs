@@ -1,0 +1,102 @@
+//! The control socket: HTTP and JSON over a unix socket, whose file permissions are the access control.
+//!
+//! The server turns each request into a [`Call`] and hands it to the control loop, which alone owns the gateway.
+
+mod client;
+mod server;
+mod socket;
+
+pub use client::{Client, ClientError};
+pub use server::{metrics_router, router};
+pub use socket::{ControlSocket, SocketError};
+
+use crate::observe::{ClusterStatus, Counters, Flows, Status};
+use serde::{Deserialize, Serialize};
+use tokio::sync::oneshot;
+use weir_dataplane::units::NodeNumber;
+
+/// Where a gateway listens unless its configuration says otherwise.
+pub const DEFAULT_SOCKET: &str = "/run/weir/weir.sock";
+
+/// Flows that one dump lists at most, whatever was asked.
+pub const FLOWS_LIMIT_MAX: usize = 10_000;
+
+/// Where the answer to a call goes.
+pub type Answer<T> = oneshot::Sender<T>;
+
+/// What a client asks of the control loop.
+#[derive(Debug)]
+pub enum Call {
+    /// The gateway at this moment.
+    Status(Answer<Status>),
+    /// Everything the workers count.
+    Counters(Answer<Counters>),
+    /// Live flows, at most `limit`.
+    Flows {
+        /// How many at most.
+        limit: usize,
+        /// Where they go.
+        answer: Answer<Result<Flows, Refusal>>,
+    },
+    /// This node's part of its cluster.
+    Cluster(Answer<Result<ClusterStatus, Refusal>>),
+    /// Makes a node's flows this node's, or no longer.
+    SetLocal {
+        /// Whose flows.
+        node: NodeNumber,
+        /// Whether they are to be this node's.
+        local: bool,
+        /// How it ended.
+        answer: Answer<Result<ClusterStatus, Refusal>>,
+    },
+    /// Reads the configuration again.
+    Reload(Answer<Result<Reloaded, Refusal>>),
+    /// The metrics page.
+    Metrics(Answer<String>),
+}
+
+/// A reload that was taken over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reloaded {
+    /// Epoch of the configuration now in force.
+    pub epoch: u32,
+}
+
+/// What kind of reason a [`Refusal`] has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RefusalKind {
+    /// The configuration, or the request, is wrong.
+    Configuration,
+    /// The gateway's state does not allow it.
+    Conflict,
+    /// The gateway did not get it done.
+    Failed,
+}
+
+/// Why a call changed nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[error("{message}")]
+pub struct Refusal {
+    /// What kind of reason.
+    pub kind: RefusalKind,
+    /// The sentence for the operator.
+    pub message: String,
+}
+
+impl Refusal {
+    /// The configuration, or the request, is wrong.
+    pub fn configuration(message: impl ToString) -> Self {
+        Self { kind: RefusalKind::Configuration, message: message.to_string() }
+    }
+
+    /// The gateway's state does not allow it.
+    pub fn conflict(message: impl ToString) -> Self {
+        Self { kind: RefusalKind::Conflict, message: message.to_string() }
+    }
+
+    /// The gateway did not get it done.
+    pub fn failed(message: impl ToString) -> Self {
+        Self { kind: RefusalKind::Failed, message: message.to_string() }
+    }
+}

@@ -1,0 +1,110 @@
+//! The command line, one file a command.
+
+mod check;
+mod cluster;
+mod completions;
+mod counters;
+mod demo;
+mod flows;
+mod gateway;
+mod man;
+mod reference;
+mod reload;
+mod replay;
+mod run;
+mod schema;
+mod status;
+mod version;
+
+use crate::Failure;
+use clap::{CommandFactory, Parser, Subcommand};
+use std::io::{self, ErrorKind, Write};
+use std::process::ExitCode;
+
+const EXIT_CODES: &str = "Exit codes:\n  \
+    0  it was done\n  \
+    1  it failed while running: a device, a file, the gateway; or its result is bad\n  \
+    2  the command line or the configuration is wrong";
+
+/// Software gateway on DPDK: two ports, one share of a cluster.
+#[derive(Debug, Parser)]
+#[command(name = "weir", version, after_help = EXIT_CODES, arg_required_else_help = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Run(run::Args),
+    Check(check::Args),
+    Replay(replay::Args),
+    Demo(demo::Args),
+    Status(status::Args),
+    Flows(flows::Args),
+    Cluster(cluster::Args),
+    Counters(counters::Args),
+    Reload(reload::Args),
+    Schema(schema::Args),
+    Reference(reference::Args),
+    Completions(completions::Args),
+    Man(man::Args),
+    Version(version::Args),
+}
+
+/// Runs the command that the process was started with.
+pub fn main() -> ExitCode {
+    // clap prints what is wrong and ends with 2, or with 0 after --help.
+    let cli = Cli::parse();
+    match run(cli.command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            let _ = writeln!(io::stderr(), "weir: {failure}");
+            failure.exit_code()
+        }
+    }
+}
+
+/// The command line's definition, for completions and man pages.
+pub fn definition() -> clap::Command {
+    Cli::command()
+}
+
+fn run(command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Run(args) => args.run(),
+        Command::Check(args) => args.run(),
+        Command::Replay(args) => args.run(),
+        Command::Demo(args) => args.run(),
+        Command::Status(args) => args.run(),
+        Command::Flows(args) => args.run(),
+        Command::Cluster(args) => args.run(),
+        Command::Counters(args) => args.run(),
+        Command::Reload(args) => args.run(),
+        Command::Schema(args) => args.run(),
+        Command::Reference(args) => args.run(),
+        Command::Completions(args) => args.run(),
+        Command::Man(args) => args.run(),
+        Command::Version(args) => args.run(),
+    }
+}
+
+/// Writes to standard output; a reader that went away is no failure.
+pub(crate) fn print(text: &str) -> Result<(), Failure> {
+    match io::stdout().write_all(text.as_bytes()).and_then(|()| io::stdout().flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            Err(Failure::runtime(format!("cannot write to standard output: {error}")))
+        }
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_definition_is_sound() {
+        definition().debug_assert();
+    }
+}

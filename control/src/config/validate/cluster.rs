@@ -1,0 +1,123 @@
+//! `cluster`.
+
+use crate::config::finding::{Findings, Target};
+use crate::config::path::Path;
+use crate::config::raw;
+use weir_dataplane::config::{BucketSet, Cluster, Share, Tracking};
+use weir_dataplane::units::{BucketId, NodeNumber};
+
+/// Nodes of a cluster that Linux can be part of, at most: the bits of its node mask.
+const LINUX_NODES_MAX: u16 = 32;
+
+pub(super) fn validate(raw: raw::Cluster, path: &Path, findings: &mut Findings) -> Option<Cluster> {
+    let total = raw.total_nodes;
+    let local_nodes = match (raw.local_nodes, raw.node_mask) {
+        (Some(nodes), None) => {
+            total.and_then(|total| from_numbers(&nodes, total, &path.key("local_nodes"), findings))
+        }
+        (None, Some(mask)) => {
+            total.and_then(|total| from_mask(mask, total, &path.key("node_mask"), findings))
+        }
+        (Some(_), Some(_)) => {
+            let message = "`node_mask` and `local_nodes` exclude each other".to_owned();
+            findings.error(Target::Key(path.key("node_mask")), message, "keep one of them".to_owned());
+            None
+        }
+        (None, None) => {
+            let message = "`local_nodes` is missing in `cluster`".to_owned();
+            let hint = "which shares are this node's; for example `local_nodes: [1]`".to_owned();
+            findings.error(Target::Key(path.clone()), message, hint);
+            None
+        }
+    };
+    if total? > LINUX_NODES_MAX {
+        findings.warning(
+            Target::Value(path.key("total_nodes")),
+            format!("no Linux node can take part: Linux counts {LINUX_NODES_MAX} nodes at most"),
+            None,
+        );
+    }
+    let cluster = Cluster {
+        total_nodes: total?,
+        local_nodes: local_nodes?,
+        hash_seed: raw.hash_seed?,
+        invert: raw.invert,
+        tracking: match raw.tracking {
+            raw::Tracking::Own => Tracking::Own,
+            raw::Tracking::All => Tracking::All,
+        },
+        non_ip: share(raw.non_ip),
+        untracked: share(raw.untracked),
+    };
+    warn_of_nothing(&cluster, path, findings);
+    Some(cluster)
+}
+
+const fn share(raw: raw::Share) -> Share {
+    match raw {
+        raw::Share::Owner => Share::Owner,
+        raw::Share::Forward => Share::Forward,
+        raw::Share::Drop => Share::Drop,
+    }
+}
+
+fn from_numbers(
+    numbers: &raw::Items<u16>,
+    total: u16,
+    path: &Path,
+    findings: &mut Findings,
+) -> Option<BucketSet> {
+    let mut nodes = BucketSet::default();
+    let mut fine = true;
+    for (i, number) in numbers.iter().enumerate() {
+        let Some(number) = *number else { continue };
+        let (message, hint) = match NodeNumber::new(usize::from(number)) {
+            Some(node) if number <= total => {
+                if nodes.insert(node.bucket()) {
+                    continue;
+                }
+                (format!("node {number} is here twice"), "name each node once".to_owned())
+            }
+            _ => (
+                format!("node {number} is not among the {total} of the cluster"),
+                format!("nodes count from 1 to `total_nodes`, which is {total}"),
+            ),
+        };
+        fine = false;
+        findings.error(Target::Value(path.item(i)), message, hint);
+    }
+    fine.then_some(nodes)
+}
+
+fn from_mask(mask: u32, total: u16, path: &Path, findings: &mut Findings) -> Option<BucketSet> {
+    let all = 1_u64.checked_shl(u32::from(total)).map_or(u64::MAX, |limit| limit - 1);
+    let (message, hint) = if total > LINUX_NODES_MAX {
+        (
+            format!("a mask has {LINUX_NODES_MAX} bits, but the cluster has {total} nodes"),
+            "name the nodes with `local_nodes`".to_owned(),
+        )
+    } else if u64::from(mask) > all {
+        (
+            format!("{mask:#x} has bits for more nodes than the {total} of the cluster"),
+            format!("the lowest bit is node 1; at most {all:#x}"),
+        )
+    } else {
+        let bits = (0..32).filter(|bit| mask >> bit & 1 == 1);
+        return Some(bits.filter_map(BucketId::new).collect());
+    };
+    findings.error(Target::Value(path.clone()), message, hint);
+    None
+}
+
+/// A node that owns nothing is what a standby starts as, or a mistake.
+fn warn_of_nothing(cluster: &Cluster, path: &Path, findings: &mut Findings) {
+    let all = cluster.local_nodes.len() == usize::from(cluster.total_nodes);
+    let (message, hint) = if cluster.invert && all {
+        ("with `invert` and all nodes local this node owns nothing", "leave `invert` out")
+    } else if !cluster.invert && cluster.local_nodes.is_empty() {
+        ("this node owns nothing", "it waits for `weir cluster add N`")
+    } else {
+        return;
+    };
+    findings.warning(Target::Key(path.clone()), message.to_owned(), hint.to_owned());
+}

@@ -1,0 +1,110 @@
+//! `conntrack`.
+
+use crate::config::finding::{Findings, Target};
+use crate::config::path::Path;
+use crate::config::raw;
+use weir_dataplane::config::{Conntrack, HelperKind, HelperRule, Tcp, TcpTimeouts};
+use weir_dataplane::units::{Span, TICK_MS};
+
+pub(super) fn validate(raw: raw::Conntrack, path: &Path, findings: &mut Findings) -> Option<Conntrack> {
+    let tcp = tcp(&raw.tcp, &path.key("tcp"), findings);
+    let mut time = |seconds, section: &str, key: &str| span(seconds, &path.key(section).key(key), findings);
+    let udp_timeout = time(raw.udp.timeout_s, "udp", "timeout_s");
+    let udp_timeout_stream = time(raw.udp.timeout_stream_s, "udp", "timeout_stream_s");
+    let icmp_timeout = time(raw.icmp.timeout_s, "icmp", "timeout_s");
+    let icmpv6_timeout = time(raw.icmpv6.timeout_s, "icmpv6", "timeout_s");
+    let generic_timeout = time(raw.generic.timeout_s, "generic", "timeout_s");
+    let helpers = helper(HelperKind::Ftp, &raw.helpers.ftp, &path.key("helpers").key("ftp"), findings);
+    Some(Conntrack {
+        flows_max: raw.flows_max,
+        expectations_max: raw.expectations_max,
+        checksum: raw.checksum,
+        vlan_tags_max: raw.vlan_tags_max,
+        tcp: tcp?,
+        udp_timeout: udp_timeout?,
+        udp_timeout_stream: udp_timeout_stream?,
+        icmp_timeout: icmp_timeout?,
+        icmpv6_timeout: icmpv6_timeout?,
+        generic_timeout: generic_timeout?,
+        helpers: helpers?,
+    })
+}
+
+fn tcp(raw: &raw::Tcp, path: &Path, findings: &mut Findings) -> Option<Tcp> {
+    let timeouts = tcp_timeouts(&raw.timeouts_s, &path.key("timeouts_s"), findings);
+    Some(Tcp {
+        loose: raw.loose,
+        be_liberal: raw.be_liberal,
+        ignore_invalid_rst: raw.ignore_invalid_rst,
+        max_retrans: raw.max_retrans,
+        timeouts: timeouts?,
+    })
+}
+
+fn tcp_timeouts(raw: &raw::TcpTimeouts, path: &Path, findings: &mut Findings) -> Option<TcpTimeouts> {
+    let mut time = |seconds, key: &str| span(seconds, &path.key(key), findings);
+    let syn_sent = time(raw.syn_sent, "syn_sent");
+    let syn_recv = time(raw.syn_recv, "syn_recv");
+    let established = time(raw.established, "established");
+    let fin_wait = time(raw.fin_wait, "fin_wait");
+    let close_wait = time(raw.close_wait, "close_wait");
+    let last_ack = time(raw.last_ack, "last_ack");
+    let time_wait = time(raw.time_wait, "time_wait");
+    let close = time(raw.close, "close");
+    let max_retrans = time(raw.max_retrans, "max_retrans");
+    let unacknowledged = time(raw.unacknowledged, "unacknowledged");
+    Some(TcpTimeouts {
+        syn_sent: syn_sent?,
+        syn_recv: syn_recv?,
+        established: established?,
+        fin_wait: fin_wait?,
+        close_wait: close_wait?,
+        last_ack: last_ack?,
+        time_wait: time_wait?,
+        close: close?,
+        max_retrans: max_retrans?,
+        unacknowledged: unacknowledged?,
+    })
+}
+
+/// Seconds in ticks; the schema has checked the range.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "the schema bounds it, and `as` saturates"
+)]
+fn span(seconds: raw::Seconds, path: &Path, findings: &mut Findings) -> Option<Span> {
+    let ms = (seconds.0 * 1000.0).round();
+    if ms % f64::from(TICK_MS) == 0.0 && (seconds.0 * 1000.0 - ms).abs() < 0.001 {
+        return Span::from_ms(ms as u64);
+    }
+    findings.error(
+        Target::Value(path.clone()),
+        format!("{} s is finer than the clock", seconds.0),
+        format!("times are multiples of {} s", f64::from(TICK_MS) / 1000.0),
+    );
+    None
+}
+
+/// A rule for each port, over the transport that the helper speaks.
+fn helper(
+    kind: HelperKind,
+    ports: &raw::Items<u16>,
+    path: &Path,
+    findings: &mut Findings,
+) -> Option<Vec<HelperRule>> {
+    let (transport, _) = kind.default_rule();
+    let mut rules: Vec<HelperRule> = Vec::new();
+    for (i, port) in ports.iter().enumerate() {
+        let Some(port) = *port else { continue };
+        if rules.iter().any(|rule| rule.port == port) {
+            findings.error(
+                Target::Value(path.item(i)),
+                format!("port {port} has the {kind} helper already"),
+                "name each port once".to_owned(),
+            );
+        }
+        rules.push(HelperRule { kind, transport, port });
+    }
+    Some(rules)
+}

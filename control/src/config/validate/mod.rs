@@ -1,0 +1,73 @@
+//! Raw values to domain types: each section in its own file, every mistake collected.
+//!
+//! A function here returns `None` exactly when it has reported an error, or when something that it needs is
+//! missing and has been reported already.
+
+mod bridge;
+mod cluster;
+mod conntrack;
+mod control;
+mod memory;
+mod metrics;
+mod ports;
+mod workers;
+
+use super::finding::{Findings, Target};
+use super::gateway::GatewayConfig;
+use super::path::Path;
+use super::raw;
+use weir_dataplane::config::Config;
+
+/// The whole configuration, when nothing is wrong with it.
+pub(super) fn gateway(raw: Option<raw::Gateway>, findings: &mut Findings) -> Option<GatewayConfig> {
+    let raw = raw?;
+    let root = Path::root();
+    let node = raw.node.and_then(|name| node(name, &root.key("node"), findings));
+    let raw_ports = raw.ports.unwrap_or_default();
+    let names: Vec<_> = raw_ports.iter().map(|port| port.as_ref()?.name.clone()).collect();
+    let bridge = bridge::validate(raw.forwarding, &names, &root.key("forwarding"), findings);
+    let ports = ports::validate(raw_ports, &root.key("ports"), findings);
+    let is_virtual = ports.iter().flatten().all(|port| port.device.is_virtual());
+    let mtu_max = ports.iter().flatten().map(|port| port.mtu).max().unwrap_or_default();
+    let workers = workers::validate(raw.workers, is_virtual, &root.key("workers"), findings);
+    let memory = memory::validate(raw.memory, is_virtual, mtu_max, &root.key("memory"), findings);
+    let loose = raw.conntrack.tcp.loose;
+    let conntrack = conntrack::validate(raw.conntrack, &root.key("conntrack"), findings);
+    let cluster = match raw.cluster {
+        Some(cluster) => cluster::validate(cluster, &root.key("cluster"), findings).map(Some),
+        None => Some(None),
+    };
+    if loose && cluster.as_ref().is_some_and(Option::is_some) {
+        findings.warning(
+            Target::Value(root.key("conntrack").key("tcp").key("loose")),
+            "in a cluster `loose` lets this node adopt flows in mid-stream that another node owns".to_owned(),
+            "leave it out unless the other nodes are Linux with `nf_conntrack_tcp_loose=1`".to_owned(),
+        );
+    }
+    let metrics = metrics::validate(&raw.metrics, &root.key("metrics"), findings);
+    let control_socket = control::validate(raw.control, &root.key("control"), findings);
+    Some(GatewayConfig {
+        node: node?,
+        ports: ports.into_iter().collect::<Option<_>>()?,
+        workers: workers?,
+        memory: memory?,
+        dataplane: Config { bridge: bridge?, conntrack: conntrack?, cluster: cluster? },
+        metrics: metrics?,
+        control_socket: control_socket?,
+    })
+}
+
+fn node(name: String, path: &Path, findings: &mut Findings) -> Option<String> {
+    let letters = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    if name.len() <= 64 && name.starts_with(|c: char| c.is_ascii_alphanumeric()) && name.chars().all(letters)
+    {
+        return Some(name);
+    }
+    findings.error(
+        Target::Value(path.clone()),
+        format!("`{name}` cannot be the name of a node"),
+        "up to 64 letters, digits, `.`, `_` and `-`, the first a letter or digit; for example `node: gw1`"
+            .to_owned(),
+    );
+    None
+}

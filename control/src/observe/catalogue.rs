@@ -1,0 +1,110 @@
+//! The one table of metrics: name, kind, labels and help. HELP lines, the exporter and `docs/metrics.md` come from it.
+
+use std::fmt::Write;
+
+/// How a metric's values are to be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Only grows while the process lives.
+    Counter,
+    /// Goes up and down.
+    Gauge,
+}
+
+impl Kind {
+    /// Prometheus's word for it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Counter => "counter",
+            Self::Gauge => "gauge",
+        }
+    }
+}
+
+/// One metric.
+#[derive(Clone, Copy, Debug)]
+pub struct Metric {
+    /// Its name, with the unit.
+    pub name: &'static str,
+    /// Its kind.
+    pub kind: Kind,
+    /// Its labels, in the order in which the exporter gives their values.
+    pub labels: &'static [&'static str],
+    /// What it counts.
+    pub help: &'static str,
+}
+
+/// Declares each metric as a constant and all of them as [`METRICS`].
+macro_rules! metrics {
+    ($($id:ident = $kind:ident $name:literal [$($label:literal),*] $help:literal;)+) => {
+        $(pub(super) const $id: Metric =
+            Metric { name: $name, kind: Kind::$kind, labels: &[$($label),*], help: $help };)+
+
+        /// All metrics, in the order of the reference.
+        pub const METRICS: &[Metric] = &[$($id),+];
+    };
+}
+
+metrics! {
+    BUILD = Gauge "weir_build_info" ["node", "version", "dpdk"] "Always 1; the labels say what runs.";
+    UPTIME = Gauge "weir_uptime_seconds" [] "Time since the workers started.";
+    EPOCH = Gauge "weir_config_epoch" [] "Epoch of the configuration that control published last.";
+    BUCKETS = Gauge "weir_cluster_buckets" [] "Buckets the cluster's hash space is cut into; 0 without a cluster.";
+    BUCKETS_OWNED = Gauge "weir_cluster_buckets_owned" [] "Buckets that are this node's.";
+
+    PORT_UP = Gauge "weir_port_link_up" ["port"] "1 while the link is up.";
+    PORT_SPEED = Gauge "weir_port_speed_bytes_per_second" ["port"] "Link speed, as node_exporter gives it; 0 where the device does not know.";
+    PORT_RX_FRAMES = Counter "weir_port_rx_frames_total" ["port"] "Frames that the device received.";
+    PORT_RX_BYTES = Counter "weir_port_rx_bytes_total" ["port"] "Bytes that the device received.";
+    PORT_RX_ERRORS = Counter "weir_port_rx_errors_total" ["port"] "Frames that came in broken.";
+    PORT_RX_MISSED = Counter "weir_port_rx_missed_total" ["port"] "Frames lost because the receive queue was full.";
+    PORT_RX_NO_BUFFER = Counter "weir_port_rx_no_buffer_total" ["port"] "Frames lost because the pool had no buffer.";
+    PORT_TX_FRAMES = Counter "weir_port_tx_frames_total" ["port"] "Frames that the device sent.";
+    PORT_TX_BYTES = Counter "weir_port_tx_bytes_total" ["port"] "Bytes that the device sent.";
+    PORT_TX_ERRORS = Counter "weir_port_tx_errors_total" ["port"] "Frames that the device could not send.";
+    PORT_DRIVER = Gauge "weir_port_driver_statistic" ["port", "statistic"]
+        "The driver's own statistics (DPDK xstats), under the driver's names.";
+
+    WORKER_RX_FRAMES = Counter "weir_worker_rx_frames_total" ["worker", "port"] "Frames taken from the worker's receive queue.";
+    WORKER_RX_BYTES = Counter "weir_worker_rx_bytes_total" ["worker", "port"] "Bytes taken from the worker's receive queue.";
+    WORKER_TX_FRAMES = Counter "weir_worker_tx_frames_total" ["worker", "port"] "Frames that the worker's transmit queue took.";
+    WORKER_TX_BYTES = Counter "weir_worker_tx_bytes_total" ["worker", "port"] "Bytes that the worker's transmit queue took.";
+    VERDICTS = Counter "weir_worker_verdicts_total" ["worker", "verdict"] "Frames by outcome; each frame has exactly one.";
+    DROPS = Counter "weir_worker_drops_total" ["worker", "reason"] "Dropped frames by reason; each drop has exactly one.";
+    HANDED_OVER = Counter "weir_worker_handed_over_frames_total" ["worker"] "Frames handed to the worker that owns their flow.";
+    BURSTS = Counter "weir_worker_bursts_total" ["worker", "frames"]
+        "Turns of the poll loop by how many frames they found: 0, 1, 2-3, 4-7, 8-15, 16-31, 32-63, 64.";
+    CYCLES_BUSY = Counter "weir_worker_busy_cycles_total" ["worker"] "Processor cycles of turns that moved frames.";
+    CYCLES_IDLE = Counter "weir_worker_idle_cycles_total" ["worker"] "Processor cycles of turns that found nothing, sleep included.";
+    WORKER_EPOCH = Gauge "weir_worker_config_epoch" ["worker"] "Epoch of the configuration that the worker works with.";
+
+    FLOWS = Gauge "weir_flows" ["worker", "protocol", "state"] "Live flows.";
+    FLOWS_MAX = Gauge "weir_flows_max" [] "Flows there is room for, over all workers.";
+    FLOWS_CREATED = Counter "weir_flows_created_total" ["worker"] "Flows opened.";
+    FLOWS_RELATED = Counter "weir_flows_related_total" ["worker"] "Flows opened that an expectation or a master announced.";
+    FLOWS_EXPIRED = Counter "weir_flows_expired_total" ["worker"] "Flows whose time ran out.";
+    FLOWS_EVICTED = Counter "weir_flows_evicted_total" ["worker"] "Flows given up early to make room.";
+    EXPECTATIONS = Gauge "weir_expectations" ["worker"] "Live expectations.";
+    EXPECTATIONS_MAX = Gauge "weir_expectations_max" [] "Expectations there is room for, over all workers.";
+    EXPECTATIONS_CREATED = Counter "weir_expectations_created_total" ["worker"] "Expectations made.";
+}
+
+/// The reference page of all metrics, as Markdown.
+pub fn reference() -> String {
+    let mut page = String::from(
+        "# Metrics\n\nMade from the table in `control/src/observe/catalogue.rs`; `weir reference metrics` prints it.\n\n\
+         | Metric | Type | Labels | Meaning |\n|---|---|---|---|\n",
+    );
+    for metric in METRICS {
+        let labels: Vec<_> = metric.labels.iter().map(|label| format!("`{label}`")).collect();
+        let _ = writeln!(
+            page,
+            "| `{}` | {} | {} | {} |",
+            metric.name,
+            metric.kind.name(),
+            labels.join(", "),
+            metric.help
+        );
+    }
+    page
+}

@@ -1,0 +1,82 @@
+//! Reads the workers' cells into the model.
+
+use super::model::{Counters, FlowClassCount, WorkerCounts, WorkerPortCounts};
+use std::collections::BTreeMap;
+use weir_dataplane::counters::{Cell, DropReason, FlowClass, Verdict, WorkerCounters};
+use weir_dataplane::units::PortId;
+
+/// Everything `workers` have counted so far. `port_names` is in the order of [`PortId`].
+pub fn counters<'a>(
+    workers: impl IntoIterator<Item = &'a WorkerCounters>,
+    port_names: &[String],
+) -> Counters {
+    let workers = workers.into_iter().enumerate();
+    Counters { workers: workers.map(|(worker, cells)| counts(worker, cells, port_names)).collect() }
+}
+
+fn counts(worker: usize, cells: &WorkerCounters, port_names: &[String]) -> WorkerCounts {
+    WorkerCounts {
+        worker,
+        verdicts: named(Verdict::NAMES, &cells.verdicts),
+        drops: named(DropReason::ALL.iter().map(|reason| reason.name()), &cells.drops),
+        ports: ports(cells, port_names),
+        flows: FlowClass::ALL.iter().map(|class| flow_class(*class, cells)).collect(),
+        flows_created: cells.flows_created.read(),
+        flows_related: cells.flows_related.read(),
+        flows_expired: cells.flows_expired.read(),
+        flows_evicted: cells.flows_evicted.read(),
+        expectations: cells.expectations.read(),
+        expectations_created: cells.expectations_created.read(),
+        bursts: cells.bursts.iter().map(Cell::read).collect(),
+        handed_over: cells.handed_over.read(),
+        cycles_busy: cells.cycles_busy.read(),
+        cycles_idle: cells.cycles_idle.read(),
+        epoch: cells.epoch.read(),
+    }
+}
+
+fn named<'a>(names: impl IntoIterator<Item = &'a str>, cells: &[Cell]) -> BTreeMap<String, u64> {
+    names.into_iter().zip(cells).map(|(name, cell)| (name.to_owned(), cell.read())).collect()
+}
+
+fn ports(cells: &WorkerCounters, names: &[String]) -> BTreeMap<String, WorkerPortCounts> {
+    let ids = (0..names.len()).map_while(PortId::new);
+    ids.zip(names)
+        .map(|(id, name)| {
+            let port = cells.port(id);
+            let counts = WorkerPortCounts {
+                rx_frames: port.rx_frames.read(),
+                rx_bytes: port.rx_bytes.read(),
+                tx_frames: port.tx_frames.read(),
+                tx_bytes: port.tx_bytes.read(),
+            };
+            (name.clone(), counts)
+        })
+        .collect()
+}
+
+fn flow_class(class: FlowClass, cells: &WorkerCounters) -> FlowClassCount {
+    FlowClassCount {
+        protocol: class.protocol().to_owned(),
+        state: class.name().to_owned(),
+        live: cells.flows[class.index()].read(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_is_there_before_the_first_frame() {
+        let cells = WorkerCounters::default();
+        cells.outcome(Verdict::Drop(DropReason::Runt));
+        let counters = counters([&cells, &cells], &["lan".to_owned()]);
+        let worker = &counters.workers[1];
+        assert_eq!(worker.verdicts.len(), Verdict::NAMES.len());
+        assert_eq!(worker.drops.len(), DropReason::COUNT);
+        assert_eq!(worker.flows.len(), FlowClass::COUNT);
+        assert_eq!(worker.ports.len(), 1);
+        assert_eq!((counters.drops("runt"), counters.verdict("drop"), counters.frames()), (2, 2, 2));
+    }
+}

@@ -1,0 +1,153 @@
+//! The model as Prometheus text.
+//!
+//! Each scrape fills a recorder of its own from plain numbers, so what is gone from the gateway is gone from
+//! the page, and nothing is kept between scrapes.
+
+use super::catalogue::{self as c, Kind, METRICS, Metric};
+use super::model::{Counters, PortStatus, Status, WorkerCounts};
+use metrics::{Key, KeyName, Label, Level, Metadata, Recorder};
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusRecorder};
+
+/// The text of the `/metrics` page.
+pub fn render(status: &Status, counters: &Counters) -> String {
+    let page = Page::new();
+    gateway(&page, status);
+    for port in &status.ports {
+        port_metrics(&page, port);
+    }
+    for worker in &counters.workers {
+        worker_metrics(&page, worker);
+        flow_metrics(&page, worker);
+    }
+    page.recorder.handle().render()
+}
+
+struct Page {
+    recorder: PrometheusRecorder,
+}
+
+const METADATA: Metadata<'static> = Metadata::new(module_path!(), Level::INFO, None);
+
+impl Page {
+    fn new() -> Self {
+        let recorder = PrometheusBuilder::new().build_recorder();
+        for metric in METRICS {
+            let name = KeyName::from_const_str(metric.name);
+            match metric.kind {
+                Kind::Counter => recorder.describe_counter(name, None, metric.help.into()),
+                Kind::Gauge => recorder.describe_gauge(name, None, metric.help.into()),
+            }
+        }
+        Self { recorder }
+    }
+
+    /// Sets the sample of `metric` that has these label values.
+    fn set(&self, metric: Metric, labels: &[&str], value: u64) {
+        debug_assert_eq!(labels.len(), metric.labels.len(), "{}: one value a label", metric.name);
+        let labels =
+            metric.labels.iter().zip(labels).map(|(name, value)| Label::new(*name, (*value).to_owned()));
+        let key = Key::from_parts(metric.name, labels.collect::<Vec<_>>());
+        match metric.kind {
+            Kind::Counter => self.recorder.register_counter(&key, &METADATA).absolute(value),
+            // Gauges are floating point on the page; 2^53 is far beyond any gauge here.
+            Kind::Gauge => self.recorder.register_gauge(&key, &METADATA).set(value as f64),
+        }
+    }
+}
+
+fn gateway(page: &Page, status: &Status) {
+    page.set(c::BUILD, &[&status.node, &status.version, &status.dpdk_version], 1);
+    page.set(c::UPTIME, &[], status.uptime_s);
+    page.set(c::EPOCH, &[], status.epoch.into());
+    let cluster = status.cluster.as_ref();
+    page.set(c::BUCKETS, &[], cluster.map_or(0, |cluster| cluster.total_nodes.into()));
+    page.set(c::BUCKETS_OWNED, &[], cluster.map_or(0, |cluster| cluster.owned() as u64));
+    page.set(c::FLOWS_MAX, &[], status.flows.max);
+    page.set(c::EXPECTATIONS_MAX, &[], status.expectations.max);
+}
+
+fn port_metrics(page: &Page, port: &PortStatus) {
+    let counted = &port.statistics;
+    let samples = [
+        (c::PORT_UP, port.link_up.into()),
+        (c::PORT_SPEED, u64::from(port.speed_mbps.unwrap_or(0)) * 125_000),
+        (c::PORT_RX_FRAMES, counted.rx_frames),
+        (c::PORT_RX_BYTES, counted.rx_bytes),
+        (c::PORT_RX_ERRORS, counted.rx_errors),
+        (c::PORT_RX_MISSED, counted.rx_missed),
+        (c::PORT_RX_NO_BUFFER, counted.rx_no_buffer),
+        (c::PORT_TX_FRAMES, counted.tx_frames),
+        (c::PORT_TX_BYTES, counted.tx_bytes),
+        (c::PORT_TX_ERRORS, counted.tx_errors),
+    ];
+    for (metric, value) in samples {
+        page.set(metric, &[&port.name], value);
+    }
+    for (statistic, value) in &port.driver_statistics {
+        page.set(c::PORT_DRIVER, &[&port.name, statistic], *value);
+    }
+}
+
+fn worker_metrics(page: &Page, worker: &WorkerCounts) {
+    let id = &*worker.worker.to_string();
+    for (port, counts) in &worker.ports {
+        page.set(c::WORKER_RX_FRAMES, &[id, port], counts.rx_frames);
+        page.set(c::WORKER_RX_BYTES, &[id, port], counts.rx_bytes);
+        page.set(c::WORKER_TX_FRAMES, &[id, port], counts.tx_frames);
+        page.set(c::WORKER_TX_BYTES, &[id, port], counts.tx_bytes);
+    }
+    for (verdict, frames) in &worker.verdicts {
+        page.set(c::VERDICTS, &[id, verdict], *frames);
+    }
+    for (reason, frames) in &worker.drops {
+        page.set(c::DROPS, &[id, reason], *frames);
+    }
+    for (class, turns) in burst_classes(&worker.bursts) {
+        page.set(c::BURSTS, &[id, &class], turns);
+    }
+    page.set(c::HANDED_OVER, &[id], worker.handed_over);
+    page.set(c::CYCLES_BUSY, &[id], worker.cycles_busy);
+    page.set(c::CYCLES_IDLE, &[id], worker.cycles_idle);
+    page.set(c::WORKER_EPOCH, &[id], worker.epoch);
+}
+
+fn flow_metrics(page: &Page, worker: &WorkerCounts) {
+    let id = &*worker.worker.to_string();
+    for class in &worker.flows {
+        page.set(c::FLOWS, &[id, &class.protocol, &class.state], class.live);
+    }
+    page.set(c::FLOWS_CREATED, &[id], worker.flows_created);
+    page.set(c::FLOWS_RELATED, &[id], worker.flows_related);
+    page.set(c::FLOWS_EXPIRED, &[id], worker.flows_expired);
+    page.set(c::FLOWS_EVICTED, &[id], worker.flows_evicted);
+    page.set(c::EXPECTATIONS, &[id], worker.expectations);
+    page.set(c::EXPECTATIONS_CREATED, &[id], worker.expectations_created);
+}
+
+/// Turns by size class: 0, then powers of two. `bursts[n]` are the turns that found `n` frames.
+fn burst_classes(bursts: &[u64]) -> Vec<(String, u64)> {
+    let mut classes = vec![("0".to_owned(), bursts.first().copied().unwrap_or(0))];
+    let mut first = 1;
+    while first < bursts.len() {
+        let end = (first * 2).min(bursts.len());
+        let name = if end - first == 1 { first.to_string() } else { format!("{first}-{}", end - 1) };
+        classes.push((name, bursts[first..end].iter().sum()));
+        first = end;
+    }
+    classes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use weir_dataplane::units::BURST_MAX;
+
+    #[test]
+    fn burst_classes_hold_every_turn_once() {
+        let bursts: Vec<u64> = (0..=BURST_MAX as u64).collect();
+        let classes = burst_classes(&bursts);
+        let names: Vec<_> = classes.iter().map(|(name, _)| &**name).collect();
+        assert_eq!(names, ["0", "1", "2-3", "4-7", "8-15", "16-31", "32-63", "64"]);
+        assert_eq!(classes.iter().map(|(_, turns)| turns).sum::<u64>(), bursts.iter().sum::<u64>());
+    }
+}

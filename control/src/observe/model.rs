@@ -1,0 +1,251 @@
+//! The shapes that the API speaks: JSON on the socket, and the source of every table and metric.
+
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// A gateway at one moment.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Status {
+    /// The node's name in its configuration.
+    pub node: String,
+    /// Weir's version.
+    pub version: String,
+    /// DPDK's version.
+    pub dpdk_version: String,
+    /// Seconds since the workers started.
+    pub uptime_s: u64,
+    /// Epoch of the snapshot that control published last.
+    pub epoch: u32,
+    /// This node's part of its cluster; none without a cluster.
+    pub cluster: Option<ClusterStatus>,
+    /// In the order of the configuration.
+    pub ports: Vec<PortStatus>,
+    /// By worker number.
+    pub workers: Vec<WorkerStatus>,
+    /// Fill of the flow tables.
+    pub flows: Occupancy,
+    /// Fill of the expectation tables.
+    pub expectations: Occupancy,
+}
+
+/// How much of a bounded table is used, over all workers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Occupancy {
+    /// Entries that live.
+    pub live: u64,
+    /// Entries there is room for.
+    pub max: u64,
+}
+
+/// A node's part of its cluster.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClusterStatus {
+    /// Buckets of the hash space.
+    pub total_nodes: u16,
+    /// `own` or `all`.
+    pub tracking: String,
+    /// Seed of the hash.
+    pub hash_seed: u32,
+    /// Whether the match is inverted.
+    pub invert: bool,
+    /// One for each bucket, by node number.
+    pub buckets: Vec<BucketStatus>,
+    /// Epoch of the snapshot that says so.
+    pub epoch: u32,
+}
+
+impl ClusterStatus {
+    /// How many buckets this node owns.
+    pub fn owned(&self) -> usize {
+        self.buckets.iter().filter(|bucket| bucket.local).count()
+    }
+}
+
+/// One bucket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BucketStatus {
+    /// The node number that stands for it, from 1.
+    pub node: u16,
+    /// Whether this node owns its flows.
+    pub local: bool,
+}
+
+/// A port at one moment.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PortStatus {
+    /// Its name in the configuration.
+    pub name: String,
+    /// The device string it was opened with.
+    pub device: String,
+    /// DPDK's driver.
+    pub driver: String,
+    /// Its MAC address.
+    pub mac: String,
+    /// Whether the link is up.
+    pub link_up: bool,
+    /// Megabits a second; none where the device does not know.
+    pub speed_mbps: Option<u32>,
+    /// Receive and transmit queues in use.
+    pub queues: u16,
+    /// What the device counted.
+    pub statistics: PortStatistics,
+    /// The driver's own statistics, under its own names.
+    pub driver_statistics: BTreeMap<String, u64>,
+}
+
+/// What a device counted since it was started.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+pub struct PortStatistics {
+    /// Frames received.
+    pub rx_frames: u64,
+    /// Bytes received.
+    pub rx_bytes: u64,
+    /// Frames that came in broken.
+    pub rx_errors: u64,
+    /// Frames lost because the receive queue was full.
+    pub rx_missed: u64,
+    /// Frames lost because the pool had no buffer.
+    pub rx_no_buffer: u64,
+    /// Frames sent.
+    pub tx_frames: u64,
+    /// Bytes sent.
+    pub tx_bytes: u64,
+    /// Frames the device could not send.
+    pub tx_errors: u64,
+}
+
+/// A worker at one moment.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct WorkerStatus {
+    /// Its number, from 0.
+    pub worker: usize,
+    /// The processor it is pinned to.
+    pub cpu: Option<usize>,
+    /// Epoch of the snapshot it works with.
+    pub epoch: u32,
+    /// Frames that have had their outcome.
+    pub frames: u64,
+    /// Share of its cycles that moved frames, 0 to 1.
+    pub busy: f64,
+    /// Its live flows.
+    pub flows: u64,
+}
+
+/// Everything the workers count.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Counters {
+    /// By worker number.
+    pub workers: Vec<WorkerCounts>,
+}
+
+impl Counters {
+    /// Frames of this outcome, over all workers.
+    pub fn verdict(&self, name: &str) -> u64 {
+        self.workers.iter().filter_map(|worker| worker.verdicts.get(name)).sum()
+    }
+
+    /// Drops for this reason, over all workers.
+    pub fn drops(&self, name: &str) -> u64 {
+        self.workers.iter().filter_map(|worker| worker.drops.get(name)).sum()
+    }
+
+    /// Frames that have had their outcome, over all workers.
+    pub fn frames(&self) -> u64 {
+        self.workers.iter().flat_map(|worker| worker.verdicts.values()).sum()
+    }
+}
+
+/// What one worker counted.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct WorkerCounts {
+    /// Its number, from 0.
+    pub worker: usize,
+    /// Frames by outcome.
+    pub verdicts: BTreeMap<String, u64>,
+    /// Dropped frames by reason.
+    pub drops: BTreeMap<String, u64>,
+    /// Frames it moved, by port.
+    pub ports: BTreeMap<String, WorkerPortCounts>,
+    /// Live flows by protocol and state.
+    pub flows: Vec<FlowClassCount>,
+    /// Flows opened.
+    pub flows_created: u64,
+    /// Of those, flows that an expectation or a master announced.
+    pub flows_related: u64,
+    /// Flows whose time ran out.
+    pub flows_expired: u64,
+    /// Flows given up early to make room.
+    pub flows_evicted: u64,
+    /// Live expectations.
+    pub expectations: u64,
+    /// Expectations made.
+    pub expectations_created: u64,
+    /// Turns by the number of frames they found.
+    pub bursts: Vec<u64>,
+    /// Frames handed to another worker.
+    pub handed_over: u64,
+    /// Cycles of turns that moved frames.
+    pub cycles_busy: u64,
+    /// Cycles of turns that found nothing.
+    pub cycles_idle: u64,
+    /// Epoch of the snapshot in force.
+    pub epoch: u64,
+}
+
+/// What one worker moved on one port.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+pub struct WorkerPortCounts {
+    /// Frames taken from the receive queue.
+    pub rx_frames: u64,
+    /// Their bytes.
+    pub rx_bytes: u64,
+    /// Frames that the transmit queue took.
+    pub tx_frames: u64,
+    /// Their bytes.
+    pub tx_bytes: u64,
+}
+
+/// Live flows of one class.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct FlowClassCount {
+    /// Protocol.
+    pub protocol: String,
+    /// TCP state; the protocol's name elsewhere.
+    pub state: String,
+    /// How many live.
+    pub live: u64,
+}
+
+/// A bounded look into the flow tables.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Flows {
+    /// The flows.
+    pub flows: Vec<FlowRow>,
+    /// Whether the tables held more than was asked for.
+    pub more: bool,
+}
+
+/// One live flow.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct FlowRow {
+    /// The worker that holds it.
+    pub worker: usize,
+    /// Protocol.
+    pub protocol: String,
+    /// TCP state; the protocol's name elsewhere.
+    pub state: String,
+    /// Source of the original direction.
+    pub source: String,
+    /// Destination of the original direction.
+    pub destination: String,
+    /// The cluster node whose flow it is; none without a cluster.
+    pub node: Option<u16>,
+    /// Whether another node forwards it.
+    pub shadow: bool,
+    /// The flow that announced it.
+    pub master: Option<String>,
+    /// Whether both directions have been seen.
+    pub replied: bool,
+    /// Seconds until it is forgotten.
+    pub timeout_s: u32,
+}

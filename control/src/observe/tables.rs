@@ -1,0 +1,164 @@
+//! The model as tables for people.
+
+use super::model::{ClusterStatus, Counters, Flows, Occupancy, PortStatus, Status, WorkerStatus};
+use comfy_table::{CellAlignment, Table, presets};
+use weir_dataplane::counters::{DropReason, Verdict};
+
+/// What `weir status` prints.
+pub fn status(status: &Status) -> String {
+    let mut text = format!(
+        "node {}, weir {} on {}, up {}, epoch {}\n",
+        status.node,
+        status.version,
+        status.dpdk_version,
+        duration(status.uptime_s),
+        status.epoch
+    );
+    if let Some(view) = &status.cluster {
+        text += &format!("cluster: {}\n", cluster_line(view));
+    }
+    text += &format!(
+        "flows: {}, expectations: {}\n\n{}\n\n{}\n",
+        occupancy(status.flows),
+        occupancy(status.expectations),
+        ports(&status.ports),
+        workers(&status.workers)
+    );
+    text
+}
+
+/// What `weir cluster show` prints.
+pub fn cluster(cluster: &ClusterStatus) -> String {
+    let mut table = table(&["node", "owner"], &[0]);
+    for bucket in &cluster.buckets {
+        let owner = if bucket.local { "this node" } else { "" };
+        table.add_row([bucket.node.to_string(), owner.to_owned()]);
+    }
+    format!("{}, epoch {}\n{table}\n", cluster_line(cluster), cluster.epoch)
+}
+
+/// What `weir counters` prints: outcomes and drops by worker. Reasons that never came are left out unless `all`.
+pub fn counters(counters: &Counters, all: bool) -> String {
+    let mut header = vec!["frames".to_owned()];
+    header.extend(counters.workers.iter().map(|worker| format!("worker {}", worker.worker)));
+    header.push("total".to_owned());
+    let numbers: Vec<usize> = (1..header.len()).collect();
+    let mut table = table(&header, &numbers);
+    for name in Verdict::NAMES {
+        table.add_row(counter_row(name, counters.workers.iter().map(|worker| worker.verdicts.get(name))));
+    }
+    for name in DropReason::ALL.iter().map(|reason| reason.name()) {
+        if all || counters.drops(name) > 0 {
+            let label = format!("drop: {name}");
+            table.add_row(counter_row(&label, counters.workers.iter().map(|worker| worker.drops.get(name))));
+        }
+    }
+    format!("{table}\n")
+}
+
+fn counter_row<'a>(name: &str, values: impl Iterator<Item = Option<&'a u64>>) -> Vec<String> {
+    let values: Vec<u64> = values.map(|value| value.copied().unwrap_or(0)).collect();
+    let mut row = vec![name.to_owned()];
+    row.extend(values.iter().map(u64::to_string));
+    row.push(values.iter().sum::<u64>().to_string());
+    row
+}
+
+/// What `weir flows` prints.
+pub fn flows(flows: &Flows) -> String {
+    let header =
+        ["worker", "protocol", "state", "source", "destination", "node", "role", "master", "timeout"];
+    let mut table = table(&header, &[0, 8]);
+    for flow in &flows.flows {
+        table.add_row([
+            flow.worker.to_string(),
+            flow.protocol.clone(),
+            if flow.replied { flow.state.clone() } else { format!("{} (no reply)", flow.state) },
+            flow.source.clone(),
+            flow.destination.clone(),
+            flow.node.map_or_else(String::new, |node| node.to_string()),
+            if flow.shadow { "shadow" } else { "owner" }.to_owned(),
+            flow.master.clone().unwrap_or_default(),
+            format!("{} s", flow.timeout_s),
+        ]);
+    }
+    let more = if flows.more { ", and more: raise --limit" } else { "" };
+    format!("{table}\n{} flows{more}\n", flows.flows.len())
+}
+
+fn ports(ports: &[PortStatus]) -> String {
+    let header = ["port", "device", "driver", "mac", "link", "queues", "rx", "tx", "missed", "errors"];
+    let mut table = table(&header, &[5, 6, 7, 8, 9]);
+    for port in ports {
+        let counted = &port.statistics;
+        table.add_row([
+            port.name.clone(),
+            port.device.clone(),
+            port.driver.clone(),
+            port.mac.clone(),
+            link(port),
+            port.queues.to_string(),
+            counted.rx_frames.to_string(),
+            counted.tx_frames.to_string(),
+            (counted.rx_missed + counted.rx_no_buffer).to_string(),
+            (counted.rx_errors + counted.tx_errors).to_string(),
+        ]);
+    }
+    table.to_string()
+}
+
+fn link(port: &PortStatus) -> String {
+    match (port.link_up, port.speed_mbps) {
+        (false, _) => "down".to_owned(),
+        (true, None) => "up".to_owned(),
+        (true, Some(speed)) => format!("up, {speed} Mbit/s"),
+    }
+}
+
+fn workers(workers: &[WorkerStatus]) -> String {
+    let mut table = table(&["worker", "cpu", "epoch", "frames", "busy", "flows"], &[0, 1, 2, 3, 4, 5]);
+    for worker in workers {
+        table.add_row([
+            worker.worker.to_string(),
+            worker.cpu.map_or_else(|| "any".to_owned(), |cpu| cpu.to_string()),
+            worker.epoch.to_string(),
+            worker.frames.to_string(),
+            format!("{:.1} %", worker.busy * 100.0),
+            worker.flows.to_string(),
+        ]);
+    }
+    table.to_string()
+}
+
+fn cluster_line(cluster: &ClusterStatus) -> String {
+    let local: Vec<_> =
+        cluster.buckets.iter().filter(|bucket| bucket.local).map(|bucket| bucket.node.to_string()).collect();
+    let local = if local.is_empty() { "none".to_owned() } else { local.join(", ") };
+    let invert = if cluster.invert { ", inverted" } else { "" };
+    format!("nodes {local} of {} are here{invert}, tracking {}", cluster.total_nodes, cluster.tracking)
+}
+
+fn occupancy(table: Occupancy) -> String {
+    let share = if table.max == 0 { 0.0 } else { table.live as f64 * 100.0 / table.max as f64 };
+    format!("{} of {} ({share:.1} %)", table.live, table.max)
+}
+
+fn duration(seconds: u64) -> String {
+    let (days, hours, minutes) = (seconds / 86_400, seconds / 3600 % 24, seconds / 60 % 60);
+    match (days, hours, minutes) {
+        (0, 0, 0) => format!("{seconds} s"),
+        (0, 0, _) => format!("{minutes} min {} s", seconds % 60),
+        (0, ..) => format!("{hours} h {minutes} min"),
+        _ => format!("{days} d {hours} h"),
+    }
+}
+
+/// A table with this header; the columns in `numbers` are aligned to the right.
+pub fn table<T: AsRef<str>>(header: &[T], numbers: &[usize]) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::UTF8_FULL_CONDENSED).set_header(header.iter().map(AsRef::as_ref));
+    for (_, column) in table.column_iter_mut().enumerate().filter(|(index, _)| numbers.contains(index)) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    table
+}

@@ -1,0 +1,132 @@
+//! Runs the real pipeline over captures instead of live ports: single-threaded, repeatable, real net_pcap ports.
+
+pub mod capture;
+mod merge;
+mod node;
+mod verdict_line;
+
+pub use merge::{Batch, Clock};
+pub use node::{CapturePorts, Node, NodeError, PortFiles};
+
+use crate::config::GatewayConfig;
+use crate::observe::{collect, tables};
+use crate::runtime::ports;
+use crate::{Failure, replay::capture::Capture};
+use std::io::Write;
+use std::path::PathBuf;
+use verdict_line::VerdictLine;
+use weir_dataplane::pipeline::{Observer, Sight};
+
+/// A replay that is ready to run.
+#[derive(Debug)]
+pub struct Replay {
+    /// What the node does.
+    pub config: GatewayConfig,
+    /// The captures behind its ports, in the order of the configuration.
+    pub files: Vec<PortFiles>,
+    /// What drives time.
+    pub clock: Clock,
+}
+
+impl Replay {
+    /// Runs to the end of all captures. Each frame's outcome goes to `verdicts` as a line of JSON. Answers the
+    /// summary for people.
+    ///
+    /// # Errors
+    /// What is wrong with captures or ports. Of a capture that breaks off, the frames before that are replayed
+    /// first, then the damage is the error; the summary is in `summary` all the same.
+    pub fn run(self, verdicts: Option<Box<dyn Write>>, summary: &mut String) -> Result<(), Failure> {
+        let inputs: Vec<&PathBuf> = self.files.iter().filter_map(|files| files.input.as_ref()).collect();
+        let captures: Result<Vec<Capture>, _> = inputs.into_iter().map(|path| capture::scan(path)).collect();
+        let captures = captures.map_err(Failure::runtime)?;
+        let names: Vec<String> = self.config.ports().iter().map(|port| port.name().to_owned()).collect();
+        let dataplane = self.config.dataplane().clone();
+        let with_captures =
+            CapturePorts::new(self.config, "replay", &self.files).map_err(Failure::runtime)?;
+        let eal = ports::start_eal(&with_captures.config, 1).map_err(Failure::runtime)?;
+        let mut node =
+            Node::open(eal, "replay", with_captures, &dataplane, self.clock).map_err(Failure::runtime)?;
+        play(&mut node, &names, verdicts)?;
+        *summary = summarise(&node, &names);
+        check(&node, &captures)
+    }
+}
+
+fn play(node: &mut Node, names: &[String], mut verdicts: Option<Box<dyn Write>>) -> Result<(), Failure> {
+    let mut batch = Batch::default();
+    let mut lines = Vec::new();
+    let watched = verdicts.is_some();
+    loop {
+        let more = node
+            .turn(&mut batch, |numbers| Lines {
+                names,
+                numbers: numbers.to_vec(),
+                lines: &mut lines,
+                watched,
+            })
+            .map_err(Failure::runtime)?;
+        if let Some(verdicts) = &mut verdicts {
+            let written = if more { verdicts.write_all(&lines) } else { verdicts.flush() };
+            written.map_err(unwritable)?;
+        }
+        if !more {
+            return Ok(());
+        }
+        lines.clear();
+    }
+}
+
+fn unwritable(error: std::io::Error) -> Failure {
+    Failure::runtime(format!("cannot write the verdicts: {error}"))
+}
+
+/// Writes a line for each frame of one batch.
+struct Lines<'a> {
+    names: &'a [String],
+    numbers: Vec<u64>,
+    lines: &'a mut Vec<u8>,
+    watched: bool,
+}
+
+impl Observer for Lines<'_> {
+    fn observe(&mut self, sight: &Sight) {
+        if self.watched {
+            let line = VerdictLine::new(self.numbers[sight.index], sight, self.names);
+            // A line has nothing in it that JSON cannot hold, and a vector takes any bytes.
+            let _ = serde_json::to_writer(&mut *self.lines, &line);
+            self.lines.push(b'\n');
+        }
+    }
+}
+
+fn summarise(node: &Node, names: &[String]) -> String {
+    let counters = collect::counters([node.counters()], names);
+    let taken: Vec<String> =
+        node.taken().map(|(port, frames)| format!("{frames} by {}", names[port.index()])).collect();
+    let flows: (u64, u64) =
+        counters.workers.first().map_or((0, 0), |worker| (worker.flows_created, worker.flows_related));
+    format!(
+        "{}frames in: {}; flows: {}, of them related: {}\n",
+        tables::counters(&counters, false),
+        taken.join(", "),
+        flows.0,
+        flows.1
+    )
+}
+
+/// Whether every frame there was has been replayed.
+fn check(node: &Node, captures: &[Capture]) -> Result<(), Failure> {
+    let damages: Vec<String> =
+        captures.iter().filter_map(|capture| capture.damage.as_ref()).map(ToString::to_string).collect();
+    let expected: u64 = captures.iter().map(|capture| capture.frames).sum();
+    let taken: u64 = node.taken().map(|(_, frames)| frames).sum();
+    if !damages.is_empty() {
+        return Err(Failure::runtime(damages.join("\n")));
+    }
+    if taken != expected {
+        return Err(Failure::runtime(format!(
+            "the captures hold {expected} frames, but DPDK read {taken} of them"
+        )));
+    }
+    Ok(())
+}

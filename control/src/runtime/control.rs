@@ -1,0 +1,79 @@
+//! The control loop: signals, calls from the API, and the workers' ends, one at a time on one thread.
+
+use super::crew::End;
+use super::gateway::Gateway;
+use crate::Failure;
+use crate::api::{self, ControlSocket};
+use crate::observe::tables;
+use std::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+use tracing::{error, info};
+
+/// Calls that wait at most; more than that and clients wait to be heard.
+const CALLS_MAX: usize = 16;
+
+/// Serves until a signal or a worker ends it.
+///
+/// # Errors
+/// A worker's trouble.
+pub(super) async fn run(
+    mut gateway: Gateway,
+    socket: &ControlSocket,
+    metrics: Option<TcpListener>,
+) -> Result<(), Failure> {
+    let (sender, mut calls) = mpsc::channel(CALLS_MAX);
+    serve(socket, metrics, &sender).map_err(Failure::runtime)?;
+    let handler =
+        |kind| signal(kind).map_err(|error| Failure::runtime(format!("cannot watch for signals: {error}")));
+    let mut interrupt = handler(SignalKind::interrupt())?;
+    let mut terminate = handler(SignalKind::terminate())?;
+    let mut hangup = handler(SignalKind::hangup())?;
+    let trouble = loop {
+        tokio::select! {
+            Some(call) = calls.recv() => gateway.answer(call).await,
+            _ = hangup.recv() => match gateway.reload().await {
+                Ok(reloaded) => info!(epoch = reloaded.epoch, "configuration reloaded"),
+                Err(refusal) => error!("configuration not reloaded, nothing has changed: {refusal}"),
+            },
+            _ = interrupt.recv() => break None,
+            _ = terminate.recv() => break None,
+            end = gateway.worker_ended() => break Some(end),
+        }
+    };
+    if trouble.is_none() {
+        info!("stopping");
+    }
+    finish(gateway, trouble)
+}
+
+/// Stops the workers, prints the totals, and says what went wrong.
+fn finish(gateway: Gateway, trouble: Option<End>) -> Result<(), Failure> {
+    let (counters, ends) = gateway.stop();
+    crate::cli::print(&tables::counters(&counters, false))?;
+    let troubles: Vec<String> = trouble
+        .into_iter()
+        .chain(ends)
+        .map(|end| {
+            let why = end.trouble.unwrap_or_else(|| "it returned without being told to".to_owned());
+            format!("worker {} failed: {why}", end.worker)
+        })
+        .collect();
+    if troubles.is_empty() { Ok(()) } else { Err(Failure::runtime(troubles.join("\n"))) }
+}
+
+fn serve(
+    socket: &ControlSocket,
+    metrics: Option<TcpListener>,
+    calls: &mpsc::Sender<api::Call>,
+) -> std::io::Result<()> {
+    let listener = socket.listener()?;
+    let router = api::router(calls.clone());
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    if let Some(listener) = metrics {
+        let listener = tokio::net::TcpListener::from_std(listener)?;
+        let router = api::metrics_router(calls.clone());
+        tokio::spawn(async move { axum::serve(listener, router).await });
+    }
+    Ok(())
+}

@@ -1,0 +1,161 @@
+//! Start: DPDK, packet memory, ports, workers, threads.
+
+use super::crew::{self, Crew};
+use super::gateway::{Gateway, Running};
+use super::ports::{self, OpenPort, PortsError};
+use crate::config::{self, GatewayConfig};
+use std::hash::{BuildHasher, RandomState};
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use tracing::{info, warn};
+use weir_dataplane::pipeline::Limits;
+use weir_dataplane::snapshot::Snapshot;
+use weir_dataplane::spread::{SLOTS, Spread};
+use weir_dataplane::units::{Epoch, PORTS_MAX, WorkerId};
+use weir_dataplane::worker::{Idle, Mesh, Setup, Worker, WorkerPort};
+use weir_dpdk::{Eal, Mbuf, PortFacts, RssFields, RxQueue, TscClock, TxQueue};
+
+/// Turns that a worker takes at most to finish what is in its queues when it is stopped: a busy port never runs dry.
+const DRAIN_TURNS: u32 = 4096;
+
+/// Why a gateway did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum LaunchError {
+    /// A port or DPDK itself.
+    #[error(transparent)]
+    Ports(#[from] PortsError),
+    /// The system has no more threads.
+    #[error("cannot start a worker's thread: {0}")]
+    Thread(#[from] io::Error),
+}
+
+/// Starts the gateway of `config`, which was read from `path`.
+///
+/// # Errors
+/// See [`LaunchError`]; what had been opened is closed again.
+pub(super) fn launch(path: &Path, config: GatewayConfig) -> Result<Gateway, LaunchError> {
+    let eal = ports::start_eal(&config, 1)?;
+    let pool = ports::packet_memory(&eal, "frames", &config)?;
+    let mut open = ports::open(&eal, &pool, &config)?;
+    for port in &open {
+        describe(port);
+    }
+    let snapshot = Arc::new(Snapshot::compile(Epoch::FIRST, config.dataplane()));
+    let setups = setups(eal, &config, &mut open, &snapshot);
+    let cpus = crew::cpus(config.workers());
+    let (mut handles, mut bodies) = (Vec::new(), Vec::new());
+    for (setup, cpu) in setups.into_iter().zip(&cpus) {
+        let (mut worker, handle) = Worker::new(setup);
+        handles.push(handle);
+        bodies.push((*cpu, move |stop: &_| worker.run(stop, DRAIN_TURNS)));
+    }
+    let crew = Crew::start(eal, bodies)?;
+    Ok(Gateway::new(path, config, Running { ports: open, workers: handles, cpus, crew }))
+}
+
+fn describe(open: &OpenPort) {
+    let facts = open.port.facts();
+    info!(
+        port = open.port.name(),
+        device = %open.device,
+        driver = %facts.driver,
+        mac = %facts.mac,
+        queues = facts.rx_queues,
+        mtu = facts.mtu,
+        rss = facts.rss.is_some(),
+        checks_ip = facts.checks_ip,
+        checks_l4 = facts.checks_l4,
+        filtering = ?facts.filtering,
+        "port open"
+    );
+}
+
+/// What each worker is made of. Worker i gets queue i of each port; frames for a port of which a worker has no
+/// transmit queue go through a worker that has one.
+fn setups(
+    eal: Eal,
+    config: &GatewayConfig,
+    open: &mut [OpenPort],
+    snapshot: &Arc<Snapshot>,
+) -> Vec<Setup<RxQueue, TxQueue, TscClock>> {
+    let workers = config.workers().count();
+    // Queue 0 of every port is worker 0's.
+    let mesh: Arc<Mesh<Mbuf>> = Mesh::new(workers, [WorkerId::default(); PORTS_MAX]);
+    let spreads: Vec<Spread> = open.iter().map(|port| spread(port, workers)).collect();
+    let secret = RandomState::new().hash_one(std::process::id());
+    let ids = (0..workers).filter_map(WorkerId::new);
+    let clock = TscClock::new(&eal);
+    ids.map(|id| Setup {
+        id,
+        ports: worker_ports(open, &spreads),
+        mesh: Arc::clone(&mesh),
+        clock,
+        idle: match config.workers().idle() {
+            config::Idle::Poll => Idle::Poll,
+            config::Idle::Backoff => Idle::Backoff,
+        },
+        burst: config.workers().burst(),
+        limits: limits(config, workers),
+        secret,
+        snapshot: Arc::clone(snapshot),
+    })
+    .collect()
+}
+
+/// The next worker's queues: the first that are left of each port.
+fn worker_ports(open: &mut [OpenPort], spreads: &[Spread]) -> Vec<WorkerPort<RxQueue, TxQueue>> {
+    let ports = open.iter_mut().zip(spreads);
+    ports
+        .map(|(open, spread)| WorkerPort {
+            port: open.id,
+            rx: first(&mut open.rx),
+            tx: first(&mut open.tx),
+            spread: *spread,
+        })
+        .collect()
+}
+
+fn first<T>(queues: &mut Vec<T>) -> Option<T> {
+    (!queues.is_empty()).then(|| queues.remove(0))
+}
+
+/// The tables of the whole gateway, shared out evenly.
+fn limits(config: &GatewayConfig, workers: usize) -> Limits {
+    let workers = u32::try_from(workers).unwrap_or(u32::MAX);
+    let conntrack = &config.dataplane().conntrack;
+    Limits {
+        flows_max: conntrack.flows_max.div_ceil(workers),
+        expectations_max: conntrack.expectations_max.div_ceil(workers),
+    }
+}
+
+/// What the device leaves of the spreading. A device helps when it hashes what software hashes, addresses alone,
+/// and maps the hashes to workers as software does.
+fn spread(open: &OpenPort, workers: usize) -> Spread {
+    if workers == 1 {
+        return Spread::None;
+    }
+    if device_spreads_alike(open.port.facts(), workers) {
+        return Spread::IcmpErrors;
+    }
+    warn!(
+        port = open.port.name(),
+        "frames are spread over workers in software: the device cannot, or not alike"
+    );
+    Spread::All
+}
+
+fn device_spreads_alike(facts: &PortFacts, workers: usize) -> bool {
+    let Some(rss) = &facts.rss else { return false };
+    let slots = rss.table.len();
+    rss.fields == RssFields::Addresses
+        && usize::from(facts.rx_queues) == workers
+        && slots > 0
+        && slots % SLOTS as usize == 0
+        && rss
+            .table
+            .iter()
+            .enumerate()
+            .all(|(slot, queue)| usize::from(*queue) == slot % SLOTS as usize % workers)
+}

@@ -1,0 +1,175 @@
+//! From configuration to running ports: EAL, packet memory, devices, queues.
+
+use crate::config::{self, GatewayConfig, Promiscuous, Queues};
+use weir_dataplane::units::{BURST_MAX, PortId};
+use weir_dpdk::{
+    Eal, EalOptions, MacAddress, Memory, Mempool, MempoolOptions, Port, PortOptions, Reception, RssFields,
+    RxQueue, TxQueue,
+};
+
+/// Frames that a worker keeps outside of queues, at most: one burst in each direction and what waits in rings.
+const WORKER_FRAMES: u32 = 4 * BURST_MAX as u32 + 4096;
+
+/// Bytes of a buffer that hold no data: DPDK's headroom.
+const HEADROOM: u16 = 128;
+
+/// Bytes that DPDK spends on a buffer besides its data: mbuf, pool header, alignment.
+const BUFFER_OVERHEAD: u64 = 256;
+
+/// Memory that the EAL and the drivers take for themselves, in MiB.
+const EAL_MIB: u64 = 64;
+
+/// Why ports could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum PortsError {
+    /// DPDK says no.
+    #[error(transparent)]
+    Dpdk(#[from] weir_dpdk::Error),
+    /// The device has fewer queues than the configuration asks for.
+    #[error(
+        "port {port}: `ports[].queues` asks for {wanted} queues, `{device}` has {rx} to receive and {tx} to transmit; ask for fewer, or `auto`"
+    )]
+    Queues {
+        /// The port's name.
+        port: String,
+        /// Its device.
+        device: String,
+        /// Queues asked for.
+        wanted: u16,
+        /// Receive queues it has.
+        rx: u16,
+        /// Transmit queues it has.
+        tx: u16,
+    },
+    /// More queues than workers: nobody would serve the rest.
+    #[error(
+        "port {port}: `ports[].queues` asks for {wanted} queues, but there are {workers} workers; give each queue a worker, or use `auto`"
+    )]
+    Unserved {
+        /// The port's name.
+        port: String,
+        /// Queues asked for.
+        wanted: u16,
+        /// Workers there are.
+        workers: usize,
+    },
+}
+
+/// A running port with the queues that workers will own.
+#[derive(Debug)]
+pub struct OpenPort {
+    /// Its place in the configuration.
+    pub id: PortId,
+    /// The device string it was opened with.
+    pub device: String,
+    /// The port.
+    pub port: Port,
+    /// Its receive queues.
+    pub rx: Vec<RxQueue>,
+    /// Its transmit queues.
+    pub tx: Vec<TxQueue>,
+}
+
+/// Starts DPDK as `config` asks, with memory for `gateways` gateways like it.
+///
+/// # Errors
+/// DPDK's.
+pub fn start_eal(config: &GatewayConfig, gateways: u32) -> Result<Eal, PortsError> {
+    let memory = config.memory();
+    let needed =
+        u64::from(buffers(config)) * (u64::from(memory.buffer_size()) + BUFFER_OVERHEAD) / (1 << 20) + 1;
+    let needed = u32::try_from(needed * u64::from(gateways) + EAL_MIB).unwrap_or(u32::MAX);
+    let mb = memory.size_mib().map_or(needed, |size| size.get());
+    let devices = config.ports().iter().map(config::Port::device);
+    let options = EalOptions {
+        memory: if memory.huge_pages() { Memory::Huge { mb } } else { Memory::NoHuge { mb } },
+        pci_devices: devices.filter(|device| !device.is_virtual()).map(ToString::to_string).collect(),
+        file_prefix: format!("weir-{}", std::process::id()),
+        ..EalOptions::default()
+    };
+    Ok(Eal::init(&options)?)
+}
+
+/// Makes the packet memory `name` for one gateway of this configuration.
+///
+/// # Errors
+/// DPDK's.
+pub fn packet_memory(eal: &Eal, name: &str, config: &GatewayConfig) -> Result<Mempool, PortsError> {
+    let options = MempoolOptions {
+        frames: buffers(config),
+        frame_len_max: config.memory().buffer_size() - HEADROOM,
+        ..MempoolOptions::default()
+    };
+    Ok(Mempool::new(eal, name, options)?)
+}
+
+/// Opens every port of `config`, in its order.
+///
+/// # Errors
+/// The first port's that cannot be as it is configured; those opened before it are closed again.
+pub fn open(eal: &Eal, pool: &Mempool, config: &GatewayConfig) -> Result<Vec<OpenPort>, PortsError> {
+    config.port_ids().map(|(id, port)| open_one(eal, pool, id, port, config.workers().count())).collect()
+}
+
+fn open_one(
+    eal: &Eal,
+    pool: &Mempool,
+    id: PortId,
+    port: &config::Port,
+    workers: usize,
+) -> Result<OpenPort, PortsError> {
+    let wanted = match port.queues() {
+        Queues::Auto => u16::try_from(workers).unwrap_or(u16::MAX),
+        Queues::Count(count) => count.get(),
+    };
+    if usize::from(wanted) > workers {
+        return Err(PortsError::Unserved { port: port.name().to_owned(), wanted, workers });
+    }
+    let device = eal.probe(port.device().as_str())?;
+    let (opened, rx, tx) = Port::open(port.name(), device, &options(port, wanted), pool)?;
+    let facts = opened.facts();
+    if port.queues() != Queues::Auto && facts.rx_queues.min(facts.tx_queues) < wanted {
+        return Err(PortsError::Queues {
+            port: port.name().to_owned(),
+            device: port.device().to_string(),
+            wanted,
+            rx: facts.rx_queues_max,
+            tx: facts.tx_queues_max,
+        });
+    }
+    Ok(OpenPort { id, device: port.device().to_string(), port: opened, rx, tx })
+}
+
+fn options(port: &config::Port, queues: u16) -> PortOptions {
+    let reception = match port.promiscuous() {
+        // A bridge forwards what is addressed to others.
+        Promiscuous::Auto | Promiscuous::On => Reception::Promiscuous,
+        Promiscuous::Off => {
+            Reception::Multicast(port.multicast_macs().iter().map(|mac| MacAddress(mac.octets())).collect())
+        }
+    };
+    PortOptions {
+        rx_queues: queues,
+        tx_queues: queues,
+        rx_descriptors: port.descriptors().rx,
+        tx_descriptors: port.descriptors().tx,
+        mtu: Some(port.mtu()),
+        reception,
+        rss: match port.rss() {
+            config::Rss::Ip => RssFields::Addresses,
+            config::Rss::IpPorts => RssFields::AddressesAndPorts,
+        },
+    }
+}
+
+/// Buffers that every queue and worker can hold at once, unless the configuration says how many.
+fn buffers(config: &GatewayConfig) -> u32 {
+    if let Some(buffers) = config.memory().buffers() {
+        return buffers.get();
+    }
+    let workers = u32::try_from(config.workers().count()).unwrap_or(u32::MAX);
+    let descriptors =
+        |port: &config::Port| u32::from(port.descriptors().rx) + u32::from(port.descriptors().tx);
+    let queues: u32 = config.ports().iter().map(|port| descriptors(port) * workers).sum();
+    queues + workers * WORKER_FRAMES
+}

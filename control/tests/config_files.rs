@@ -1,0 +1,68 @@
+//! The configurations that come with Weir: each loads without a warning and says what it is for.
+
+use std::path::Path;
+use weir_control::config::{self, GatewayConfig, Idle, Placement};
+use weir_dataplane::config::{HelperKind, HelperRule, Share, Tracking, Transport};
+
+fn load(name: &str) -> GatewayConfig {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../configs").join(name);
+    let loaded = config::load(&path).unwrap_or_else(|errors| panic!("{errors}"));
+    assert_eq!(loaded.warnings, [], "{name}");
+    loaded.config
+}
+
+const FTP: HelperRule = HelperRule { kind: HelperKind::Ftp, transport: Transport::Tcp, port: 21 };
+
+fn nodes(config: &GatewayConfig) -> Vec<u16> {
+    let cluster = config.dataplane().cluster.as_ref().unwrap();
+    cluster.local_nodes.iter().map(|bucket| bucket.number().number()).collect()
+}
+
+#[test]
+fn demo_needs_no_nic_and_no_huge_pages() {
+    let config = load("demo.yaml");
+    let [lan, wan] = ["lan", "wan"].map(|name| config.port_id(name).unwrap());
+    assert_eq!(config.dataplane().bridge.peer(lan), Some(wan));
+    assert!(config.ports().iter().all(|port| port.device().name().starts_with("net_pcap")));
+    assert!(!config.memory().huge_pages());
+    assert_eq!((config.workers().count(), config.workers().idle()), (1, Idle::Backoff));
+    assert_eq!(config.dataplane().conntrack.helpers, [FTP]);
+    let cluster = config.dataplane().cluster.as_ref().unwrap();
+    assert_eq!((cluster.total_nodes, cluster.tracking), (2, Tracking::All));
+    assert_eq!(nodes(&config), [1]);
+}
+
+#[test]
+fn cluster_match_is_for_bare_metal() {
+    let config = load("cluster-match.yaml");
+    assert!(
+        config.ports().iter().all(|port| !port.device().is_virtual() && port.multicast_macs().len() == 1)
+    );
+    assert!(config.memory().huge_pages());
+    assert_eq!(*config.workers().placement(), Placement::Cores(vec![2, 3]));
+    assert_eq!(config.workers().idle(), Idle::Poll);
+    assert_eq!(config.dataplane().conntrack.tcp.timeouts.established.as_s(), 86400);
+    assert_eq!(config.metrics().unwrap().to_string(), "127.0.0.1:9475");
+    assert_eq!(config.control_socket(), Path::new("/run/weir/weir.sock"));
+}
+
+#[test]
+fn the_linux_pair_differs_in_tracking_alone() {
+    for (name, tracking, untracked) in
+        [("linux-own.yaml", Tracking::Own, Share::Drop), ("linux-all.yaml", Tracking::All, Share::Forward)]
+    {
+        let config = load(name);
+        assert_eq!(config.ports().iter().map(|port| port.name()).collect::<Vec<_>>(), ["in", "out"]);
+        assert_eq!(config.dataplane().conntrack.vlan_tags_max, 1);
+        assert_eq!(config.dataplane().conntrack.helpers, [FTP]);
+        assert!(config.dataplane().conntrack.checksum && !config.dataplane().conntrack.tcp.loose);
+        let cluster = config.dataplane().cluster.as_ref().unwrap();
+        assert_eq!((cluster.total_nodes, cluster.hash_seed, cluster.invert), (2, 0xdead_beef, false));
+        assert_eq!(
+            (cluster.tracking, cluster.non_ip, cluster.untracked),
+            (tracking, Share::Forward, untracked)
+        );
+        assert_eq!(nodes(&config), [1]);
+        assert_eq!(config.metrics(), None);
+    }
+}

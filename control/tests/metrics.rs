@@ -1,0 +1,94 @@
+//! The metrics page says what the table of metrics promises, and Prometheus's own linter accepts it.
+
+use std::collections::BTreeSet;
+use std::io::Write;
+use std::process::{Command, Stdio};
+use weir_control::observe::{
+    BucketStatus, ClusterStatus, METRICS, Occupancy, PortStatistics, PortStatus, Status, collect, reference,
+    render,
+};
+use weir_dataplane::counters::{DropReason, Verdict, WorkerCounters};
+
+fn page() -> String {
+    let cells = WorkerCounters::default();
+    cells.outcome(Verdict::Drop(DropReason::Runt));
+    cells.bursts[3].add(7);
+    let port = PortStatus {
+        name: "lan".to_owned(),
+        device: "net_null0".to_owned(),
+        driver: "net_null".to_owned(),
+        mac: "02:00:00:00:00:01".to_owned(),
+        link_up: true,
+        speed_mbps: Some(10_000),
+        queues: 1,
+        statistics: PortStatistics { rx_frames: 9, ..PortStatistics::default() },
+        driver_statistics: [("rx_good_packets".to_owned(), 9)].into(),
+    };
+    let status = Status {
+        node: "n1".to_owned(),
+        version: "1".to_owned(),
+        dpdk_version: "DPDK 22.11".to_owned(),
+        uptime_s: 5,
+        epoch: 2,
+        cluster: Some(ClusterStatus {
+            total_nodes: 2,
+            tracking: "all".to_owned(),
+            hash_seed: 1,
+            invert: false,
+            buckets: vec![BucketStatus { node: 1, local: true }, BucketStatus { node: 2, local: false }],
+            epoch: 2,
+        }),
+        ports: vec![port],
+        workers: Vec::new(),
+        flows: Occupancy { live: 0, max: 1024 },
+        expectations: Occupancy { live: 0, max: 64 },
+    };
+    render(&status, &collect::counters([&cells], &["lan".to_owned()]))
+}
+
+#[test]
+fn the_page_has_every_metric_of_the_table_and_no_other() {
+    let page = page();
+    let named = |prefix: &str| -> BTreeSet<String> {
+        let lines = page.lines().filter_map(|line| line.strip_prefix(prefix));
+        lines.filter_map(|line| line.split(' ').next()).map(str::to_owned).collect()
+    };
+    let table: BTreeSet<_> = METRICS.iter().map(|metric| metric.name.to_owned()).collect();
+    assert_eq!(named("# HELP "), table);
+    assert_eq!(named("# TYPE "), table);
+}
+
+#[test]
+fn every_drop_reason_is_there_from_the_start() {
+    let page = page();
+    for reason in DropReason::ALL {
+        let value = u64::from(*reason == DropReason::Runt);
+        let sample = format!("weir_worker_drops_total{{worker=\"0\",reason=\"{reason}\"}} {value}\n");
+        assert!(page.contains(&sample), "{sample} is missing in\n{page}");
+    }
+    assert!(page.contains("weir_worker_bursts_total{worker=\"0\",frames=\"2-3\"} 7\n"), "{page}");
+    assert!(page.contains("weir_port_rx_frames_total{port=\"lan\"} 9\n"), "{page}");
+    assert!(page.contains("weir_cluster_buckets_owned 1\n"), "{page}");
+}
+
+#[test]
+fn promtool_finds_nothing_to_say() {
+    let mut promtool = Command::new("promtool")
+        .args(["check", "metrics"])
+        .stdin(Stdio::piped())
+        .stderr(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("promtool must be installed: it comes with Debian's package prometheus");
+    promtool.stdin.take().unwrap().write_all(page().as_bytes()).unwrap();
+    let output = promtool.wait_with_output().unwrap();
+    let said = [output.stdout, output.stderr].concat();
+    assert!(output.status.success() && said.is_empty(), "{}", String::from_utf8_lossy(&said));
+}
+
+#[test]
+fn the_reference_page_is_the_table() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/metrics.md");
+    let page = std::fs::read_to_string(path).unwrap();
+    assert_eq!(page, reference(), "write it anew: weir reference metrics > docs/metrics.md");
+}

@@ -1,0 +1,141 @@
+//! A frame in a DPDK buffer.
+
+use crate::eal::{Eal, OVERSIZE};
+use core::mem;
+use core::ptr::NonNull;
+use core::slice;
+use dpdk_sys::rte_mbuf;
+use weir_dataplane::port::{Burst, Checksum, Frame, FrameDefect};
+
+/// A frame that its holder owns: one pointer wide; dropping it gives the buffer back to its pool.
+///
+/// It moves between threads, but two cannot look at it at once:
+///
+/// ```compile_fail,E0277
+/// fn shared<T: Sync>() {}
+/// shared::<weir_dpdk::Mbuf>();
+/// ```
+#[repr(transparent)]
+#[derive(Debug)]
+pub struct Mbuf(NonNull<rte_mbuf>);
+
+// SAFETY: an mbuf is plain memory of a pool that any thread may give it back to, and this is its only handle.
+unsafe impl Send for Mbuf {}
+
+impl Mbuf {
+    /// # Safety
+    /// `raw` is an allocated mbuf with a reference count of 1, and nobody else uses it.
+    pub(crate) const unsafe fn from_raw(raw: NonNull<rte_mbuf>) -> Self {
+        Self(raw)
+    }
+
+    /// When it arrived, in microseconds since 1970, where the driver says so: net_pcap answers the capture's
+    /// own timestamps.
+    pub fn rx_timestamp_us(&self, eal: Eal) -> Option<u64> {
+        let field = eal.rx_timestamp();
+        if self.raw().ol_flags & field.flag == 0 {
+            return None;
+        }
+        // SAFETY: DPDK gave this offset for a field of 8 aligned bytes inside of every mbuf.
+        let field = unsafe { self.0.cast::<u8>().add(field.offset).cast::<u64>().read() };
+        Some(field)
+    }
+
+    /// Makes `bytes` the contents of a fresh frame; the caller has checked that they fit.
+    pub(crate) fn fill(&mut self, bytes: &[u8]) {
+        let mbuf = self.raw_mut();
+        debug_assert!(mbuf.nb_segs == 1 && bytes.len() <= usize::from(mbuf.buf_len - mbuf.data_off));
+        mbuf.data_len = u16::try_from(bytes.len()).unwrap_or(u16::MAX);
+        mbuf.pkt_len = u32::from(mbuf.data_len);
+        self.bytes_mut().copy_from_slice(bytes);
+    }
+
+    /// Notes whether it is longer than its port allows.
+    pub(crate) fn mark_oversize(&mut self, frame_len_max: u32) {
+        let mbuf = self.raw_mut();
+        if mbuf.pkt_len > frame_len_max {
+            mbuf.ol_flags |= OVERSIZE;
+        } else {
+            mbuf.ol_flags &= !OVERSIZE;
+        }
+    }
+
+    fn raw(&self) -> &rte_mbuf {
+        // SAFETY: points to an allocated mbuf that only `self` uses.
+        unsafe { self.0.as_ref() }
+    }
+
+    fn raw_mut(&mut self) -> &mut rte_mbuf {
+        // SAFETY: as for `raw`, and `self` is borrowed for writing.
+        unsafe { self.0.as_mut() }
+    }
+
+    /// Where the first segment's data starts.
+    fn data(&self) -> *mut u8 {
+        let mbuf = self.raw();
+        debug_assert!(u32::from(mbuf.data_off) + u32::from(mbuf.data_len) <= u32::from(mbuf.buf_len));
+        // SAFETY: DPDK keeps `data_off` inside of the buffer.
+        unsafe { mbuf.buf_addr.cast::<u8>().add(usize::from(mbuf.data_off)) }
+    }
+}
+
+impl Frame for Mbuf {
+    fn bytes(&self) -> &[u8] {
+        // SAFETY: DPDK keeps data_off + data_len within the buffer, and only `self` uses the buffer.
+        unsafe { slice::from_raw_parts(self.data(), usize::from(self.raw().data_len)) }
+    }
+
+    fn bytes_mut(&mut self) -> &mut [u8] {
+        // SAFETY: as for `bytes`, and `self` is borrowed for writing.
+        unsafe { slice::from_raw_parts_mut(self.data(), usize::from(self.raw().data_len)) }
+    }
+
+    fn defect(&self) -> Option<FrameDefect> {
+        let mbuf = self.raw();
+        if mbuf.nb_segs != 1 {
+            Some(FrameDefect::Segmented)
+        } else if mbuf.ol_flags & OVERSIZE != 0 {
+            Some(FrameDefect::Oversize)
+        } else {
+            None
+        }
+    }
+
+    fn ip_checksum(&self) -> Checksum {
+        match self.raw().ol_flags & dpdk_sys::WEIR_RX_IP_CKSUM_MASK {
+            dpdk_sys::WEIR_RX_IP_CKSUM_GOOD => Checksum::Good,
+            dpdk_sys::WEIR_RX_IP_CKSUM_BAD => Checksum::Bad,
+            _ => Checksum::Unchecked,
+        }
+    }
+
+    /// DPDK's fourth answer, that the sum is unfinished but the data whole, is from virtual devices that were
+    /// asked for it; [`Port`](crate::Port) asks none, and here it counts as [`Checksum::Unchecked`].
+    fn l4_checksum(&self) -> Checksum {
+        match self.raw().ol_flags & dpdk_sys::WEIR_RX_L4_CKSUM_MASK {
+            dpdk_sys::WEIR_RX_L4_CKSUM_GOOD => Checksum::Good,
+            dpdk_sys::WEIR_RX_L4_CKSUM_BAD => Checksum::Bad,
+            _ => Checksum::Unchecked,
+        }
+    }
+
+    fn release(frames: &mut Burst<Self>) {
+        let raw = frames.as_mut_ptr().cast::<*mut rte_mbuf>();
+        // SAFETY: an Mbuf is one mbuf pointer; these are owned here and forgotten right after.
+        unsafe { dpdk_sys::rte_pktmbuf_free_bulk(raw, burst_len(frames)) };
+        frames.drain(..).for_each(mem::forget);
+    }
+}
+
+/// A burst's length as DPDK counts.
+fn burst_len(frames: &Burst<Mbuf>) -> u32 {
+    u32::try_from(frames.len()).unwrap_or(u32::MAX)
+}
+
+impl Drop for Mbuf {
+    fn drop(&mut self) {
+        let mut raw = self.0.as_ptr();
+        // SAFETY: owned by `self`, which ends here.
+        unsafe { dpdk_sys::rte_pktmbuf_free_bulk(&raw mut raw, 1) };
+    }
+}
