@@ -107,7 +107,7 @@ impl<A: Mischievous> World<A> {
     }
 
     fn cut_short(&mut self) {
-        let Some(mut frame) = Self::recent(&mut self.rng, &self.said) else { return };
+        let Some((mut frame, _)) = Self::recent(&mut self.rng, &self.quotable) else { return };
         let length = 14 + self.rng.below(frame.len() as u64 - 13) as usize;
         frame.truncate(length);
         self.said.push(frame);
@@ -116,9 +116,8 @@ impl<A: Mischievous> World<A> {
     fn link_noise(&mut self) {
         let from = Mac::host(1);
         let frame = match self.rng.below(3) {
-            0 => {
-                eth(from, Mac([0x01, 0x80, 0xc2, 0, 0, self.rng.below(16) as u8])).ethertype(0x88cc, &[0; 46])
-            }
+            0 => eth(from, Mac([0x01, 0x80, 0xc2, 0, 0, 1 + self.rng.below(15) as u8]))
+                .ethertype(0x88cc, &[0; 46]),
             1 => eth(from, Mac::host(2)).ethertype(0x88b6, &[1; 46]),
             _ => eth(from, Mac::BROADCAST).arp_request([192, 0, 2, 1].into(), [192, 0, 2, 2].into()),
         };

@@ -11,23 +11,57 @@
 
 mod clients;
 mod lab;
+mod node;
 mod servers;
 mod tap;
 
-use lab::{A4, B4, Lab};
+use lab::{A4, A6, B4, B6, Lab};
+use node::{Plan, Weir};
 use servers::Servers;
-use tap::Taps;
+use tap::{Ledger, Taps};
+use weir_tests::conformance::Mode;
 use weir_tests::netns;
 
 /// Whether the tests can run here; says so where they cannot.
 fn ready() -> bool {
-    let programs =
-        ["curl", "dig", "dnsmasq", "ethtool", "iperf3", "ping", "python3", "ss", "tcpdump", "vsftpd"];
+    let programs = [
+        "arptables-legacy",
+        "curl",
+        "dig",
+        "dnsmasq",
+        "ethtool",
+        "iperf3",
+        "iptables-legacy",
+        "ping",
+        "python3",
+        "ss",
+        "tcpdump",
+        "vsftpd",
+    ];
     if !netns::available("end-to-end test") {
         return false;
     }
     netns::installed(&programs).expect("install what is missing");
     true
+}
+
+/// Everything but load, with the taps running.
+fn traffic(lab: &Lab, servers: &Servers) -> Ledger {
+    let taps = Taps::start(lab).unwrap();
+    clients::ping(&lab.a).unwrap();
+    clients::http(&lab.a, servers).unwrap();
+    clients::dns(&lab.a).unwrap();
+    clients::ftp(&lab.a, servers, 2).unwrap();
+    let ledger = taps.ledger().unwrap();
+    println!("{ledger:?}");
+    ledger
+}
+
+fn load(lab: &Lab) {
+    for (client, server) in [(A4, B4), (A6, B6)] {
+        let [up, down] = clients::iperf(&lab.a, client, server).unwrap();
+        println!("iperf3 {client}: {up:.0} Mbit/s up, {down:.0} Mbit/s down");
+    }
 }
 
 /// The laboratory itself: with a plain bridge in the node's place all traffic passes exactly once.
@@ -39,13 +73,29 @@ fn a_plain_bridge_carries_everything() {
     let lab = Lab::new(1).unwrap();
     lab.nodes[0].hub("bridge", &["lan", "wan"]).unwrap();
     let servers = Servers::start(&lab.b).unwrap();
-    let taps = Taps::start(&lab).unwrap();
-    clients::ping(&lab.a).unwrap();
-    clients::http(&lab.a, &servers).unwrap();
-    clients::dns(&lab.a).unwrap();
-    clients::ftp(&lab.a, &servers, 2).unwrap();
-    let ledger = taps.ledger().unwrap();
-    println!("{ledger:?}");
+    traffic(&lab, &servers).assert_exactly_once();
+    load(&lab);
+}
+
+#[test]
+fn two_nodes_carry_everything_exactly_once() {
+    if !ready() {
+        return;
+    }
+    let lab = Lab::new(2).unwrap();
+    let nodes: Vec<_> = (1..=2)
+        .map(|number| {
+            Weir::start(&lab.nodes[number - 1], Plan { number, tracking: Mode::All, share: "owner" }).unwrap()
+        })
+        .collect();
+    let servers = Servers::start(&lab.b).unwrap();
+    let before: u64 = nodes.iter().map(|node| node.counts().unwrap().forwarded()).sum();
+    let ledger = traffic(&lab, &servers);
+    let counts: Vec<_> = nodes.iter().map(|node| node.counts().unwrap()).collect();
+    println!("{counts:#?}");
     ledger.assert_exactly_once();
-    println!("{:?}", clients::iperf(&lab.a, A4, B4).unwrap());
+    let forwarded: u64 = counts.iter().map(node::Counts::forwarded).sum();
+    assert_eq!(forwarded - before, ledger.received as u64, "{counts:?}");
+    assert!(counts.iter().all(|counts| counts.forwarded() > ledger.received as u64 / 10), "{counts:?}");
+    load(&lab);
 }
