@@ -42,19 +42,35 @@ pub(crate) fn dns(a: &Namespace) -> Result<()> {
     Ok(())
 }
 
-/// How an FTP client opens its data connection.
-const IPV4_WAYS: [&[&str]; 4] =
-    [&["--disable-epsv"], &[], &["--ftp-port", "-", "--disable-eprt"], &["--ftp-port", "-"]];
-const IPV6_WAYS: [&[&str]; 2] = [&[], &["--ftp-port", "-"]];
+/// Who opens the data connection of an FTP transfer.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Opener {
+    /// The client: PASV and EPSV.
+    Client,
+    /// The server: PORT and EPRT.
+    Server,
+}
 
-/// Downloads and uploads over IPv4 by PASV, EPSV, PORT and EPRT, over IPv6 by EPSV and EPRT, from several
-/// addresses.
-pub(crate) fn ftp(a: &Namespace, servers: &Servers, clients: usize) -> Result<()> {
-    let ways = IPV4_WAYS.iter().map(|way| (B4, *way)).chain(IPV6_WAYS.iter().map(|way| (B6, *way)));
-    for (number, (server, way)) in ways.enumerate() {
+impl Opener {
+    /// What curl is told, by address family.
+    const fn ways(self) -> [(&'static str, &'static [&'static str]); 3] {
+        match self {
+            Self::Client => [(B4, &["--disable-epsv"]), (B4, &[]), (B6, &[])],
+            Self::Server => [
+                (B4, &["--ftp-port", "-", "--disable-eprt"]),
+                (B4, &["--ftp-port", "-"]),
+                (B6, &["--ftp-port", "-"]),
+            ],
+        }
+    }
+}
+
+/// Downloads and uploads over both families in all ways, from `clients` addresses of each.
+pub(crate) fn ftp(a: &Namespace, servers: &Servers, opener: Opener, clients: usize) -> Result<()> {
+    for (number, (server, way)) in opener.ways().into_iter().enumerate() {
         let from: Vec<String> = if server == B4 { clients4().collect() } else { clients6().collect() };
         for client in from.iter().take(clients) {
-            ftp_both_ways(a, servers, (client, server), way, number)
+            ftp_both_ways(a, servers, (client, server), way, &format!("{opener:?}-{number}"))
                 .with_context(|| format!("FTP from {client} with {way:?}"))?;
         }
     }
@@ -66,14 +82,14 @@ fn ftp_both_ways(
     servers: &Servers,
     (client, server): (&str, &str),
     way: &[&str],
-    number: usize,
+    label: &str,
 ) -> Result<()> {
     let place = format!("ftp://{}", in_url(server));
     let way = [&["--interface", client], way].concat();
     let book = curl(a, &[&way[..], &[&format!("{place}/book")]].concat())?;
     ensure!(book == servers.file("book")?, "the download differs: {} bytes", book.len());
 
-    let name = format!("{number}-{}", client.replace([':', '.'], "-"));
+    let name = format!("{label}-{}", client.replace([':', '.'], "-"));
     let letter = content(&name, 70_000);
     let file = tempfile::NamedTempFile::new()?;
     fs::write(file.path(), &letter)?;

@@ -1,7 +1,7 @@
 //! The laboratory: host A – hub – {nodes} – hub – host B, each in a namespace of its own.
 //!
-//! The hubs give every frame to everybody, as the switches of a cluster do. The nodes hear each other's frames,
-//! too: a node that forwarded what is not its own would start a storm at once.
+//! The hubs give every frame to everybody, as the switches of a cluster do. Where the nodes hear each other, too,
+//! a node that forwards what is not its own starts a storm at once.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -25,6 +25,16 @@ pub(crate) struct Lab {
     _turn: MutexGuard<'static, ()>,
 }
 
+/// Whether the nodes get the frames that other nodes forwarded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Nodes {
+    /// They do, as on a plain switch that floods.
+    HearEachOther,
+    /// The switch keeps their ports apart (a private VLAN). What nodes double that track their own flows alone
+    /// would go round between them otherwise.
+    Isolated,
+}
+
 /// Host A's first IPv4 address.
 pub(crate) const A4: &str = "10.77.0.1";
 /// Host B's IPv4 address.
@@ -45,13 +55,13 @@ pub(crate) fn clients6() -> impl Iterator<Item = String> {
 }
 
 impl Lab {
-    /// Wires a laboratory with places for `nodes` nodes. One exists at a time: tests would take each other's CPU.
-    pub(crate) fn new(nodes: usize) -> Result<Self> {
+    /// Wires a laboratory with places for `count` nodes. One exists at a time: tests would take each other's CPU.
+    pub(crate) fn new(count: usize, hearing: Nodes) -> Result<Self> {
         static TURN: Mutex<()> = Mutex::new(());
         let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
         let (a, b, hubs) = (Namespace::create("a")?, Namespace::create("b")?, Namespace::create("hubs")?);
         let nodes =
-            (1..=nodes).map(|n| Namespace::create(&format!("node{n}"))).collect::<Result<Vec<_>>>()?;
+            (1..=count).map(|n| Namespace::create(&format!("node{n}"))).collect::<Result<Vec<_>>>()?;
         for (side, host) in [("lan", &a), ("wan", &b)] {
             let port = format!("{side}-host");
             veth((host, "eth0"), (&hubs, &port), MTU)?;
@@ -62,6 +72,9 @@ impl Lab {
                 ports.push(port);
             }
             hubs.hub(side, &ports.iter().map(String::as_str).collect::<Vec<_>>())?;
+            for port in ports.iter().skip(1).filter(|_| hearing == Nodes::Isolated) {
+                hubs.ip(&format!("link set {port} type bridge_slave isolated on"))?;
+            }
         }
         let lab = Self { a, b, nodes, _hubs: hubs, _turn: turn };
         lab.number()?;
