@@ -1,5 +1,11 @@
 //! The control socket: who may claim it, and what its answers look like to a client.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test ends where something is not as it must be"
+)]
+
 use hyper::Method;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;

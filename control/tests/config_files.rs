@@ -1,5 +1,7 @@
 //! The configurations that come with Weir: each loads without a warning and says what it is for.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::path::Path;
 use weir_control::config::{self, GatewayConfig, Idle, Placement};
 use weir_dataplane::config::{HelperKind, HelperRule, Share, Tracking, Transport};

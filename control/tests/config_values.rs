@@ -1,5 +1,7 @@
 //! What small configurations come to: defaults, warnings, and that no text whatever upsets the reader.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::fs;
 use std::path::Path;
 use weir_control::config::{self, ConfigErrors, GatewayConfig, Idle, Problem, Queues};
@@ -69,6 +71,23 @@ fn a_port_without_a_partner_is_a_warning() {
         "test.yaml:5:12: warning: `c` is in no pair: whatever it receives is dropped\n    \
          - {name: c, device: net_null2}\n             ^\n  \
          hint: add it to `forwarding.pairs`, or leave the port out"
+    );
+}
+
+#[test]
+fn a_number_may_be_written_as_yaml_allows() {
+    let (config, _) = accept("workers: {burst: 64.0}\nconntrack: {flows_max: 1e6}\n");
+    assert_eq!((config.workers().burst(), config.dataplane().conntrack.flows_max), (64, 1_000_000));
+}
+
+#[test]
+fn a_file_from_windows_is_read() {
+    let text = format!("\u{feff}{}", PORTS.replace('\n', "\r\n"));
+    assert_eq!(config::parse("test.yaml", &text).unwrap().config.node(), "gw1");
+    let errors = config::parse("test.yaml", &format!("{text}burst: 1\r\n")).unwrap_err();
+    assert!(
+        errors.to_string().starts_with("test.yaml:5:1: unknown key `burst`\n  burst: 1\n  ^^^^^\n"),
+        "{errors}"
     );
 }
 

@@ -1,5 +1,11 @@
 //! The metrics page says what the table of metrics promises, and Prometheus's own linter accepts it.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test ends where something is not as it must be"
+)]
+
 use std::collections::BTreeSet;
 use std::io::Write;
 use std::process::{Command, Stdio};

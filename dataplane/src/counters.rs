@@ -115,8 +115,6 @@ named_enum! {
         InvalidIcmpQuote = "invalid_icmp_quote",
         /// INVALID: the extension headers end in nothing that can be tracked.
         InvalidExtension = "invalid_extension",
-        /// A TCP flow is being reopened and its old record could not be removed.
-        TcpReopen = "tcp_reopen",
         /// A helper saw only part of a message that it must see whole, or could not expect what it announced.
         Helper = "helper",
         /// The flow table is full of flows that may not be evicted.

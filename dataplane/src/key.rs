@@ -167,14 +167,12 @@ impl FlowKey {
 
     /// IP protocol number.
     #[inline]
-    #[expect(clippy::cast_possible_truncation, reason = "masked")]
     pub fn protocol(&self) -> u8 {
         (self.words[4] >> PROTOCOL_SHIFT & 0xff) as u8
     }
 
     /// The end on `side`.
     #[inline]
-    #[expect(clippy::cast_possible_truncation, reason = "masked")]
     pub fn endpoint(&self, side: Side) -> Endpoint {
         let [a, b, c, d, rest] = self.words;
         match side {

@@ -10,7 +10,7 @@ mod transport;
 use crate::counters::DropReason;
 use crate::key::{Address, Family, FlowKey, Side};
 use crate::port::Checksum;
-use crate::wire::{EtherType, Ethernet, IpProtocol, Pppoe, Vlan};
+use crate::wire::{EtherType, Ethernet, IpProtocol, MacAddr, Pppoe, Vlan};
 use core::net::{Ipv4Addr, Ipv6Addr};
 
 /// What is to be done with a frame, as far as its own bytes say.
@@ -101,6 +101,8 @@ pub struct Rules {
     pub checksum: bool,
     /// VLAN tags to look behind.
     pub vlan_tags_max: u8,
+    /// Let spanning tree frames pass.
+    pub forward_stp: bool,
 }
 
 /// What the device has found of the checksums.
@@ -120,7 +122,8 @@ pub fn parse(frame: &[u8], rules: Rules, offload: Offload) -> Parsed {
     if source.is_group() || source.0 == [0; 6] {
         return Parsed::drop(DropReason::SourceMac);
     }
-    if ethernet.destination().is_link_local() {
+    let destination = ethernet.destination();
+    if destination.is_link_local() && !(rules.forward_stp && destination == MacAddr::SPANNING_TREE) {
         return Parsed::drop(DropReason::LinkLocal);
     }
     let mut ethertype = ethernet.ethertype();

@@ -59,7 +59,11 @@ impl Snapshot {
     /// What to look at in a frame.
     #[inline]
     pub fn rules(&self) -> Rules {
-        Rules { checksum: self.conntrack.checksum, vlan_tags_max: self.conntrack.vlan_tags_max }
+        Rules {
+            checksum: self.conntrack.checksum,
+            vlan_tags_max: self.conntrack.vlan_tags_max,
+            forward_stp: self.bridge.forward_stp,
+        }
     }
 
     /// Whether the flows of `bucket` are this node's.

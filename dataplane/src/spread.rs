@@ -58,13 +58,13 @@ fn pair(frame: &[u8]) -> Option<(Fold, bool)> {
             let ip = Ipv4::new(rest)?;
             let quoted =
                 (ip.protocol() == IpProtocol::ICMP && !ip.is_fragment()).then(|| quoted_ipv4(rest)).flatten();
-            Some((quoted.unwrap_or(Fold::ipv4(ip.source(), ip.destination())), quoted.is_some()))
+            Some((quoted.unwrap_or_else(|| Fold::ipv4(ip.source(), ip.destination())), quoted.is_some()))
         }
         EtherType::IPV6 => {
             let ip = Ipv6::new(rest)?;
             let quoted =
                 (ip.next_header() == IpProtocol::ICMPV6).then(|| quoted_ipv6(ip.payload())).flatten();
-            Some((quoted.unwrap_or(Fold::ipv6(ip.source(), ip.destination())), quoted.is_some()))
+            Some((quoted.unwrap_or_else(|| Fold::ipv6(ip.source(), ip.destination())), quoted.is_some()))
         }
         _ => None,
     }

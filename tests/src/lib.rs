@@ -19,6 +19,7 @@ pub mod model;
 pub mod mutate;
 pub mod netns;
 pub mod oracle;
+pub mod node;
 pub mod packet;
 pub mod process;
 pub mod rng;

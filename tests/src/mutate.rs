@@ -28,7 +28,7 @@ fn mutate_once(frame: &mut Vec<u8>, rng: &mut Rng) {
     }
     // Headers stand in front: most changes hit the first hundred bytes.
     let end = if rng.chance(80) { frame.len().min(100) } else { frame.len() };
-    let at = rng.below(end as u64) as usize;
+    let at = rng.index(end);
     match rng.below(7) {
         0 => frame[at] ^= 1 << rng.below(8),
         1 => frame[at] = *rng.pick(&EDGES),
@@ -38,7 +38,7 @@ fn mutate_once(frame: &mut Vec<u8>, rng: &mut Rng) {
         5 => frame.insert(at, rng.next() as u8),
         _ => {
             let piece = frame[at..].to_vec();
-            let to = rng.below(end as u64) as usize;
+            let to = rng.index(end);
             frame.truncate(to);
             frame.extend(piece);
         }

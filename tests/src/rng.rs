@@ -24,9 +24,14 @@ impl Rng {
         ((u128::from(self.next()) * u128::from(end)) >> 64) as u64
     }
 
+    /// A place in something of `length`, which is not 0.
+    pub fn index(&mut self, length: usize) -> usize {
+        self.below(length as u64) as usize
+    }
+
     /// One of these.
     pub fn pick<'a, T>(&mut self, of: &'a [T]) -> &'a T {
-        &of[self.below(of.len() as u64) as usize]
+        &of[self.index(of.len())]
     }
 
     /// True `percent` times of a hundred.

@@ -33,7 +33,7 @@ pub struct Batch {
 
 /// Inputs being merged.
 #[derive(Debug)]
-pub struct Merge {
+pub(super) struct Merge {
     eal: Eal,
     clock: Clock,
     inputs: Vec<Input>,
@@ -51,14 +51,14 @@ struct Input {
 
 impl Merge {
     /// Merges what these receive queues hand out until they are empty.
-    pub fn new(eal: Eal, clock: Clock, queues: impl IntoIterator<Item = (PortId, RxQueue)>) -> Self {
+    pub(super) fn new(eal: Eal, clock: Clock, queues: impl IntoIterator<Item = (PortId, RxQueue)>) -> Self {
         let input = |(port, queue)| Input { port, queue, waiting: VecDeque::new(), taken: 0 };
         Self { eal, clock, inputs: queues.into_iter().map(input).collect(), start_us: None, last_us: 0 }
     }
 
     /// Fills `batch` with the next frames that share a moment; false at the end of all inputs.
     /// Within one input the order is kept; where a capture's time goes back, the clock stands still.
-    pub fn next(&mut self, batch: &mut Batch) -> bool {
+    pub(super) fn next(&mut self, batch: &mut Batch) -> bool {
         batch.frames.clear();
         batch.origins.clear();
         batch.numbers.clear();
@@ -84,7 +84,7 @@ impl Merge {
     }
 
     /// Frames taken so far, by input.
-    pub fn taken(&self) -> impl Iterator<Item = (PortId, u64)> + '_ {
+    pub(super) fn taken(&self) -> impl Iterator<Item = (PortId, u64)> + '_ {
         self.inputs.iter().map(|input| (input.port, input.taken))
     }
 

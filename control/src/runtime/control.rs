@@ -34,7 +34,7 @@ pub(super) async fn run(
             Some(call) = calls.recv() => gateway.answer(call).await,
             _ = hangup.recv() => match gateway.reload().await {
                 Ok(reloaded) => info!(epoch = reloaded.epoch, "configuration reloaded"),
-                Err(refusal) => error!("configuration not reloaded, nothing has changed: {refusal}"),
+                Err(refusal) => error!("configuration not reloaded: {refusal}"),
             },
             _ = interrupt.recv() => break None,
             _ = terminate.recv() => break None,

@@ -21,7 +21,7 @@ const DRAIN_TURNS: u32 = 4096;
 
 /// Why a gateway did not start.
 #[derive(Debug, thiserror::Error)]
-pub enum LaunchError {
+pub(super) enum LaunchError {
     /// A port or DPDK itself.
     #[error(transparent)]
     Ports(#[from] PortsError),

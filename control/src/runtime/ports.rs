@@ -1,14 +1,14 @@
 //! From configuration to running ports: EAL, packet memory, devices, queues.
 
 use crate::config::{self, GatewayConfig, Promiscuous, Queues};
-use weir_dataplane::units::{BURST_MAX, PortId};
+use weir_dataplane::units::PortId;
 use weir_dpdk::{
     Eal, EalOptions, MacAddress, Memory, Mempool, MempoolOptions, Port, PortOptions, Reception, RssFields,
     RxQueue, TxQueue,
 };
 
-/// Frames that a worker keeps outside of queues, at most: one burst in each direction and what waits in rings.
-const WORKER_FRAMES: u32 = 4 * BURST_MAX as u32 + 4096;
+/// Frames that a worker keeps outside of queues, at most: its bursts, its mempool cache and its rings.
+const WORKER_FRAMES: u32 = 4096;
 
 /// Bytes of a buffer that hold no data: DPDK's headroom.
 const HEADROOM: u16 = 128;
@@ -159,6 +159,7 @@ fn options(port: &config::Port, queues: u16) -> PortOptions {
             config::Rss::Ip => RssFields::Addresses,
             config::Rss::IpPorts => RssFields::AddressesAndPorts,
         },
+        checksums: port.checksum_offload(),
     }
 }
 

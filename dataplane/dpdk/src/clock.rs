@@ -39,7 +39,7 @@ impl Clock for TscClock {
     }
 
     fn rest(&mut self, us: u32) {
-        std::thread::sleep(Duration::from_micros(us.into()));
+        std::thread::sleep(Duration::from_micros(u64::from(us)));
     }
 }
 

@@ -6,11 +6,14 @@ use crate::units::{PORTS_MAX, PortId};
 #[derive(Clone, Debug)]
 pub struct Bridge {
     peers: [Option<PortId>; PORTS_MAX],
+    /// Let spanning tree frames (to 01:80:c2:00:00:00) cross, as a Linux bridge does that does not speak it itself.
+    /// The other link-local addresses never cross.
+    pub forward_stp: bool,
 }
 
 impl Default for Bridge {
     fn default() -> Self {
-        Self { peers: [None; PORTS_MAX] }
+        Self { peers: [None; PORTS_MAX], forward_stp: false }
     }
 }
 

@@ -42,7 +42,7 @@ fn parse_tcp(packet: &Packet<'_>, rules: Rules, offload: Offload) -> Parsed {
 #[inline]
 fn parse_udp(packet: &Packet<'_>, rules: Rules, offload: Offload) -> Parsed {
     let Some(header) = Udp::new(packet.transport) else { return Parsed::invalid(DropReason::InvalidHeader) };
-    let length = usize::from(header.length());
+    let length = header.length();
     if length < udp::HEADER_LEN || length > packet.transport.len() {
         return Parsed::invalid(DropReason::InvalidHeader);
     }

@@ -233,7 +233,7 @@ impl Tracker {
         let family = parsed.family();
         let source = parsed.key.endpoint(parsed.side).address;
         let destination = parsed.key.endpoint(parsed.side.opposite()).address;
-        let origin = self.origin_of_child(record);
+        let origin = self.itself(record);
         let helper = self.table.extra_mut(record)?.helper.as_mut()?;
         let (source, destination) = (source.ip(family), destination.ip(family));
         let seen = helper::Segment { direction, seq, payload, source, destination };
@@ -247,12 +247,6 @@ impl Tracker {
         self.counters.expectations_created.add(u64::from(added.is_ok()));
         self.counters.expectations.set(self.expectations.len() as u64);
         added.err().map(|_| DropReason::Helper)
-    }
-
-    /// What a child of `record` takes its ownership from: that flow itself, even when it has a master.
-    fn origin_of_child(&self, record: RecordId) -> Origin {
-        let hot = self.table.hot(record);
-        Origin { key: hot.key, side: hot.origin() }
     }
 }
 

@@ -186,6 +186,7 @@ fn clear(bucket: &mut Bucket, tag: u16, record: u32) -> bool {
 }
 
 #[cfg(test)]
+#[expect(clippy::cast_possible_truncation, reason = "test sizes are small")]
 mod tests {
     use super::*;
     use proptest::prelude::*;

@@ -264,8 +264,12 @@ impl Tracker {
 
     /// Where a flow's ownership comes from: its master if it has one, one level as in Linux, else itself.
     fn origin(&self, record: RecordId) -> Origin {
-        let hot = self.table.hot(record);
         let master = self.table.extra(record).and_then(|extra| extra.master);
-        master.unwrap_or(Origin { key: hot.key, side: hot.origin() })
+        master.unwrap_or_else(|| self.itself(record))
+    }
+    /// A flow's own name and side: what its children take their ownership from, even when it has a master.
+    fn itself(&self, record: RecordId) -> Origin {
+        let hot = self.table.hot(record);
+        Origin { key: hot.key, side: hot.origin() }
     }
 }

@@ -8,10 +8,10 @@
 use crate::units::Tick;
 
 const SLOT_BITS: u32 = 8;
-const SLOTS: usize = 1 << SLOT_BITS;
-const LEVELS: usize = 4;
+const SLOTS: u32 = 1 << SLOT_BITS;
+const LEVELS: u32 = 4;
 /// The first of the lists, one a level, of records whose slot has come round and that have not been looked at.
-const DUE: usize = LEVELS * SLOTS;
+const DUE: u32 = LEVELS * SLOTS;
 const NONE: u32 = u32::MAX;
 
 /// Ticks that one turn may step over at most.
@@ -52,7 +52,7 @@ pub struct Wheel {
 impl Wheel {
     /// An empty wheel that stands at `now`.
     pub fn new(now: Tick) -> Self {
-        Self { heads: vec![NONE; DUE + LEVELS], now }
+        Self { heads: vec![NONE; (DUE + LEVELS) as usize], now }
     }
 
     /// Files a record by its deadline.
@@ -79,7 +79,7 @@ impl Wheel {
     pub fn expire(&mut self, links: &mut impl Links, now: Tick, budget: &mut u32) -> Option<u32> {
         let mut ticks = TICKS_A_TURN;
         while *budget > 0 {
-            let Some(record) = self.heads[DUE..].iter().copied().find(|first| *first != NONE) else {
+            let Some(record) = self.heads[DUE as usize..].iter().copied().find(|first| *first != NONE) else {
                 if ticks == 0 || !self.step(links, now) {
                     return None;
                 }
@@ -104,11 +104,11 @@ impl Wheel {
         let count = self.now.count().wrapping_add(1);
         self.now = Tick::from_count(count);
         for level in 0..LEVELS {
-            let slot = (count >> (level as u32 * SLOT_BITS)) as usize & (SLOTS - 1);
-            let first = core::mem::replace(&mut self.heads[level * SLOTS + slot], NONE);
-            self.heads[DUE + level] = first;
+            let slot = count >> (level * SLOT_BITS) & (SLOTS - 1);
+            let first = core::mem::replace(&mut self.heads[(level * SLOTS + slot) as usize], NONE);
+            self.heads[(DUE + level) as usize] = first;
             if first != NONE {
-                links.link(first).prev = HEAD | (DUE + level) as u32;
+                links.link(first).prev = HEAD | (DUE + level);
             }
             if slot != 0 {
                 break;
@@ -129,20 +129,20 @@ impl Wheel {
     /// level a record is filed again in finer ones, so that it expires on its tick.
     fn list_of(&self, deadline: Tick) -> u32 {
         if self.now.reached(deadline) {
-            return DUE as u32;
+            return DUE;
         }
         let (now, then) = (self.now.count(), deadline.count());
         let slots_ahead = |level: u32| {
             let shift = level * SLOT_BITS;
             (then >> shift).wrapping_sub(now >> shift) & (u32::MAX >> shift)
         };
-        let level = (0..LEVELS as u32).find(|level| slots_ahead(*level) < SLOTS as u32);
-        let level = level.unwrap_or(LEVELS as u32 - 1);
-        level * SLOTS as u32 + (then >> (level * SLOT_BITS) & (SLOTS as u32 - 1))
+        let level = (0..LEVELS).find(|level| slots_ahead(*level) < SLOTS).unwrap_or(LEVELS - 1);
+        level * SLOTS + (then >> (level * SLOT_BITS) & (SLOTS - 1))
     }
 }
 
 #[cfg(test)]
+#[expect(clippy::cast_possible_truncation, reason = "test sizes are small")]
 mod tests {
     use super::*;
     use proptest::prelude::*;

@@ -18,6 +18,9 @@ impl MacAddr {
     /// To everybody.
     pub const BROADCAST: Self = Self([0xff; 6]);
 
+    /// Where bridges speak spanning tree (IEEE 802.1D).
+    pub const SPANNING_TREE: Self = Self([0x01, 0x80, 0xc2, 0, 0, 0]);
+
     /// Multicast or broadcast.
     #[inline]
     pub const fn is_group(self) -> bool {

@@ -54,8 +54,7 @@ fn live<A: Family>(talk: &mut Conversation<A>, n: u32, modes: &[DataMode]) {
     let mut port = || ports.next().expect("a client uses few ports");
     A::resolve(talk);
     dns::look_up(talk, port(), "www.example.org");
-    let sizes: Vec<usize> =
-        (0..1 + talk.rng().below(4)).map(|_| 200 + talk.rng().below(25_000) as usize).collect();
+    let sizes: Vec<usize> = (0..1 + talk.rng().below(4)).map(|_| 200 + talk.rng().index(25_000)).collect();
     http::fetch(talk, port(), &sizes);
     talk.pause_us(50_000);
     if n.is_multiple_of(4) {
@@ -90,7 +89,7 @@ fn files<A: Family>(
     let mut transfers = Vec::new();
     for mode in modes {
         for from in [Side::Wan, Side::Lan] {
-            let size = 500 + talk.rng().below(12_000) as usize;
+            let size = 500 + talk.rng().index(12_000);
             let server_port = (FIRST_PASSIVE_PORT + talk.rng().below(10_000)) as u16;
             transfers.push(Transfer { mode: *mode, from, size, client_port: port(), server_port });
         }

@@ -51,6 +51,16 @@ impl Source {
         words(&self.code, "fn").into_iter().filter_map(|at| self.function(at)).collect()
     }
 
+    /// Its innermost function around a place in the text.
+    pub fn function_around(&self, at: usize) -> Option<Function> {
+        self.functions().into_iter().rfind(|function| function.place.contains(&at))
+    }
+
+    /// How many lines a function takes.
+    pub fn lines(&self, function: &Function) -> usize {
+        self.line(function.place.end - 1) - self.line(function.place.start) + 1
+    }
+
     fn function(&self, at: usize) -> Option<Function> {
         let rest = &self.code[at + 2..];
         let name: String =
@@ -58,8 +68,8 @@ impl Source {
         if name.is_empty() {
             return None; // a function pointer's type
         }
-        let body = item_end(&self.code, at)?;
-        Some(Function { name, line: self.line(at), lines: self.line(body - 1) - self.line(at) + 1 })
+        let end = item_end(&self.code, at)?;
+        Some(Function { name, place: at..end })
     }
 
     /// First segments of all paths from the root of its crate, in its product code: `track` for
@@ -84,10 +94,8 @@ impl Source {
 pub struct Function {
     /// Its name.
     pub name: String,
-    /// Where it begins.
-    pub line: usize,
-    /// How many lines it takes, from `fn` to its closing brace.
-    pub lines: usize,
+    /// From `fn` to its closing brace.
+    pub place: Range<usize>,
 }
 
 /// Where `word` stands by itself in `code`.
@@ -283,8 +291,13 @@ mod tests {
     #[test]
     fn a_function_ends_at_its_brace() {
         let source = Source::new("x.rs", "fn a(x: [u8; 4]) -> fn(u8) {\n  if b {\n  }\n}\nfn c();\n");
-        let lines = |name: &str, line, lines| Function { name: name.into(), line, lines };
-        assert_eq!(source.functions(), [lines("a", 1, 4), lines("c", 5, 1)]);
+        let functions = source.functions();
+        let found = functions.iter().map(|function| {
+            (function.name.as_str(), source.line(function.place.start), source.lines(function))
+        });
+        assert_eq!(found.collect::<Vec<_>>(), [("a", 1, 4), ("c", 5, 1)]);
+        let inside = source.text.find("if").unwrap();
+        assert_eq!(source.function_around(inside), Some(functions[0].clone()));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! `workers`.
+//! Checks `workers`.
 
 use crate::config::finding::{Findings, Target};
 use crate::config::gateway::{Idle, Placement, Workers};

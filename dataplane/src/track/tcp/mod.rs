@@ -3,6 +3,7 @@
 //! [`Connection::open`] says whether a segment may begin a flow, [`Connection::see`] what a segment means to a flow
 //! that is there. Time, addresses and the flow's place in the table are the caller's.
 
+mod memory;
 mod table;
 mod window;
 
@@ -13,6 +14,7 @@ use crate::counters::DropReason;
 use crate::units::{Direction, Span};
 use crate::wire::tcp::TcpOptions;
 use crate::wire::{Tcp as Header, TcpFlags};
+use memory::{Last, Side, SideFlags};
 use table::Next;
 use window::{Window, before, read_options};
 
@@ -54,93 +56,6 @@ impl<'a> Segment<'a> {
             .wrapping_add(self.payload_len)
             .wrapping_add(u32::from(self.flags.contains(TcpFlags::SYN)))
             .wrapping_add(u32::from(self.flags.contains(TcpFlags::FIN)))
-    }
-}
-
-/// A few bits.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct SideFlags(u8);
-
-impl SideFlags {
-    /// Offered window scaling.
-    const SCALED: u8 = 1;
-    /// Permits selective acknowledgements.
-    const SACK: u8 = 2;
-    /// Was the first to close.
-    const CLOSE_INIT: u8 = 4;
-    /// Its window is not to be believed: the flow was picked up in mid-stream.
-    const LIBERAL: u8 = 8;
-    /// Sent what has not been acknowledged.
-    const UNACKED: u8 = 16;
-    /// Its `maxack` is known.
-    const MAXACK: u8 = 32;
-
-    const fn has(self, bit: u8) -> bool {
-        self.0 & bit != 0
-    }
-
-    const fn set(&mut self, bit: u8) {
-        self.0 |= bit;
-    }
-
-    const fn clear(&mut self, bit: u8) {
-        self.0 &= !bit;
-    }
-
-    const fn only(self, bits: u8) -> Self {
-        Self(self.0 & bits)
-    }
-}
-
-/// What is known of one side.
-#[derive(Clone, Copy, Debug, Default)]
-struct Side {
-    /// The highest sequence it has sent, and one.
-    end: u32,
-    /// The highest sequence the other side allows it.
-    maxend: u32,
-    /// The largest window it has offered; 0 while nothing has been seen of it.
-    maxwin: u32,
-    /// The highest acknowledgement it has sent.
-    maxack: u32,
-    scale: u8,
-    flags: SideFlags,
-}
-
-/// The segment seen last, for telling retransmissions and for getting back into step.
-#[derive(Clone, Copy, Debug, Default)]
-struct Last {
-    seq: u32,
-    ack: u32,
-    end: u32,
-    window: u16,
-    class: Class,
-    flags: u8,
-}
-
-impl Last {
-    /// A side's flags in here as they will be if its ignored SYN turns out to be real.
-    const SIDE: u8 = SideFlags::SCALED | SideFlags::SACK;
-    /// It went in the reply direction.
-    const REPLY: u8 = 32;
-    /// The answer to that SYN may be a challenge ACK (RFC 5961), not the last ACK of the old connection.
-    const CHALLENGE: u8 = 64;
-    /// Both ends opened at once.
-    const SIMULTANEOUS: u8 = 128;
-
-    fn is(&self, class: Class, direction: Direction) -> bool {
-        self.class == class && self.went(direction)
-    }
-
-    fn went(&self, direction: Direction) -> bool {
-        (self.flags & Self::REPLY != 0) == (direction == Direction::Reply)
-    }
-
-    fn set_direction(&mut self, direction: Direction) {
-        match direction {
-            Direction::Original => self.flags &= !Self::REPLY,
-            Direction::Reply => self.flags |= Self::REPLY,
-        }
     }
 }
 

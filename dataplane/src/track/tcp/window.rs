@@ -5,8 +5,9 @@
 //! window by less than the receiver's own is ignored but remembered.
 //! All comparisons are modulo 2^32.
 
+use super::memory::{Side, SideFlags};
 use super::table::{Class, State};
-use super::{Connection, Segment, Side, SideFlags};
+use super::{Connection, Segment};
 use crate::units::Direction;
 use crate::wire::{TcpFlags, TcpOption};
 

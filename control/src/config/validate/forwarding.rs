@@ -1,4 +1,4 @@
-//! `forwarding`: pairs of ports.
+//! Checks `forwarding`: pairs of ports.
 
 use crate::config::finding::{Findings, Target};
 use crate::config::path::Path;

@@ -1,0 +1,23 @@
+//! `forwarding`, as it is written.
+
+use super::Items;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+#[derive(Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(in crate::config) struct Forwarding {
+    /// How the way out is found.
+    pub(in crate::config) mode: Mode,
+    /// Pairs of ports: what comes in by one leaves by the other. Not needed with exactly two ports.
+    #[schemars(example = &[["lan", "wan"]], inner(length(min = 2, max = 2)))]
+    pub(in crate::config) pairs: Option<Items<Items<String>>>,
+}
+
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(in crate::config) enum Mode {
+    /// By the other port of the pair, unchanged.
+    #[default]
+    Bridge,
+}

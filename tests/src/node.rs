@@ -1,0 +1,150 @@
+//! One gateway of a simulated cluster: the real pipeline between a LAN and a WAN port, in memory.
+
+use crate::conversation::{Passage, Side};
+use std::ops::Range;
+use std::sync::Arc;
+use weir_dataplane::config::{BucketSet, Cluster, Config, HelperKind, HelperRule, Share, Tracking};
+use weir_dataplane::counters::{Verdict, WorkerCounters};
+use weir_dataplane::pipeline::{Limits, Observer, Outbox, Pipeline, Sight};
+use weir_dataplane::port::Burst;
+use weir_dataplane::port::mem::MemFrame;
+use weir_dataplane::snapshot::Snapshot;
+use weir_dataplane::units::{BURST_MAX, BucketId, Epoch, PortId, Tick};
+
+/// A gateway with one worker.
+pub struct Node {
+    pipeline: Pipeline,
+    outbox: Outbox<MemFrame>,
+    counters: Arc<WorkerCounters>,
+    epoch: Epoch,
+    frames: u64,
+}
+
+impl Node {
+    /// A gateway of this configuration, whose ports 0 and 1 are [`Side::Lan`] and [`Side::Wan`].
+    pub fn new(config: &Config) -> Self {
+        Self::with_limits(config, Limits { flows_max: 1 << 15, expectations_max: 1 << 12 })
+    }
+
+    /// A gateway whose tables have this much room.
+    pub fn with_limits(config: &Config, limits: Limits) -> Self {
+        let counters = Arc::new(WorkerCounters::default());
+        let epoch = Epoch::FIRST;
+        let snapshot = Arc::new(Snapshot::compile(epoch, config));
+        let pipeline = Pipeline::new(limits, 0x5eed, snapshot, Arc::clone(&counters));
+        Self { pipeline, outbox: Outbox::new(2), counters, epoch, frames: 0 }
+    }
+
+    /// From the next frame on this configuration counts.
+    pub fn reconfigure(&mut self, config: &Config) {
+        self.epoch = self.epoch.next();
+        self.pipeline.adopt(Arc::new(Snapshot::compile(self.epoch, config)));
+    }
+
+    /// What it has counted.
+    pub fn counters(&self) -> &WorkerCounters {
+        &self.counters
+    }
+
+    /// Takes frames in; one sight a frame, in order.
+    ///
+    /// # Panics
+    ///
+    /// When a frame has not exactly one outcome, or leaves otherwise than its verdict says.
+    pub fn take<'a>(&mut self, passages: impl IntoIterator<Item = &'a Passage>) -> Vec<Sight> {
+        let passages: Vec<&Passage> = passages.into_iter().collect();
+        passages.chunks(BURST_MAX).flat_map(|burst| self.take_burst(burst)).collect()
+    }
+
+    fn take_burst(&mut self, passages: &[&Passage]) -> Vec<Sight> {
+        let now = Tick::from_ms(passages.last().map_or(0, |passage| passage.at_us) / 1000);
+        let frames = passages.iter().map(|passage| (passage.side, MemFrame::new(passage.bytes.as_slice())));
+        let sights = self.process(frames, now);
+        self.check_departures(passages, &sights);
+        sights
+    }
+
+    /// Takes one burst in; what it forwards waits in the outbox.
+    fn process(&mut self, frames: impl Iterator<Item = (Side, MemFrame)>, now: Tick) -> Vec<Sight> {
+        let (sides, frames): (Vec<Side>, Vec<MemFrame>) = frames.unzip();
+        let mut burst: Burst<MemFrame> = frames.into_iter().collect();
+        let origins: Vec<PortId> = sides.into_iter().map(port).collect();
+        let mut seen = Seen::default();
+        self.pipeline.process(&mut burst, &origins, now, &mut self.outbox, &mut seen);
+        self.pipeline.housekeep(now);
+        assert!(burst.is_empty(), "the pipeline takes the whole burst");
+        let indices: Vec<usize> = seen.0.iter().map(|sight| sight.index).collect();
+        assert!(indices.into_iter().eq(0..origins.len()), "each frame is observed once, in order");
+        self.frames += origins.len() as u64;
+        assert_eq!(self.counters.frames(), self.frames, "each frame has one outcome");
+        seen.0
+    }
+
+    /// Takes a single frame in at the start of time.
+    pub fn verdict(&mut self, side: Side, frame: MemFrame) -> Verdict {
+        let verdict = self.process(std::iter::once((side, frame)), Tick::default())[0].verdict;
+        for side in [Side::Lan, Side::Wan] {
+            self.departing(side);
+        }
+        verdict
+    }
+
+    /// Empties the outbox of a port.
+    fn departing(&mut self, side: Side) -> Vec<Vec<u8>> {
+        let waiting = self.outbox.take(port(side)).expect("the outbox has both ports");
+        waiting.drain(..).map(MemFrame::into_bytes).collect()
+    }
+
+    /// What leaves by a port is what the verdicts say, in order and unchanged.
+    fn check_departures(&mut self, passages: &[&Passage], sights: &[Sight]) {
+        for side in [Side::Lan, Side::Wan] {
+            let left = self.departing(side);
+            let forwarded = sights
+                .iter()
+                .zip(passages)
+                .filter(|(sight, _)| sight.verdict == Verdict::Forward(port(side)));
+            assert!(left.iter().eq(forwarded.map(|(_, passage)| &passage.bytes)), "{side:?}");
+        }
+    }
+}
+
+#[derive(Default)]
+struct Seen(Vec<Sight>);
+
+impl Observer for Seen {
+    fn observe(&mut self, sight: &Sight) {
+        self.0.push(*sight);
+    }
+}
+
+/// The port that a side is plugged into.
+pub fn port(side: Side) -> PortId {
+    PortId::new(side as usize).expect("two ports")
+}
+
+/// A bridge between the two ports, tracking FTP, in no cluster.
+pub fn bridge() -> Config {
+    let mut config = Config::default();
+    config.bridge.join(port(Side::Lan), port(Side::Wan)).expect("two ports");
+    let (transport, port) = HelperKind::Ftp.default_rule();
+    config.conntrack.helpers = vec![HelperRule { kind: HelperKind::Ftp, transport, port }];
+    config
+}
+
+/// The same in a cluster of `total_nodes`, being the nodes `local`, counted from 0.
+pub fn member(total_nodes: u16, local: Range<usize>, tracking: Tracking) -> Config {
+    let buckets = local.filter_map(BucketId::new);
+    let cluster = Cluster {
+        total_nodes,
+        local_nodes: buckets.collect::<BucketSet>(),
+        hash_seed: HASH_SEED,
+        invert: false,
+        tracking,
+        non_ip: Share::Owner,
+        untracked: Share::Owner,
+    };
+    Config { cluster: Some(cluster), ..bridge() }
+}
+
+/// The hash seed of [`member`].
+pub const HASH_SEED: u32 = 0xdead_beef;
