@@ -108,9 +108,19 @@ impl<'a> Weir<'a> {
     pub(crate) fn reload(&self) -> Result<()> {
         let epoch = |status: Value| status["epoch"].as_u64().context("no epoch");
         let before = epoch(self.ask(&["status"])?)?;
-        self.gateway.signal(Signal::SIGHUP)?;
+        self.hang_up()?;
         wait_until("the next epoch", START, || Ok(epoch(self.ask(&["status"])?)? > before))
             .with_context(|| self.gateway.log())
+    }
+
+    /// Sends it SIGHUP.
+    pub(crate) fn hang_up(&self) -> Result<()> {
+        self.gateway.signal(Signal::SIGHUP)
+    }
+
+    /// What it has said so far.
+    pub(crate) fn log(&self) -> String {
+        self.gateway.log()
     }
 
     /// Ends it as a service manager does; its exit status and everything it said.
