@@ -1,7 +1,8 @@
 //! Workers over queues in memory: the mesh between them, control's orders, full queues.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test stops at the first surprise")]
 
-use std::net::Ipv4Addr;
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use weir_dataplane::config::{Config, Tracking};
@@ -10,12 +11,16 @@ use weir_dataplane::mailbox::{FlowDump, WorkerHandle};
 use weir_dataplane::pipeline::Limits;
 use weir_dataplane::port::mem::{MemClock, MemFrame, MemQueue};
 use weir_dataplane::snapshot::Snapshot;
-use weir_dataplane::spread::Spread;
+use weir_dataplane::spread::{Spread, home};
 use weir_dataplane::units::{Epoch, PORTS_MAX, WorkerId};
 use weir_dataplane::worker::{Idle, Mesh, Setup, Worker, WorkerPort};
-use weir_tests::conversation::Side;
-use weir_tests::node::{bridge, member, port};
+use weir_tests::conversation::{Fate, Passage, Side};
+use weir_tests::node::{Node, bridge, member, port};
 use weir_tests::packet::{Mac, eth};
+use weir_tests::scenario::{Town, town};
+
+const SIDES: [Side; 2] = [Side::Lan, Side::Wan];
+const TOWN: Town = Town { ipv4_clients: 60, ipv6_clients: 30, begin_within_us: 1_000_000 };
 
 type TestWorker = Worker<MemQueue, MemQueue, MemClock>;
 
@@ -60,6 +65,16 @@ impl Gateway {
         }
     }
 
+    /// Lets all workers work until nothing moves.
+    fn settle(&mut self) {
+        while self.workers.iter_mut().map(|(worker, _)| worker.turn()).sum::<usize>() > 0 {}
+    }
+
+    /// What has left by a port.
+    fn left(&self, side: Side) -> Vec<Vec<u8>> {
+        std::iter::from_fn(|| self.tx[side as usize].pop()).map(MemFrame::into_bytes).collect()
+    }
+
     fn outcome(&self, verdict: Verdict) -> u64 {
         self.workers.iter().map(|(_, handle)| handle.counters().verdicts[verdict.index()].read()).sum()
     }
@@ -95,6 +110,46 @@ fn workers_without_queues_take_part_over_the_mesh() {
     let flows = gateway.workers.iter().map(|(_, handle)| handle.counters().flows_created.read());
     let flows: Vec<u64> = flows.collect();
     assert!(flows.iter().sum::<u64>() == 300 && flows.iter().all(|count| *count > 50), "{flows:?}");
+}
+
+/// What one pipeline lets through, by the port it leaves by.
+fn by_one_pipeline(passages: &[Passage]) -> [Vec<Vec<u8>>; 2] {
+    let sights = Node::new(&bridge()).take(passages);
+    SIDES.map(|side| {
+        let out =
+            sights.iter().zip(passages).filter(|(sight, _)| sight.verdict == Verdict::Forward(port(side)));
+        out.map(|(_, passage)| passage.bytes.clone()).collect()
+    })
+}
+
+#[test]
+fn several_workers_forward_what_one_forwards() {
+    let passages = town(3, TOWN);
+    let mut expected = by_one_pipeline(&passages);
+    expected.iter_mut().for_each(|frames| frames.sort());
+    for workers in 1..=4 {
+        let mut gateway = Gateway::new(&bridge(), workers, usize::MAX);
+        for passage in &passages {
+            gateway.rx[passage.side as usize].push(MemFrame::new(passage.bytes.as_slice()));
+            gateway.settle();
+        }
+        let mut left = SIDES.map(|side| gateway.left(side));
+        left.iter_mut().for_each(|frames| frames.sort());
+        assert!(left == expected, "{workers} workers");
+        let frames: u64 = gateway.workers.iter().map(|(_, handle)| handle.counters().frames()).sum();
+        assert_eq!(frames, passages.len() as u64, "each frame has one outcome");
+        let busy = gateway.workers.iter().filter(|(_, handle)| handle.counters().frames() > 0);
+        assert_eq!(busy.count(), workers, "every worker has its share");
+    }
+}
+
+#[test]
+fn frames_of_one_flow_have_one_home() {
+    let mut homes: HashMap<IpAddr, WorkerId> = HashMap::new();
+    for passage in town(4, TOWN).iter().filter(|passage| passage.fate == Fate::Flow) {
+        let home = home(&passage.bytes, Spread::All, 4).expect("everything is spread");
+        assert_eq!(*homes.entry(passage.client).or_insert(home), home, "{passage:?}");
+    }
 }
 
 #[test]
