@@ -20,7 +20,7 @@ use weir_tests::{capture, netns, tree};
 /// Frames of one random capture.
 const FRAMES: usize = 3000;
 /// Random captures of each address family.
-const SEEDS: std::ops::Range<u64> = 0..4;
+const SEEDS: std::ops::Range<u64> = 0..20;
 /// Differences shown of one capture.
 const SHOWN: usize = 20;
 
