@@ -90,8 +90,6 @@ fn time_is_the_captures_unless_it_is_frozen() {
     let inputs = ["--in", "lan=lan.pcap", "--in", "wan=wan.pcap"];
     assert_eq!(desk.replay(&inputs).status.code(), Some(0));
     assert_eq!(states(&desk.verdicts()), ["NEW", "NEW", "NEW", "ESTABLISHED"]);
-    let flows = |output: &Output| stdout(output).rsplit("flows: ").next().unwrap()[..1].to_owned();
-    assert_eq!(flows(&desk.replay(&inputs)), "0", "the last word is on related flows");
     assert!(stdout(&desk.replay(&inputs)).contains("; flows: 2,"));
     let frozen = desk.replay(&["--in", "lan=lan.pcap", "--in", "wan=wan.pcap", "--clock", "frozen"]);
     assert!(stdout(&frozen).contains("; flows: 1,"), "{}", stdout(&frozen));
