@@ -304,6 +304,27 @@ fn a_data_connection_is_related_to_the_one_that_announced_it() {
 }
 
 #[test]
+fn a_packet_that_opens_nothing_uses_the_announcement_up() {
+    let mut ladder = Ladder::new(&bridge());
+    open(&mut ladder, 21);
+    let announces =
+        port(S, 21).seq(501).ack(101).payload(b"227 Entering Passive Mode (192,0,2,80,200,1)\r\n");
+    assert_eq!(ladder.see(S, announces.build()), "ESTABLISHED/r");
+    let stray = ip(C).tcp(4001, 51_201).seq(1).ack(1).build();
+    assert_eq!(ladder.see(C, stray), DropReason::InvalidNoFlow.name());
+    assert_eq!(ladder.see(C, ip(C).tcp(4001, 51_201).seq(1).syn().build()), "NEW");
+}
+
+#[test]
+fn a_reset_that_answers_a_syn_on_an_open_connection_belongs_to_it() {
+    let mut ladder = Ladder::new(&bridge());
+    open(&mut ladder, 80);
+    assert_eq!(ladder.see(C, tcp(C).seq(2_000_000).syn().build()), "ESTABLISHED");
+    let reset = tcp(S).seq(4_000_000_000).ack(2_000_001).rst().build();
+    assert_eq!(ladder.see(S, reset), "ESTABLISHED/r");
+}
+
+#[test]
 fn a_message_that_a_helper_cannot_read_whole_is_dropped() {
     let mut ladder = Ladder::new(&bridge());
     open(&mut ladder, 21);
