@@ -255,7 +255,7 @@ pub struct WorkerCounters {
     pub expectations: Cell,
     /// Expectations made.
     pub expectations_created: Cell,
-    /// Turns that found this many frames: the burst-size histogram, by frame count.
+    /// Looks into a receive queue that found this many frames: the burst-size histogram, by frame count.
     pub bursts: [Cell; BURST_MAX + 1],
     /// Frames handed to another worker.
     pub handed_over: Cell,

@@ -200,13 +200,13 @@ where
         let (port, spread) = (*port, *spread);
         let Some(rx) = rx else { return 0 };
         let received = rx.receive(&mut self.burst);
+        self.counters.bursts[received].add(1);
         if received == 0 {
             return 0;
         }
         let bytes: usize = self.burst.iter().map(|frame| frame.bytes().len()).sum();
         self.counters.port(port).rx_frames.add(received as u64);
         self.counters.port(port).rx_bytes.add(bytes as u64);
-        self.counters.bursts[received].add(1);
         if spread != Spread::None {
             self.hand_over(port, spread);
         }

@@ -137,14 +137,17 @@ pub(crate) fn run(namespace: &Namespace, config: &std::path::Path, plan: Plan) -
     Background::start(format!("weir node {}", plan.number), &mut command)
 }
 
-/// A gateway's configuration between the interfaces `lan` and `wan`.
+/// A gateway's configuration between the interfaces `lan` and `wan`. Two workers: node 1 has a queue for each,
+/// which the kernel fills by a hash of its own; of node 2's, one has both ports and shares with the other.
 pub(crate) fn configuration(plan: Plan, socket: &std::path::Path) -> String {
     let Plan { number, tracking, share } = plan;
+    let queues = if number == 1 { ",qpairs=2" } else { "" };
     format!(
         "node: gw{number}\n\
          ports:\n\
-         \x20 - {{ name: lan, device: 'net_af_packet_lan,iface=lan' }}\n\
-         \x20 - {{ name: wan, device: 'net_af_packet_wan,iface=wan' }}\n\
+         \x20 - {{ name: lan, device: 'net_af_packet_lan,iface=lan{queues}' }}\n\
+         \x20 - {{ name: wan, device: 'net_af_packet_wan,iface=wan{queues}' }}\n\
+         workers: {{ count: 2 }}\n\
          conntrack:\n\
          \x20 flows_max: 65536\n\
          \x20 helpers: {{ ftp: [21] }}\n\
