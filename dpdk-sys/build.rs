@@ -1,5 +1,6 @@
 //! Finds DPDK with pkg-config, compiles the shim, and has bindgen write the bindings.
 
+use std::panic;
 use std::path::PathBuf;
 use std::process::{Command, exit};
 
@@ -75,7 +76,6 @@ const CONSTANTS: &[&str] = &[
     "WEIR_RX_IP_CKSUM_BAD",
     "WEIR_RX_IP_CKSUM_GOOD",
     "WEIR_RX_IP_CKSUM_MASK",
-    "WEIR_RX_IP_CKSUM_NONE",
     "WEIR_RX_L4_CKSUM_BAD",
     "WEIR_RX_L4_CKSUM_GOOD",
     "WEIR_RX_L4_CKSUM_MASK",
@@ -101,7 +101,7 @@ fn main() {
         println!("cargo::rerun-if-changed={file}");
     }
     if let Err(message) = build() {
-        println!("cargo::error={message}");
+        println!("cargo::error={}", message.replace('\n', "; "));
         exit(1);
     }
 }
@@ -129,7 +129,7 @@ fn missing(error: &pkg_config::Error) -> String {
             "DPDK {VERSION_MIN} or later was not found: install the package libdpdk-dev \
              (Debian 12, Ubuntu 23.04 or later), or set PKG_CONFIG_PATH to where libdpdk.pc is"
         ),
-        other => other.to_string().replace('\n', " "),
+        other => other.to_string(),
     };
     format!("{what}. The data plane itself (`cargo test -p weir-dataplane`) builds without DPDK.")
 }
@@ -181,9 +181,11 @@ fn generate_bindings(cflags: &[String]) -> Result<(), String> {
     for name in OPAQUE {
         builder = builder.opaque_type(exactly(name));
     }
-    let bindings = builder.generate().map_err(|error| {
-        format!("bindgen cannot read DPDK's headers (is the package libclang-dev installed?): {error}")
-    })?;
+    // bindgen panics when it finds no libclang: a sentence says it better than a backtrace.
+    panic::set_hook(Box::new(|_| ()));
+    let bindings = panic::catch_unwind(panic::AssertUnwindSafe(|| builder.generate()))
+        .map_err(|_| "bindgen found no libclang: install the package libclang-dev".to_owned())?
+        .map_err(|error| format!("bindgen cannot read DPDK's headers: {error}"))?;
     let path = PathBuf::from(env("OUT_DIR")?).join("bindings.rs");
     bindings.write_to_file(&path).map_err(|error| format!("{}: {error}", path.display()))
 }

@@ -1,1 +1,203 @@
-//! Benchmark support.
+//! What the benchmarks share: flows in random order, frames that cost next to nothing to make.
+
+#![allow(
+    clippy::expect_used,
+    clippy::cast_possible_truncation,
+    reason = "a benchmark stops at the first surprise"
+)]
+
+use std::cell::RefCell;
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+use weir_dataplane::config::Config;
+use weir_dataplane::counters::{Verdict, WorkerCounters};
+use weir_dataplane::pipeline::{Limits, Outbox, Pipeline};
+use weir_dataplane::port::{Burst, Checksum, Frame, FrameDefect};
+use weir_dataplane::snapshot::Snapshot;
+use weir_dataplane::units::{Epoch, PortId, Tick};
+use weir_tests::conversation::Side;
+use weir_tests::node::port;
+use weir_tests::packet::{Mac, eth};
+
+/// Frames in a burst.
+pub const BURST: usize = 32;
+
+/// Where a frame of [`Wire`] has its IPv4 source and, over TCP and UDP, its source port.
+const SOURCE: usize = 26;
+const SOURCE_PORT: usize = 34;
+const DESTINATION: usize = 30;
+const DESTINATION_PORT: usize = 36;
+
+thread_local! {
+    /// Buffers that wait to be used again, as in a device's pool.
+    static POOL: RefCell<Vec<BenchFrame>> = const { RefCell::new(Vec::new()) };
+}
+
+/// A frame whose buffer comes from a pool, and whose checksums the "device" has found right.
+#[derive(Debug)]
+pub struct BenchFrame(Box<[u8; 64]>);
+
+impl BenchFrame {
+    #[inline]
+    fn take() -> Self {
+        POOL.with_borrow_mut(Vec::pop).unwrap_or_else(|| Self(Box::new([0; 64])))
+    }
+}
+
+impl Frame for BenchFrame {
+    fn bytes(&self) -> &[u8] {
+        &*self.0
+    }
+
+    fn bytes_mut(&mut self) -> &mut [u8] {
+        &mut *self.0
+    }
+
+    fn defect(&self) -> Option<FrameDefect> {
+        None
+    }
+
+    fn ip_checksum(&self) -> Checksum {
+        Checksum::Good
+    }
+
+    fn l4_checksum(&self) -> Checksum {
+        Checksum::Good
+    }
+
+    fn release(frames: &mut Burst<Self>) {
+        POOL.with_borrow_mut(|pool| pool.extend(frames.drain(..)));
+    }
+}
+
+/// What a frame says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// The client's SYN.
+    Syn,
+    /// The server's answer.
+    SynAck,
+    /// The client's ACK, the same again and again.
+    Ack,
+}
+
+/// The client of flow `n`: an address and a port of its own.
+pub fn client(n: u32) -> (Ipv4Addr, u16) {
+    (Ipv4Addr::from(0x0a00_0000 | (n & 0x00ff_ffff)), 1024 + (n >> 4) as u16 % 60_000)
+}
+
+/// The frames of one kind, 64 bytes each, of which flow `n`'s is made by writing two fields.
+#[derive(Clone, Debug)]
+pub struct Wire {
+    kind: Kind,
+    template: [u8; 64],
+}
+
+impl Wire {
+    /// Frames of `kind`.
+    pub fn new(kind: Kind) -> Self {
+        let server = Ipv4Addr::new(192, 0, 2, 80);
+        let (a, b) = (Mac([2, 0, 0, 0, 0, 1]), Mac([2, 0, 0, 0, 0, 2]));
+        let (ip, _) = client(0);
+        let frame = match kind {
+            Kind::Syn => eth(a, b).ip(ip, server).tcp(1024, 80).seq(100).window(64_000).syn().build(),
+            Kind::SynAck => {
+                eth(b, a).ip(server, ip).tcp(80, 1024).seq(500).ack(101).window(64_000).syn().build()
+            }
+            Kind::Ack => eth(a, b).ip(ip, server).tcp(1024, 80).seq(101).ack(501).window(64_000).build(),
+        };
+        let mut template = [0; 64];
+        template[..frame.len()].copy_from_slice(&frame);
+        Self { kind, template }
+    }
+
+    /// The frame of flow `n`.
+    #[inline]
+    fn frame(&self, n: u32) -> BenchFrame {
+        let mut frame = BenchFrame::take();
+        *frame.0 = self.template;
+        let (ip, port) = client(n);
+        let (address, at) = match self.kind {
+            Kind::SynAck => (DESTINATION, DESTINATION_PORT),
+            _ => (SOURCE, SOURCE_PORT),
+        };
+        frame.0[address..address + 4].copy_from_slice(&ip.octets());
+        frame.0[at..at + 2].copy_from_slice(&port.to_be_bytes());
+        frame
+    }
+}
+
+/// The numbers below `count` in an order without a pattern, the same each time.
+pub fn shuffled(count: u32) -> Vec<u32> {
+    let mut numbers: Vec<u32> = (0..count).collect();
+    let mut state = 0x9e37_79b9_7f4a_7c15u64;
+    for i in (1..numbers.len()).rev() {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        numbers.swap(i, (state >> 33) as usize % (i + 1));
+    }
+    numbers
+}
+
+/// One pipeline, and the frames that go round through it.
+pub struct Bench {
+    pipeline: Pipeline,
+    counters: Arc<WorkerCounters>,
+    outbox: Outbox<BenchFrame>,
+    burst: Burst<BenchFrame>,
+}
+
+impl Bench {
+    /// A gateway of this configuration with room for `flows_max` flows.
+    pub fn new(config: &Config, flows_max: u32) -> Self {
+        let counters = Arc::new(WorkerCounters::default());
+        let snapshot = Arc::new(Snapshot::compile(Epoch::FIRST, config));
+        let limits = Limits { flows_max, expectations_max: 64 };
+        let pipeline = Pipeline::new(limits, 0x5eed, snapshot, Arc::clone(&counters));
+        Self { pipeline, counters, outbox: Outbox::new(2), burst: Burst::new() }
+    }
+
+    /// Sends the frames of these flows, a burst at most.
+    #[inline]
+    pub fn send(&mut self, wire: &Wire, side: Side, flows: &[u32]) {
+        for n in flows {
+            self.burst.push(wire.frame(*n));
+        }
+        let now = Tick::default();
+        self.pipeline.process(&mut self.burst, &[port(side); BURST], now, &mut self.outbox, &mut ());
+        for side in [Side::Lan, Side::Wan] {
+            if let Some(left) = self.outbox.take(port(side)) {
+                BenchFrame::release(left);
+            }
+        }
+    }
+
+    /// Sends the frames of any number of flows.
+    pub fn send_all(&mut self, wire: &Wire, side: Side, flows: &[u32]) {
+        for burst in flows.chunks(BURST) {
+            self.send(wire, side, burst);
+        }
+    }
+
+    /// Opens these flows with a whole handshake each.
+    ///
+    /// # Panics
+    ///
+    /// When one of them is not open then.
+    pub fn open(&mut self, flows: &[u32]) {
+        let before = self.forwarded();
+        for (kind, side) in [(Kind::Syn, Side::Lan), (Kind::SynAck, Side::Wan), (Kind::Ack, Side::Lan)] {
+            self.send_all(&Wire::new(kind), side, flows);
+        }
+        assert_eq!(self.forwarded() - before, 3 * flows.len() as u64, "each segment is forwarded");
+    }
+
+    /// Frames forwarded so far.
+    pub fn forwarded(&self) -> u64 {
+        self.counters.verdicts[Verdict::Forward(PortId::default()).index()].read()
+    }
+
+    /// What it has counted.
+    pub fn counters(&self) -> &WorkerCounters {
+        &self.counters
+    }
+}

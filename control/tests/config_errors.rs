@@ -2,6 +2,8 @@
 //!
 //! `BLESS=1 cargo test -p weir-control --test config_errors` writes the texts anew; read them before committing.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use weir_control::config;

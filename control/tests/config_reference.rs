@@ -2,6 +2,8 @@
 //!
 //! `BLESS=1 cargo test -p weir-control --test config_reference` writes them anew.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use serde_json::Value;
 use std::fs;
 use std::path::Path;

@@ -1,5 +1,7 @@
 //! What small configurations come to: defaults, warnings, and that no text whatever upsets the reader.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::fs;
 use std::path::Path;
 use weir_control::config::{self, ConfigErrors, GatewayConfig, Idle, Problem, Queues};
@@ -20,7 +22,7 @@ fn the_least_configuration_is_a_bridge_that_owns_everything() {
     assert_eq!((config.dataplane().bridge.peer(a), config.dataplane().bridge.peer(b)), (Some(b), Some(a)));
     assert!(config.dataplane().cluster.is_none());
     assert_eq!((config.ports()[0].mtu(), config.ports()[0].queues()), (1500, Queues::Auto));
-    assert_eq!((config.workers().count(), config.workers().burst()), (1, 32));
+    assert_eq!(config.workers().count(), 1);
     assert_eq!(config.workers().idle(), Idle::Backoff);
     assert_eq!(config.memory().buffer_size(), 2048 + 128);
     assert_eq!(config.dataplane().conntrack.tcp.timeouts.established.as_s(), 432_000);
@@ -69,6 +71,23 @@ fn a_port_without_a_partner_is_a_warning() {
         "test.yaml:5:12: warning: `c` is in no pair: whatever it receives is dropped\n    \
          - {name: c, device: net_null2}\n             ^\n  \
          hint: add it to `forwarding.pairs`, or leave the port out"
+    );
+}
+
+#[test]
+fn a_number_may_be_written_as_yaml_allows() {
+    let (config, _) = accept("workers: {count: 64.0}\nconntrack: {flows_max: 1e6}\n");
+    assert_eq!((config.workers().count(), config.dataplane().conntrack.flows_max), (64, 1_000_000));
+}
+
+#[test]
+fn a_file_from_windows_is_read() {
+    let text = format!("\u{feff}{}", PORTS.replace('\n', "\r\n"));
+    assert_eq!(config::parse("test.yaml", &text).unwrap().config.node(), "gw1");
+    let errors = config::parse("test.yaml", &format!("{text}burst: 1\r\n")).unwrap_err();
+    assert!(
+        errors.to_string().starts_with("test.yaml:5:1: unknown key `burst`\n  burst: 1\n  ^^^^^\n"),
+        "{errors}"
     );
 }
 

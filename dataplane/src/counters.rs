@@ -115,8 +115,6 @@ named_enum! {
         InvalidIcmpQuote = "invalid_icmp_quote",
         /// INVALID: the extension headers end in nothing that can be tracked.
         InvalidExtension = "invalid_extension",
-        /// A TCP flow is being reopened and its old record could not be removed.
-        TcpReopen = "tcp_reopen",
         /// A helper saw only part of a message that it must see whole, or could not expect what it announced.
         Helper = "helper",
         /// The flow table is full of flows that may not be evicted.
@@ -257,7 +255,7 @@ pub struct WorkerCounters {
     pub expectations: Cell,
     /// Expectations made.
     pub expectations_created: Cell,
-    /// Turns that found this many frames: the burst-size histogram, by frame count.
+    /// Looks into a receive queue that found this many frames: the burst-size histogram, by frame count.
     pub bursts: [Cell; BURST_MAX + 1],
     /// Frames handed to another worker.
     pub handed_over: Cell,

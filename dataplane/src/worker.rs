@@ -82,8 +82,6 @@ pub struct Setup<R: RxQueue, T, C> {
     pub clock: C,
     /// What it does when there is nothing to do.
     pub idle: Idle,
-    /// Frames it takes from a queue at once; at most [`BURST_MAX`].
-    pub burst: usize,
     /// The sizes of its tables.
     pub limits: Limits,
     /// Seeds its tables' hashes.
@@ -202,13 +200,13 @@ where
         let (port, spread) = (*port, *spread);
         let Some(rx) = rx else { return 0 };
         let received = rx.receive(&mut self.burst);
+        self.counters.bursts[received].add(1);
         if received == 0 {
             return 0;
         }
         let bytes: usize = self.burst.iter().map(|frame| frame.bytes().len()).sum();
         self.counters.port(port).rx_frames.add(received as u64);
         self.counters.port(port).rx_bytes.add(bytes as u64);
-        self.counters.bursts[received].add(1);
         if spread != Spread::None {
             self.hand_over(port, spread);
         }

@@ -14,10 +14,14 @@
 pub mod capture;
 pub mod conformance;
 pub mod conversation;
+pub mod mischief;
 pub mod model;
 pub mod mutate;
+pub mod netns;
 pub mod node;
+pub mod oracle;
 pub mod packet;
+pub mod process;
 pub mod rng;
 pub mod scenario;
 pub mod tidy;

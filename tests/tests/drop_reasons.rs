@@ -69,6 +69,7 @@ fn a_frame_that_the_device_could_not_deliver_whole() {
 fn a_link_header_that_is_cut_or_stays_on_its_link() {
     dropped(DropReason::Runt, [Vec::new()]);
     dropped(DropReason::Runt, [cut(v4().udp(1, 2).build(), 13)]);
+    dropped(DropReason::SourceMac, [eth(Mac::BROADCAST, Mac::host(2)).ip(CLIENT, SERVER).udp(1, 2).build()]);
     let spanning_tree = eth(Mac::host(1), Mac([0x01, 0x80, 0xc2, 0, 0, 0])).ethertype(0x0027, &[0x42; 40]);
     dropped(DropReason::LinkLocal, [spanning_tree]);
 }
@@ -125,18 +126,44 @@ fn what_the_configuration_has_dropped() {
     assert_eq!(fate(&unpaired, [v4().udp(1, 2).build()]), Verdict::Drop(DropReason::NoPeer));
 }
 
+/// The verdict on the first segment of a handshake that is otherwise played to its end; both sides then expect
+/// sequence numbers 2 and 10.
+fn handshake(node: &mut Node, client_port: u16, server_port: u16) -> Verdict {
+    let frames = [
+        (Side::Lan, v4().tcp(client_port, server_port).seq(1).syn().build()),
+        (Side::Wan, back().tcp(server_port, client_port).seq(9).syn().ack(2).build()),
+        (Side::Lan, v4().tcp(client_port, server_port).seq(2).ack(10).build()),
+    ];
+    frames.map(|(side, frame)| node.verdict(side, MemFrame::new(frame)))[0]
+}
+
+#[test]
+fn a_segment_that_its_flow_has_no_room_for() {
+    let mut node = Node::new(&bridge());
+    handshake(&mut node, 5000, 80);
+    let ahead = v4().tcp(5000, 80).seq(2 + (1 << 24)).ack(10).payload(b"far ahead").build();
+    let verdict = node.verdict(Side::Lan, MemFrame::new(ahead));
+    assert_eq!(verdict, Verdict::Drop(DropReason::InvalidTcpWindow));
+}
+
+#[test]
+fn a_line_that_its_helper_cannot_read() {
+    let mut node = Node::new(&bridge());
+    handshake(&mut node, 5000, 21);
+    // The first segment of a direction may be the rest of a line: it is not read.
+    let lines = [(2, "NOOP\r\n"), (8, "PORT 198,18,0,1\r\n")];
+    let verdicts = lines.map(|(seq, line)| {
+        let segment = v4().tcp(5000, 21).seq(seq).ack(10).psh().payload(line.as_bytes()).build();
+        node.verdict(Side::Lan, MemFrame::new(segment))
+    });
+    assert_eq!(verdicts[1], Verdict::Drop(DropReason::Helper), "{verdicts:?}");
+}
+
 /// A flow that was answered and goes on is assured: it is never given up for a new one.
 #[test]
 fn a_table_that_is_full_of_assured_flows() {
     let mut node = Node::with_limits(&bridge(), Limits { flows_max: 4, expectations_max: 4 });
-    let mut handshake = |port: u16| {
-        let frames = [
-            (Side::Lan, v4().tcp(port, 80).seq(1).syn().build()),
-            (Side::Wan, back().tcp(80, port).seq(9).syn().ack(2).build()),
-            (Side::Lan, v4().tcp(port, 80).seq(2).ack(10).build()),
-        ];
-        frames.map(|(side, frame)| node.verdict(side, MemFrame::new(frame)))
-    };
-    let full = (0..10_000).any(|n| handshake(1000 + n)[0] == Verdict::Drop(DropReason::TableFull));
-    assert!(full, "the table has never been full");
+    let full = (0..5).map(|n| handshake(&mut node, 1000 + n, 80)).collect::<Vec<_>>();
+    assert_eq!(full[4], Verdict::Drop(DropReason::TableFull), "{full:?}");
+    assert!(full[..4].iter().all(|verdict| matches!(verdict, Verdict::Forward(_))), "{full:?}");
 }

@@ -1,9 +1,13 @@
 //! Broken frames never panic and always have one outcome: those that once did harm, and freshly broken ones.
+//!
+//! `corpus/parse/WHAT_IT_IS.bin` is one frame each, from the destination MAC on. A frame that once did harm comes there
+//! under a name that says what is wrong with it. `SEED=n` breaks other frames.
 
 #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 use std::net::{IpAddr, Ipv4Addr};
 use weir_dataplane::config::{Config, Tracking};
+use weir_dataplane::spread::{Spread, home};
 use weir_tests::conversation::{Fate, Passage, Side};
 use weir_tests::mutate::mutate;
 use weir_tests::node::{Node, bridge, member};
@@ -56,6 +60,9 @@ fn broken_frames_have_one_outcome_each() {
             .collect();
         for node in &mut nodes {
             node.take(&mutants);
+        }
+        for mutant in &mutants {
+            assert!(home(&mutant.bytes, Spread::All, 3).is_some_and(|home| home.index() < 3));
         }
     }
 }

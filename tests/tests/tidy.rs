@@ -119,7 +119,7 @@ fn each_drop_reason_is_produced_in_a_test() {
 }
 
 #[test]
-fn each_document_can_be_reached_from_the_readme() {
+fn the_readme_names_each_document() {
     let documents = files(".md");
     let readme = documents.iter().find(|(path, _)| path == "README.md").expect("there is a README.md");
     let lost: Vec<&String> = documents

@@ -5,7 +5,7 @@ use super::problem::{Problem, Severity};
 use super::yaml::{Document, Span};
 
 /// Where a finding points.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug)]
 pub(super) enum Target {
     /// The value at this path.
     Value(Path),

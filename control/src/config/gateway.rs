@@ -269,7 +269,6 @@ pub struct Descriptors {
 pub struct Workers {
     pub(super) placement: Placement,
     pub(super) idle: Idle,
-    pub(super) burst: u8,
 }
 
 impl Workers {
@@ -289,11 +288,6 @@ impl Workers {
     /// What a worker does when nothing arrives.
     pub fn idle(&self) -> Idle {
         self.idle
-    }
-
-    /// Frames taken from a queue at once; 1 to [`BURST_MAX`](weir_dataplane::units::BURST_MAX).
-    pub fn burst(&self) -> usize {
-        usize::from(self.burst)
     }
 }
 

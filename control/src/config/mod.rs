@@ -1,7 +1,7 @@
 //! The configuration file: text in, a [`GatewayConfig`] or every mistake at once out.
 //!
-//! Text → [`yaml`] (a tree and where each part stands) → [`shape`] (against the schema of [`raw`]) →
-//! [`validate`] (against each other) → [`gateway`], the domain types. Each mistake is told with file, line,
+//! Text → `yaml` (a tree and where each part stands) → `shape` (against the schema of `raw`) →
+//! `validate` (against each other) → `gateway`, the domain types. Each mistake is told with file, line,
 //! column, the text in question and what to do about it. The machine is not looked at: a file may be checked
 //! where it is not going to run.
 
@@ -46,6 +46,7 @@ pub fn load(path: &Path) -> Result<Loaded, ConfigErrors> {
 
 /// Checks `text`; `file` is its name in messages.
 pub fn parse(file: &str, text: &str) -> Result<Loaded, ConfigErrors> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut findings = Findings::default();
     let document = yaml::parse(text, &mut findings);
     let config = document.as_ref().and_then(|document| {

@@ -3,7 +3,7 @@
 use core::fmt;
 
 /// A JSON Pointer (RFC 6901): `/ports/0/mtu`. The root is empty.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Path(String);
 
 impl Path {

@@ -16,7 +16,8 @@ pub fn reference() -> String {
 const INTRODUCTION: &str = "# Configuration
 
 One YAML file describes one gateway. `weir check FILE` tells every mistake in it, `weir schema` prints the same
-reference as JSON Schema for editors. Unknown keys are refused. Times are in seconds, as numbers; hundredths
+reference as JSON Schema for editors (`# yaml-language-server: $schema=weir.schema.json` in the first line of a
+file beside it). Unknown keys are refused. Times are in seconds, as numbers; hundredths
 count. A key ending in `[]` stands for each item of a list.
 ";
 
@@ -33,11 +34,11 @@ fn chapter(schema: &Value, path: &Path, text: &mut String) {
         |key: &str| schema["required"].as_array().is_some_and(|keys| keys.iter().any(|k| k == key));
     let (required, optional): (Vec<_>, Vec<_>) = keys.iter().partition(|(key, _)| is_required(key));
     for (key, below) in required {
-        text.push_str(&row(key, below, "required"));
+        text.push_str(&row(&path.key(key), below, "required"));
     }
     for (key, below) in optional {
         let default = below.get("default").map(|default| format!("`{}`", words::literal(default)));
-        text.push_str(&row(key, below, &default.unwrap_or_default()));
+        text.push_str(&row(&path.key(key), below, &default.unwrap_or_default()));
     }
     for (key, below) in keys {
         chapter(below, &path.key(key), text);
@@ -47,7 +48,8 @@ fn chapter(schema: &Value, path: &Path, text: &mut String) {
     }
 }
 
-fn row(key: &str, schema: &Value, default: &str) -> String {
+fn row(path: &Path, schema: &Value, default: &str) -> String {
+    let key = path.last().unwrap_or_default();
     let mut what = flat(schema["description"].as_str().unwrap_or_default());
     for choice in schema["oneOf"].as_array().into_iter().flatten() {
         if let (Some(word), Some(description)) = (choice["const"].as_str(), choice["description"].as_str()) {
@@ -57,16 +59,24 @@ fn row(key: &str, schema: &Value, default: &str) -> String {
     for example in schema["examples"].as_array().into_iter().flatten() {
         what.push_str(&format!("<br>Example: `{key}: {}`", words::literal(example)));
     }
-    format!("| `{key}` | {} | {default} | {what} |\n", takes(schema))
+    format!("| `{key}` | {} | {default} | {what} |\n", takes(path, schema))
 }
 
-fn takes(schema: &Value) -> String {
+/// What the key takes; a link where a chapter tells more.
+fn takes(path: &Path, schema: &Value) -> String {
+    let expected = words::expected(schema);
+    let has_chapter = |schema: &Value| schema["type"] == "object";
     match schema.get("items") {
-        Some(items) if items["type"] != "object" => {
-            format!("{}: {}", words::expected(schema), words::expected(items))
-        }
-        _ => words::expected(schema),
+        Some(items) if has_chapter(items) => format!("[{expected}](#{})", anchor(path)),
+        Some(items) => format!("{expected}, each {}", words::expected(items)),
+        None if has_chapter(schema) => format!("[{expected}](#{})", anchor(path)),
+        None => expected,
     }
+}
+
+/// What forges make of a title: letters, digits, `_` and `-` stay.
+fn anchor(path: &Path) -> String {
+    path.to_string().chars().filter(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-')).collect()
 }
 
 /// On one line, as a table needs it.

@@ -8,6 +8,8 @@ use super::path::Path;
 use super::raw;
 use super::schema::{schema, subschema};
 use super::words;
+use super::yaml::Span;
+use core::fmt;
 use jsonschema::ValidationError;
 use jsonschema::error::ValidationErrorKind as Kind;
 use serde_json::Value;
@@ -15,7 +17,10 @@ use serde_json::Value;
 /// What of `value` fits its schema; `None` when nothing can be made of the rest.
 pub(super) fn check(value: &Value, findings: &mut Findings) -> Option<raw::Gateway> {
     let schema = schema();
-    let validator = jsonschema::validator_for(&schema).ok()?;
+    let validator = match jsonschema::validator_for(&schema) {
+        Ok(validator) => validator,
+        Err(error) => return give_up(&error, findings),
+    };
     let mut wrong = Vec::new();
     for error in validator.iter_errors(value) {
         let path = Path::new(error.instance_path().as_str());
@@ -26,7 +31,17 @@ pub(super) fn check(value: &Value, findings: &mut Findings) -> Option<raw::Gatew
         remove(&mut rest, &path);
         findings.removed(path);
     }
-    serde_json::from_value(rest).ok()
+    match serde_json::from_value(rest) {
+        Ok(raw) => Some(raw),
+        Err(error) => give_up(&error, findings),
+    }
+}
+
+/// The schema and the types behind it disagree: never silently.
+fn give_up(error: &impl fmt::Display, findings: &mut Findings) -> Option<raw::Gateway> {
+    let message = format!("the configuration fits its schema but cannot be used: {error}");
+    findings.error(Target::Text(Span::START), message, None);
+    None
 }
 
 /// Puts one mistake into words, and adds what must be taken out to `wrong`.

@@ -9,7 +9,7 @@ use marked_yaml::{LoadError, LoaderOptions, Marker, Node};
 use serde_json::Value;
 
 /// A piece of one line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Span {
     /// From 1.
     pub(super) line: usize,
@@ -35,9 +35,11 @@ pub(super) struct Document {
 pub(super) fn parse(text: &str, findings: &mut Findings) -> Option<Document> {
     let lines: Vec<String> = text.lines().map(str::to_owned).collect();
     let value = match serde_yaml::from_str::<Value>(text) {
-        Ok(value) => value,
+        Ok(value) => whole(value),
         Err(error) => {
-            let (line, column) = error.location().map_or((1, 1), |at| (at.line(), at.column()));
+            // Only a second document has no place: it begins with the last of these lines.
+            let document = lines.iter().rposition(|line| line.starts_with("---")).unwrap_or_default();
+            let (line, column) = error.location().map_or((document + 1, 1), |at| (at.line(), at.column()));
             let span = clamp(&lines, line, column);
             let (message, hint) = explain(&lines, span, &error.to_string());
             findings.error(Target::Text(span), message, hint);
@@ -59,6 +61,20 @@ pub(super) fn parse(text: &str, findings: &mut Findings) -> Option<Document> {
         }
     };
     Some(Document { value, node, lines })
+}
+
+/// `1500.0` and `1.5e3` are whole numbers, as JSON Schema sees them.
+#[expect(clippy::cast_possible_truncation, reason = "only what fits is cast")]
+fn whole(value: Value) -> Value {
+    match value {
+        Value::Array(items) => items.into_iter().map(whole).collect(),
+        Value::Object(keys) => keys.into_iter().map(|(key, value)| (key, whole(value))).collect(),
+        Value::Number(number) if number.is_f64() => match number.as_f64() {
+            Some(float) if float.fract() == 0.0 && float.abs() < 1e15 => Value::from(float as i64),
+            _ => Value::Number(number),
+        },
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value,
+    }
 }
 
 impl Document {
@@ -207,6 +223,10 @@ fn explain(lines: &[String], span: Span, error: &str) -> (String, String) {
         "did not find expected ',' or ']'" | "did not find expected ',' or '}'" => {
             ("a comma or a closing bracket is missing", "lists are `[a, b]`, sets of keys `{a: 1, b: 2}`")
         }
+        _ if what.ends_with("more than one document is not supported") => (
+            "a second document begins here",
+            "one file describes one gateway: leave this line out or split the file",
+        ),
         _ => {
             return (
                 format!("not YAML: {what}"),

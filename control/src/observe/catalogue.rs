@@ -73,7 +73,7 @@ metrics! {
     DROPS = Counter "weir_worker_drops_total" ["worker", "reason"] "Dropped frames by reason; each drop has exactly one.";
     HANDED_OVER = Counter "weir_worker_handed_over_frames_total" ["worker"] "Frames handed to the worker that owns their flow.";
     BURSTS = Counter "weir_worker_bursts_total" ["worker", "frames"]
-        "Turns of the poll loop by how many frames they found: 0, 1, 2-3, 4-7, 8-15, 16-31, 32-63, 64.";
+        "Looks into a receive queue by how many frames they found: 0, 1, 2-3, 4-7, 8-15, 16-31, 32-63, 64.";
     CYCLES_BUSY = Counter "weir_worker_busy_cycles_total" ["worker"] "Processor cycles of turns that moved frames.";
     CYCLES_IDLE = Counter "weir_worker_idle_cycles_total" ["worker"] "Processor cycles of turns that found nothing, sleep included.";
     WORKER_EPOCH = Gauge "weir_worker_config_epoch" ["worker"] "Epoch of the configuration that the worker works with.";

@@ -37,9 +37,14 @@ pub(super) struct Merge {
     eal: Eal,
     clock: Clock,
     inputs: Vec<Input>,
-    start_us: Option<u64>,
-    last_us: u64,
+    /// The latest timestamp so far.
+    latest_us: Option<u64>,
+    since_start_us: u64,
 }
+
+/// Captures that were put together may lie years apart. No flow lives so long, and the data plane's clock compares
+/// moments only while they are less than 248 days apart.
+const JUMP_US_MAX: u64 = 100 * 24 * 3600 * 1_000_000;
 
 #[derive(Debug)]
 struct Input {
@@ -53,26 +58,34 @@ impl Merge {
     /// Merges what these receive queues hand out until they are empty.
     pub(super) fn new(eal: Eal, clock: Clock, queues: impl IntoIterator<Item = (PortId, RxQueue)>) -> Self {
         let input = |(port, queue)| Input { port, queue, waiting: VecDeque::new(), taken: 0 };
-        Self { eal, clock, inputs: queues.into_iter().map(input).collect(), start_us: None, last_us: 0 }
+        Self {
+            eal,
+            clock,
+            inputs: queues.into_iter().map(input).collect(),
+            latest_us: None,
+            since_start_us: 0,
+        }
     }
 
     /// Fills `batch` with the next frames that share a moment; false at the end of all inputs.
-    /// Within one input the order is kept; where a capture's time goes back, the clock stands still.
+    /// Within one input the order is kept; where a capture's time goes back, the clock stands still; where it jumps
+    /// by more than 100 days, the clock goes on by 100.
     pub(super) fn next(&mut self, batch: &mut Batch) -> bool {
         batch.frames.clear();
         batch.origins.clear();
         batch.numbers.clear();
         while !batch.frames.is_full() {
             let Some((index, time_us)) = self.earliest() else { break };
-            let start_us = *self.start_us.get_or_insert(time_us);
-            let since_start_us = time_us.saturating_sub(start_us).max(self.last_us);
+            let latest_us = self.latest_us.unwrap_or(time_us);
+            let since_start_us = self.since_start_us + time_us.saturating_sub(latest_us).min(JUMP_US_MAX);
             let now = self.tick(since_start_us);
             if batch.frames.is_empty() {
                 (batch.now, batch.since_start_us) = (now, since_start_us);
             } else if batch.now != now {
                 break;
             }
-            self.last_us = since_start_us;
+            self.since_start_us = since_start_us;
+            self.latest_us = Some(time_us.max(latest_us));
             let input = &mut self.inputs[index];
             let Some(frame) = input.waiting.pop_front() else { break };
             input.taken += 1;

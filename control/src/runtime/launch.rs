@@ -95,7 +95,6 @@ fn setups(
             config::Idle::Poll => Idle::Poll,
             config::Idle::Backoff => Idle::Backoff,
         },
-        burst: config.workers().burst(),
         limits: limits(config, workers),
         secret,
         snapshot: Arc::clone(snapshot),

@@ -22,7 +22,6 @@ pub(super) fn keys_needing_restart(old: &GatewayConfig, new: &GatewayConfig) -> 
     let (old_workers, new_workers) = (old.workers(), new.workers());
     compare(old_workers.placement() == new_workers.placement(), "workers.count or workers.cores");
     compare(old_workers.idle() == new_workers.idle(), "workers.idle");
-    compare(old_workers.burst() == new_workers.burst(), "workers.burst");
     let (old_memory, new_memory) = (old.memory(), new.memory());
     compare(old_memory.huge_pages() == new_memory.huge_pages(), "memory.huge_pages");
     compare(old_memory.size_mib() == new_memory.size_mib(), "memory.size_mib");

@@ -12,6 +12,7 @@ use weir_dataplane::counters::FlowClass;
 use weir_dataplane::key::{FlowKey, Side};
 use weir_dataplane::mailbox::{FlowView, WorkerHandle};
 use weir_dataplane::units::{BucketId, Epoch};
+use weir_dataplane::wire::IpProtocol;
 
 /// A port now. What its driver does not tell is shown as nothing.
 pub(super) fn port(open: &OpenPort) -> PortStatus {
@@ -134,7 +135,8 @@ fn protocol(class: FlowClass, key: &FlowKey) -> String {
 
 /// Source and destination of the original direction, with ports where the protocol has them.
 fn ends(key: &FlowKey, origin: Side) -> (String, String) {
-    let has_ports = [6, 17].contains(&key.protocol());
+    let with_ports = [IpProtocol::TCP, IpProtocol::UDP, IpProtocol::UDP_LITE, IpProtocol::SCTP];
+    let has_ports = with_ports.contains(&IpProtocol(key.protocol()));
     let end = |side| {
         let end = key.endpoint(side);
         let ip = end.address.ip(key.family());

@@ -2,7 +2,6 @@
 
 #![allow(
     dead_code,
-    unreachable_pub,
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::cast_possible_truncation,
@@ -13,22 +12,22 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 /// Runs `weir` to its end.
-pub fn weir<I: AsRef<std::ffi::OsStr>>(arguments: impl IntoIterator<Item = I>) -> Output {
+pub(crate) fn weir<I: AsRef<std::ffi::OsStr>>(arguments: impl IntoIterator<Item = I>) -> Output {
     Command::new(env!("CARGO_BIN_EXE_weir")).args(arguments).output().unwrap()
 }
 
 /// What it said on standard output.
-pub fn stdout(output: &Output) -> String {
+pub(crate) fn stdout(output: &Output) -> String {
     String::from_utf8(output.stdout.clone()).unwrap()
 }
 
 /// What it said on standard error.
-pub fn stderr(output: &Output) -> String {
+pub(crate) fn stderr(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).unwrap()
 }
 
 /// A UDP packet between 10.0.0.`source` and 10.0.0.`destination`, with `payload` bytes and no UDP checksum.
-pub fn udp(source: (u8, u16), destination: (u8, u16), payload: usize) -> Vec<u8> {
+pub(crate) fn udp(source: (u8, u16), destination: (u8, u16), payload: usize) -> Vec<u8> {
     let mut frame = vec![2, 0, 0, 0, 0, destination.0, 2, 0, 0, 0, 0, source.0, 8, 0];
     let total = (20 + 8 + payload) as u16;
     let mut ip = vec![0x45, 0];
@@ -46,7 +45,7 @@ pub fn udp(source: (u8, u16), destination: (u8, u16), payload: usize) -> Vec<u8>
 }
 
 /// A pcap file of Ethernet frames, each with its time in milliseconds.
-pub fn pcap<'a>(frames: impl IntoIterator<Item = (u32, &'a [u8])>) -> Vec<u8> {
+pub(crate) fn pcap<'a>(frames: impl IntoIterator<Item = (u32, &'a [u8])>) -> Vec<u8> {
     let mut file = Vec::new();
     for word in [0xa1b2_c3d4_u32, 0x0004_0002, 0, 0, 65_535, 1] {
         file.extend(word.to_le_bytes());
@@ -62,7 +61,7 @@ pub fn pcap<'a>(frames: impl IntoIterator<Item = (u32, &'a [u8])>) -> Vec<u8> {
 }
 
 /// A pcapng file of the same.
-pub fn pcapng<'a>(frames: impl IntoIterator<Item = (u32, &'a [u8])>) -> Vec<u8> {
+pub(crate) fn pcapng<'a>(frames: impl IntoIterator<Item = (u32, &'a [u8])>) -> Vec<u8> {
     let mut file = Vec::new();
     let mut block = |kind: u32, body: &[u8]| {
         let length = (12 + body.len()) as u32;
@@ -88,7 +87,7 @@ pub fn pcapng<'a>(frames: impl IntoIterator<Item = (u32, &'a [u8])>) -> Vec<u8> 
 }
 
 /// The frames of a little-endian pcap file.
-pub fn frames_of(path: &Path) -> Vec<Vec<u8>> {
+pub(crate) fn frames_of(path: &Path) -> Vec<Vec<u8>> {
     let file = std::fs::read(path).unwrap();
     let (mut frames, mut rest) = (Vec::new(), &file[24..]);
     while !rest.is_empty() {

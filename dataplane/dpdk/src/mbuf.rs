@@ -102,21 +102,13 @@ impl Frame for Mbuf {
     }
 
     fn ip_checksum(&self) -> Checksum {
-        match self.raw().ol_flags & dpdk_sys::WEIR_RX_IP_CKSUM_MASK {
-            dpdk_sys::WEIR_RX_IP_CKSUM_GOOD => Checksum::Good,
-            dpdk_sys::WEIR_RX_IP_CKSUM_BAD => Checksum::Bad,
-            _ => Checksum::Unchecked,
-        }
+        let flags = self.raw().ol_flags & dpdk_sys::WEIR_RX_IP_CKSUM_MASK;
+        checksum(flags, dpdk_sys::WEIR_RX_IP_CKSUM_GOOD, dpdk_sys::WEIR_RX_IP_CKSUM_BAD)
     }
 
-    /// DPDK's fourth answer, that the sum is unfinished but the data whole, is from virtual devices that were
-    /// asked for it; [`Port`](crate::Port) asks none, and here it counts as [`Checksum::Unchecked`].
     fn l4_checksum(&self) -> Checksum {
-        match self.raw().ol_flags & dpdk_sys::WEIR_RX_L4_CKSUM_MASK {
-            dpdk_sys::WEIR_RX_L4_CKSUM_GOOD => Checksum::Good,
-            dpdk_sys::WEIR_RX_L4_CKSUM_BAD => Checksum::Bad,
-            _ => Checksum::Unchecked,
-        }
+        let flags = self.raw().ol_flags & dpdk_sys::WEIR_RX_L4_CKSUM_MASK;
+        checksum(flags, dpdk_sys::WEIR_RX_L4_CKSUM_GOOD, dpdk_sys::WEIR_RX_L4_CKSUM_BAD)
     }
 
     fn release(frames: &mut Burst<Self>) {
@@ -124,6 +116,18 @@ impl Frame for Mbuf {
         // SAFETY: an Mbuf is one mbuf pointer; these are owned here and forgotten right after.
         unsafe { dpdk_sys::rte_pktmbuf_free_bulk(raw, burst_len(frames)) };
         frames.drain(..).for_each(mem::forget);
+    }
+}
+
+/// What the two flags of a checksum mean. With both, the sum is unfinished though the data is whole; a frame
+/// that goes on to a wire needs its sum, so that counts as not looked at.
+const fn checksum(flags: u64, good: u64, bad: u64) -> Checksum {
+    if flags == good {
+        Checksum::Good
+    } else if flags == bad {
+        Checksum::Bad
+    } else {
+        Checksum::Unchecked
     }
 }
 
@@ -137,5 +141,24 @@ impl Drop for Mbuf {
         let mut raw = self.0.as_ptr();
         // SAFETY: owned by `self`, which ends here.
         unsafe { dpdk_sys::rte_pktmbuf_free_bulk(&raw mut raw, 1) };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unfinished_checksum_is_no_verdict() {
+        let (good, bad) = (dpdk_sys::WEIR_RX_L4_CKSUM_GOOD, dpdk_sys::WEIR_RX_L4_CKSUM_BAD);
+        assert_eq!(checksum(good, good, bad), Checksum::Good);
+        assert_eq!(checksum(bad, good, bad), Checksum::Bad);
+        assert_eq!(checksum(0, good, bad), Checksum::Unchecked);
+        assert_eq!(checksum(dpdk_sys::WEIR_RX_L4_CKSUM_NONE, good, bad), Checksum::Unchecked);
+    }
+
+    #[test]
+    fn a_frame_is_one_pointer() {
+        assert_eq!(size_of::<Option<Mbuf>>(), size_of::<*mut rte_mbuf>());
     }
 }

@@ -36,10 +36,10 @@ pub enum Reception {
 /// How a port is to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PortOptions {
-    /// Receive queues. Fewer where the device has fewer. Without RSS ([`PortFacts::rss`]) a flow may come in on
+    /// Receive queues, at least one. Fewer where the device has fewer. Without RSS ([`PortFacts::rss`]) a flow may come in on
     /// any of them.
     pub rx_queues: u16,
-    /// Transmit queues. Fewer where the device has fewer.
+    /// Transmit queues, at least one. Fewer where the device has fewer.
     pub tx_queues: u16,
     /// Frames that a receive queue can hold; the nearest number that the device takes.
     pub rx_descriptors: u16,
@@ -117,7 +117,12 @@ pub struct PortFacts {
 
 /// A running port. It is stopped and closed when this and its queues are dropped.
 ///
-/// Its control functions may be called on any one thread at a time, while its queues are used on others.
+/// Its control functions may be called on any one thread at a time, while its queues are used on others:
+///
+/// ```compile_fail,E0277
+/// fn shared<T: Sync>() {}
+/// shared::<weir_dpdk::Port>();
+/// ```
 #[derive(Debug)]
 pub struct Port {
     name: String,
@@ -192,7 +197,9 @@ impl Opening<'_> {
         let rx_queues = self.options.rx_queues.clamp(1, info.max_rx_queues.max(1));
         let tx_queues = self.options.tx_queues.clamp(1, info.max_tx_queues.max(1));
         let functions = functions.filter(|_| rx_queues > 1);
-        let offloads = if self.options.checksums { info.rx_offload_capa & RX_CHECKSUMS } else { 0 };
+        let driver = self.device.driver(&info);
+        let offered = if self.options.checksums { info.rx_offload_capa } else { 0 };
+        let offloads = checksum_offloads(&driver, offered);
         let mut key = rss::symmetric_key(info.hash_key_size);
         self.check_mtu(&info)?;
         self.configure(rx_queues, tx_queues, offloads, functions, &mut key)?;
@@ -203,7 +210,7 @@ impl Opening<'_> {
         // SAFETY: configured, with all of its queues set up.
         self.done("start", unsafe { dpdk_sys::rte_eth_dev_start(self.device.number) })?;
         Ok(PortFacts {
-            driver: self.device.driver(&info),
+            driver,
             mac: self.mac()?,
             rx_queues,
             rx_queues_max: info.max_rx_queues,
@@ -373,7 +380,32 @@ impl Opening<'_> {
     }
 }
 
-const RX_CHECKSUMS: u64 =
-    dpdk_sys::WEIR_RX_OFFLOAD_IPV4_CKSUM | L4_CHECKSUMS | dpdk_sys::WEIR_RX_OFFLOAD_SCTP_CKSUM;
-
 const L4_CHECKSUMS: u64 = dpdk_sys::WEIR_RX_OFFLOAD_TCP_CKSUM | dpdk_sys::WEIR_RX_OFFLOAD_UDP_CKSUM;
+
+/// The checksums that the device is asked to check. A virtio device that checks those of TCP and UDP also hands
+/// over frames whose sum is not there yet, so it is left to software.
+fn checksum_offloads(driver: &str, offered: u64) -> u64 {
+    let l4 = if driver.starts_with("net_virtio") {
+        0
+    } else {
+        L4_CHECKSUMS | dpdk_sys::WEIR_RX_OFFLOAD_SCTP_CKSUM
+    };
+    offered & (dpdk_sys::WEIR_RX_OFFLOAD_IPV4_CKSUM | l4)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn checksums_are_asked_of_those_that_finish_them() {
+        let offered = dpdk_sys::WEIR_RX_OFFLOAD_IPV4_CKSUM | dpdk_sys::WEIR_RX_OFFLOAD_TCP_CKSUM;
+        assert_eq!(checksum_offloads("net_ixgbe", offered), offered);
+        assert_eq!(checksum_offloads("net_virtio", offered), dpdk_sys::WEIR_RX_OFFLOAD_IPV4_CKSUM);
+    }
+
+    #[test]
+    fn addresses_are_written_as_usual() {
+        assert_eq!(MacAddress([1, 0, 0x5e, 0, 0xff, 0xab]).to_string(), "01:00:5e:00:ff:ab");
+    }
+}

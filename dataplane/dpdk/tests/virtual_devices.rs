@@ -2,8 +2,10 @@
 
 mod common;
 
-use common::{burst_of, bytes, contents, open, pool, read_capture, receive, send, write_capture};
+use common::{burst_of, bytes, contents, eal, open, pool, read_capture, receive, send, write_capture};
+use std::thread;
 use weir_dataplane::port::{Burst, Frame, FrameDefect, RxQueue, TxQueue};
+use weir_dpdk::{Mempool, MempoolOptions};
 
 #[test]
 fn a_capture_comes_out_as_it_went_in() {
@@ -34,10 +36,9 @@ fn timestamps_are_the_captures() {
     write_capture(&from, &[bytes(60, 1), bytes(60, 2), bytes(60, 3)]);
     let pool = pool("timestamps", 63, 2048);
     let (_port, mut rx, _tx) = open(&format!("net_pcap_time,rx_pcap={}", from.display()), &pool);
-    let times: Vec<_> =
-        receive(&mut rx, 3).iter().map(|frame| frame.rx_timestamp_us(*common::eal())).collect();
+    let times: Vec<_> = receive(&mut rx, 3).iter().map(|frame| frame.rx_timestamp_us(*eal())).collect();
     assert_eq!(times, [Some(0), Some(1_000_001), Some(2_000_002)]);
-    assert_eq!(pool.frame(&bytes(60, 4)).unwrap().rx_timestamp_us(*common::eal()), None);
+    assert_eq!(pool.frame(&bytes(60, 4)).unwrap().rx_timestamp_us(*eal()), None);
 }
 
 #[test]
@@ -55,6 +56,59 @@ fn frames_over_a_buffer_are_segmented_and_over_the_mtu_oversize() {
         assert_eq!(received[2].bytes(), &bytes(4000, 3)[..2048]);
         assert_eq!(pool.in_use(), 5);
     }
+    assert_eq!(pool.in_use(), 0);
+}
+
+#[test]
+fn a_frame_without_a_buffer_is_lost_and_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    let from = folder.path().join("in.pcap");
+    let frames: Vec<_> = (0..10).map(|i| bytes(60, i)).collect();
+    write_capture(&from, &frames);
+    let pool = pool("exhausted", 7, 2048);
+    let (port, mut rx, _tx) = open(&format!("net_pcap_exhausted,rx_pcap={}", from.display()), &pool);
+    let received = receive(&mut rx, 7);
+    assert_eq!(contents(&received), frames[..7]);
+    assert_eq!(port.stats().unwrap().rx_no_buffer, 1);
+    drop(received);
+    assert_eq!(contents(&receive(&mut rx, usize::MAX)), frames[8..]);
+}
+
+#[test]
+fn queues_work_on_registered_threads() {
+    const FRAMES: usize = 50_000;
+    let pool = Mempool::new(eal(), "threads", MempoolOptions { frames: 4095, ..Default::default() }).unwrap();
+    let (port, mut rx, mut tx) = open("net_ring_threads", &pool);
+    let source = pool.clone();
+    let sender = thread::spawn(move || {
+        let _registration = eal().pin_and_register(None).unwrap();
+        let mut burst = Burst::new();
+        let mut made = 0;
+        while made < FRAMES || !burst.is_empty() {
+            while made < FRAMES && !burst.is_full() {
+                let Some(frame) = source.frame(&bytes(60, made)) else { break };
+                burst.push(frame);
+                made += 1;
+            }
+            tx.transmit(&mut burst);
+        }
+    });
+    let receiver = thread::spawn(move || {
+        let _registration = eal().pin_and_register(None).unwrap();
+        let mut burst = Burst::new();
+        let mut seen = 0;
+        while seen < FRAMES {
+            rx.receive(&mut burst);
+            for frame in &burst {
+                assert_eq!(frame.bytes(), bytes(60, seen));
+                seen += 1;
+            }
+            Frame::release(&mut burst);
+        }
+    });
+    sender.join().unwrap();
+    receiver.join().unwrap();
+    assert_eq!(port.stats().unwrap().rx_frames, FRAMES as u64);
     assert_eq!(pool.in_use(), 0);
 }
 

@@ -157,17 +157,18 @@ impl Tracker {
         hash: u64,
         context: &Context<'_, O>,
     ) -> Tracked {
-        let (class, cold, timeout) = match first_packet(frame, parsed, transport, context) {
-            Ok(first) => first,
-            Err(reason) => return Tracked::invalid(reason),
-        };
         let own = Origin { key: parsed.key, side: parsed.side };
         let source = parsed.key.endpoint(parsed.side);
         let destination = parsed.key.endpoint(parsed.side.opposite());
         let protocol = parsed.key.protocol();
         let family = parsed.family();
+        // As in Linux, the first packet that comes uses an expectation up, even one that cannot open a flow.
         let master = self.expectations.take(family, protocol, source.address, destination, context.now);
         let master = master.map(|(_, origin)| origin);
+        let (class, cold, timeout) = match first_packet(frame, parsed, transport, context) {
+            Ok(first) => first,
+            Err(reason) => return Tracked::invalid(reason),
+        };
         let bucket = context.owners.bucket(master.as_ref().unwrap_or(&own));
         let state = if master.is_some() { ConnState::Related } else { ConnState::New };
         let mut tracked = Tracked { state: Some(state), reply: false, bucket: Some(bucket), drop: None };

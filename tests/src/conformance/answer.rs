@@ -1,6 +1,6 @@
 //! One frame's answer, Linux's and ours.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// Whose flows were tracked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -25,7 +25,7 @@ impl Mode {
 }
 
 /// A line of Linux's answers.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct LinuxAnswer {
     /// From 1.
@@ -35,11 +35,12 @@ pub struct LinuxAnswer {
     /// Frames that left with it.
     pub out: usize,
     /// Why Linux was never shown this frame.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unsent: Option<String>,
 }
 
 /// What Linux said of a packet.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct LinuxVerdict {
     /// As `-m conntrack --ctstate` says.

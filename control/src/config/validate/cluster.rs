@@ -1,4 +1,4 @@
-//! `cluster`.
+//! Checks `cluster`.
 
 use crate::config::finding::{Findings, Target};
 use crate::config::path::Path;

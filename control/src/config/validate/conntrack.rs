@@ -1,4 +1,4 @@
-//! `conntrack`.
+//! Checks `conntrack`.
 
 use crate::config::finding::{Findings, Target};
 use crate::config::path::Path;

@@ -1,4 +1,4 @@
-//! `control`.
+//! Checks `control`.
 
 use crate::config::finding::{Findings, Target};
 use crate::config::path::Path;

@@ -1,4 +1,4 @@
-//! `memory`.
+//! Checks `memory`.
 
 use crate::config::finding::{Findings, Target};
 use crate::config::gateway::Memory;

@@ -1,4 +1,4 @@
-//! `metrics`.
+//! Checks `metrics`.
 
 use crate::config::finding::{Findings, Target};
 use crate::config::path::Path;

@@ -3,10 +3,10 @@
 //! A function here returns `None` exactly when it has reported an error, or when something that it needs is
 //! missing and has been reported already.
 
-mod bridge;
 mod cluster;
 mod conntrack;
 mod control;
+mod forwarding;
 mod memory;
 mod metrics;
 mod ports;
@@ -25,7 +25,7 @@ pub(super) fn gateway(raw: Option<raw::Gateway>, findings: &mut Findings) -> Opt
     let node = raw.node.and_then(|name| node(name, &root.key("node"), findings));
     let raw_ports = raw.ports.unwrap_or_default();
     let names: Vec<_> = raw_ports.iter().map(|port| port.as_ref()?.name.clone()).collect();
-    let bridge = bridge::validate(raw.forwarding, &names, &root.key("forwarding"), findings);
+    let bridge = forwarding::validate(raw.forwarding, &names, &root.key("forwarding"), findings);
     let ports = ports::validate(raw_ports, &root.key("ports"), findings);
     let is_virtual = ports.iter().flatten().all(|port| port.device.is_virtual());
     let mtu_max = ports.iter().flatten().map(|port| port.mtu).max().unwrap_or_default();

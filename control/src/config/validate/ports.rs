@@ -1,4 +1,4 @@
-//! `ports`.
+//! Checks `ports`.
 
 use crate::config::finding::{Findings, Target};
 use crate::config::gateway::{Descriptors, Device, MacAddr, Port, Promiscuous, Queues, Rss};

@@ -1,4 +1,4 @@
-//! `workers`.
+//! Checks `workers`.
 
 use crate::config::finding::{Findings, Target};
 use crate::config::gateway::{Idle, Placement, Workers};
@@ -31,7 +31,7 @@ pub(super) fn validate(
         None if is_virtual => Idle::Backoff,
         None => Idle::Poll,
     };
-    Some(Workers { placement: placement?, idle, burst: raw.burst })
+    Some(Workers { placement: placement?, idle })
 }
 
 fn distinct(cores: &raw::Items<u16>, path: &Path, findings: &mut Findings) -> Option<Vec<usize>> {

@@ -298,7 +298,8 @@ impl Connection {
         let established = self.state == State::Established && standing.assured;
         let receiver = &self.sides[direction.reversed().index()];
         let mut doubtful = false;
-        if receiver.flags.has(SideFlags::MAXACK) {
+        // After a SYN that was let pass, what the other end had acknowledged may be of another connection.
+        if receiver.flags.has(SideFlags::MAXACK) && self.last.class != Class::Syn {
             if segment.seq == 0 && !established {
                 return Reset::Close;
             }

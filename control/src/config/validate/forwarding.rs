@@ -1,4 +1,4 @@
-//! `forwarding`: pairs of ports.
+//! Checks `forwarding`: pairs of ports.
 
 use crate::config::finding::{Findings, Target};
 use crate::config::path::Path;
@@ -17,14 +17,16 @@ pub(super) fn validate(
     findings: &mut Findings,
 ) -> Option<Bridge> {
     let target = Target::Key(if raw.is_some() { path.clone() } else { Path::root().key("ports") });
-    let raw::Forwarding { mode: raw::Mode::Bridge, pairs } = raw.unwrap_or_default();
-    match pairs {
+    let raw::Forwarding { mode: raw::Mode::Bridge, pairs, stp } = raw.unwrap_or_default();
+    let mut bridge = match pairs {
         Some(pairs) => {
             let bridge = join(&pairs, names, &path.key("pairs"), findings);
             bridge.inspect(|bridge| lonely(bridge, names, findings))
         }
         None => only_pair(names, target, findings),
-    }
+    }?;
+    bridge.forward_stp = stp == raw::Stp::Forward;
+    Some(bridge)
 }
 
 fn only_pair(names: &[Option<String>], target: Target, findings: &mut Findings) -> Option<Bridge> {

@@ -1,0 +1,182 @@
+//! `conntrack`, as it is written.
+
+use super::{Items, Seconds};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use weir_dataplane::config as domain;
+
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(in crate::config) struct Conntrack {
+    /// Flows at most; the workers share them evenly. Linux's `nf_conntrack_max`.
+    #[schemars(range(min = 128, max = 134217728))]
+    pub(in crate::config) flows_max: u32,
+    /// Expected related flows at most. Linux's `nf_conntrack_expect_max`.
+    #[schemars(range(min = 128, max = 1048576))]
+    pub(in crate::config) expectations_max: u32,
+    /// Verify checksums; a packet with a wrong one is INVALID. Linux's `nf_conntrack_checksum`.
+    pub(in crate::config) checksum: bool,
+    /// VLAN tags to look behind. A frame with more is not IP to Weir. A Linux bridge looks behind one.
+    #[schemars(range(min = 0, max = 2))]
+    pub(in crate::config) vlan_tags_max: u8,
+    /// TCP.
+    pub(in crate::config) tcp: Tcp,
+    /// UDP.
+    pub(in crate::config) udp: Udp,
+    /// ICMP queries.
+    pub(in crate::config) icmp: Icmp,
+    /// ICMPv6 queries.
+    pub(in crate::config) icmpv6: Icmpv6,
+    /// Every other protocol.
+    pub(in crate::config) generic: Generic,
+    /// Which helpers look into which flows. A helper finds related flows; none works unless it is named.
+    pub(in crate::config) helpers: Helpers,
+}
+
+impl Default for Conntrack {
+    fn default() -> Self {
+        let domain = domain::Conntrack::default();
+        Self {
+            flows_max: domain.flows_max,
+            expectations_max: domain.expectations_max,
+            checksum: domain.checksum,
+            vlan_tags_max: domain.vlan_tags_max,
+            tcp: Tcp::default(),
+            udp: Udp::default(),
+            icmp: Icmp::default(),
+            icmpv6: Icmpv6::default(),
+            generic: Generic::default(),
+            helpers: Helpers::default(),
+        }
+    }
+}
+
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(in crate::config) struct Tcp {
+    /// An ACK in mid-stream may open a flow. Linux's `nf_conntrack_tcp_loose`, but off by default: in a cluster
+    /// it would let a node adopt what another node owns.
+    pub(in crate::config) loose: bool,
+    /// Segments outside the window are let through. Linux's `nf_conntrack_tcp_be_liberal`.
+    pub(in crate::config) be_liberal: bool,
+    /// RSTs below the acknowledged sequence are let through. Linux's `nf_conntrack_tcp_ignore_invalid_rst`.
+    pub(in crate::config) ignore_invalid_rst: bool,
+    /// Retransmissions before `timeouts_s.max_retrans` holds. Linux's `nf_conntrack_tcp_max_retrans`.
+    #[schemars(range(min = 0, max = 255))]
+    pub(in crate::config) max_retrans: u8,
+    /// How long each state lasts without a segment, in seconds.
+    pub(in crate::config) timeouts_s: TcpTimeouts,
+}
+
+impl Default for Tcp {
+    fn default() -> Self {
+        let domain::Tcp { loose, be_liberal, ignore_invalid_rst, max_retrans, .. } = domain::Tcp::default();
+        Self { loose, be_liberal, ignore_invalid_rst, max_retrans, timeouts_s: TcpTimeouts::default() }
+    }
+}
+
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(in crate::config) struct TcpTimeouts {
+    /// A SYN was seen. Linux's `nf_conntrack_tcp_timeout_syn_sent`.
+    pub(in crate::config) syn_sent: Seconds,
+    /// A SYN was answered. Linux's `nf_conntrack_tcp_timeout_syn_recv`.
+    pub(in crate::config) syn_recv: Seconds,
+    /// The handshake is done. Linux's `nf_conntrack_tcp_timeout_established`.
+    pub(in crate::config) established: Seconds,
+    /// One side closed. Linux's `nf_conntrack_tcp_timeout_fin_wait`.
+    pub(in crate::config) fin_wait: Seconds,
+    /// The FIN was acknowledged. Linux's `nf_conntrack_tcp_timeout_close_wait`.
+    pub(in crate::config) close_wait: Seconds,
+    /// Both sides closed. Linux's `nf_conntrack_tcp_timeout_last_ack`.
+    pub(in crate::config) last_ack: Seconds,
+    /// Everything is acknowledged. Linux's `nf_conntrack_tcp_timeout_time_wait`.
+    pub(in crate::config) time_wait: Seconds,
+    /// A RST was seen. Linux's `nf_conntrack_tcp_timeout_close`.
+    pub(in crate::config) close: Seconds,
+    /// After too many retransmissions. Linux's `nf_conntrack_tcp_timeout_max_retrans`.
+    pub(in crate::config) max_retrans: Seconds,
+    /// Data waits for its acknowledgement. Linux's `nf_conntrack_tcp_timeout_unacknowledged`.
+    pub(in crate::config) unacknowledged: Seconds,
+}
+
+impl Default for TcpTimeouts {
+    fn default() -> Self {
+        let domain = domain::TcpTimeouts::default();
+        Self {
+            syn_sent: domain.syn_sent.into(),
+            syn_recv: domain.syn_recv.into(),
+            established: domain.established.into(),
+            fin_wait: domain.fin_wait.into(),
+            close_wait: domain.close_wait.into(),
+            last_ack: domain.last_ack.into(),
+            time_wait: domain.time_wait.into(),
+            close: domain.close.into(),
+            max_retrans: domain.max_retrans.into(),
+            unacknowledged: domain.unacknowledged.into(),
+        }
+    }
+}
+
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(in crate::config) struct Udp {
+    /// Before an answer, in seconds. Linux's `nf_conntrack_udp_timeout`.
+    pub(in crate::config) timeout_s: Seconds,
+    /// Answered and older than two seconds, in seconds. Linux's `nf_conntrack_udp_timeout_stream`.
+    pub(in crate::config) timeout_stream_s: Seconds,
+}
+
+impl Default for Udp {
+    fn default() -> Self {
+        let domain = domain::Conntrack::default();
+        Self { timeout_s: domain.udp_timeout.into(), timeout_stream_s: domain.udp_timeout_stream.into() }
+    }
+}
+
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(in crate::config) struct Icmp {
+    /// Without a packet, in seconds. Linux's `nf_conntrack_icmp_timeout`.
+    pub(in crate::config) timeout_s: Seconds,
+}
+
+impl Default for Icmp {
+    fn default() -> Self {
+        Self { timeout_s: domain::Conntrack::default().icmp_timeout.into() }
+    }
+}
+
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(in crate::config) struct Icmpv6 {
+    /// Without a packet, in seconds. Linux's `nf_conntrack_icmpv6_timeout`.
+    pub(in crate::config) timeout_s: Seconds,
+}
+
+impl Default for Icmpv6 {
+    fn default() -> Self {
+        Self { timeout_s: domain::Conntrack::default().icmpv6_timeout.into() }
+    }
+}
+
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(in crate::config) struct Generic {
+    /// Without a packet, in seconds. Linux's `nf_conntrack_generic_timeout`.
+    pub(in crate::config) timeout_s: Seconds,
+}
+
+impl Default for Generic {
+    fn default() -> Self {
+        Self { timeout_s: domain::Conntrack::default().generic_timeout.into() }
+    }
+}
+
+#[derive(Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(in crate::config) struct Helpers {
+    /// TCP ports of FTP servers (PORT, PASV, EPRT, EPSV).
+    #[schemars(example = &[21], inner(range(min = 1, max = 65535)))]
+    pub(in crate::config) ftp: Items<u16>,
+}

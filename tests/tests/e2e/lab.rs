@@ -1,0 +1,101 @@
+//! The laboratory: host A – hub – {nodes} – hub – host B, each in a namespace of its own.
+//!
+//! The hubs give every frame to everybody, as the switches of a cluster do. Where the nodes hear each other, too,
+//! a node that forwards what is not its own starts a storm at once.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use anyhow::Result;
+use weir_tests::netns::{Namespace, veth};
+
+/// Addresses of host A beside its first: clients enough to fall to every node.
+pub(crate) const CLIENTS: u8 = 40;
+
+const MTU: u32 = 1500;
+
+/// Two hosts with two hubs between them, and the namespaces for the nodes.
+pub(crate) struct Lab {
+    /// Where the clients are.
+    pub(crate) a: Namespace,
+    /// Where the servers are.
+    pub(crate) b: Namespace,
+    /// Each with the interfaces `lan` (to A) and `wan` (to B).
+    pub(crate) nodes: Vec<Namespace>,
+    _hubs: Namespace,
+    _turn: MutexGuard<'static, ()>,
+}
+
+/// Whether the nodes get the frames that other nodes forwarded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Nodes {
+    /// They do, as on a plain switch that floods.
+    HearEachOther,
+    /// The switch keeps their ports apart (a private VLAN). What nodes double that track their own flows alone
+    /// would go round between them otherwise.
+    Isolated,
+}
+
+/// Host A's first IPv4 address.
+pub(crate) const A4: &str = "10.77.0.1";
+/// Host B's IPv4 address.
+pub(crate) const B4: &str = "10.77.0.2";
+/// Host A's first IPv6 address.
+pub(crate) const A6: &str = "fd77::1";
+/// Host B's IPv6 address.
+pub(crate) const B6: &str = "fd77::2";
+
+/// Host A's further IPv4 addresses.
+pub(crate) fn clients4() -> impl Iterator<Item = String> {
+    (1..=CLIENTS).map(|n| format!("10.77.1.{n}"))
+}
+
+/// Host A's further IPv6 addresses. Linux's cluster match looks at the first 32 bits: they differ there.
+pub(crate) fn clients6() -> impl Iterator<Item = String> {
+    (1..=CLIENTS).map(|n| format!("fd77:{n:x}::1"))
+}
+
+impl Lab {
+    /// Wires a laboratory with places for `count` nodes. One exists at a time: tests would take each other's CPU.
+    pub(crate) fn new(count: usize, hearing: Nodes) -> Result<Self> {
+        static TURN: Mutex<()> = Mutex::new(());
+        let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+        let (a, b, hubs) = (Namespace::create("a")?, Namespace::create("b")?, Namespace::create("hubs")?);
+        let nodes =
+            (1..=count).map(|n| Namespace::create(&format!("node{n}"))).collect::<Result<Vec<_>>>()?;
+        for (side, host) in [("lan", &a), ("wan", &b)] {
+            let port = format!("{side}-host");
+            veth((host, "eth0"), (&hubs, &port), MTU)?;
+            let mut ports = vec![port];
+            for (n, node) in nodes.iter().enumerate() {
+                let port = format!("{side}-node{}", n + 1);
+                veth((node, side), (&hubs, &port), MTU)?;
+                ports.push(port);
+            }
+            hubs.hub(side, &ports.iter().map(String::as_str).collect::<Vec<_>>())?;
+            for port in ports.iter().skip(1).filter(|_| hearing == Nodes::Isolated) {
+                hubs.ip(&format!("link set {port} type bridge_slave isolated on"))?;
+            }
+        }
+        let lab = Self { a, b, nodes, _hubs: hubs, _turn: turn };
+        lab.number()?;
+        Ok(lab)
+    }
+
+    fn number(&self) -> Result<()> {
+        for host in [&self.a, &self.b] {
+            // What a host says unasked when its interface comes up is to be over when the test begins.
+            host.sysctl("net/ipv6/conf/eth0/router_solicitations", 0)?;
+            host.sysctl("net/ipv6/conf/eth0/mldv2_unsolicited_report_interval", 10)?;
+            host.enable_ipv6("eth0")?;
+        }
+        let mut addresses: Vec<_> = clients4().map(|ip| format!("{ip}/16")).collect();
+        addresses.extend(clients6().map(|ip| format!("{ip}/16")));
+        let mut batch = format!("addr add {A4}/16 dev eth0\naddr add {A6}/16 dev eth0\n");
+        for address in addresses {
+            batch += &format!("addr add {address} dev eth0\n");
+        }
+        self.a.feed(&format!("ip -n {} -batch -", self.a.name()), &batch)?;
+        self.b.ip(&format!("addr add {B4}/16 dev eth0"))?;
+        self.b.ip(&format!("addr add {B6}/16 dev eth0"))
+    }
+}

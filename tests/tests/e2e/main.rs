@@ -1,0 +1,45 @@
+//! Real programs through real gateways, in namespaces: host A – hub – {nodes} – hub – host B.
+//!
+//! Needs root, and the programs that the tests drive (listed in [`ready`]). Runs nothing outside namespaces.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::cast_possible_truncation,
+    reason = "a test stops at the first surprise, and its numbers are small"
+)]
+
+mod carrying;
+mod clients;
+mod lab;
+mod node;
+mod observing;
+mod operating;
+mod refusing;
+mod servers;
+mod tap;
+
+use weir_tests::netns;
+
+/// Whether the tests can run here; says so where they cannot.
+fn ready() -> bool {
+    let programs = [
+        "arptables-legacy",
+        "curl",
+        "dig",
+        "dnsmasq",
+        "ethtool",
+        "iperf3",
+        "iptables-legacy",
+        "ping",
+        "python3",
+        "ss",
+        "tcpdump",
+        "vsftpd",
+    ];
+    if !netns::available("end-to-end test") {
+        return false;
+    }
+    netns::installed(&programs).expect("install what is missing");
+    true
+}

@@ -1,0 +1,180 @@
+//! The nodes between the hubs: a gateway of ours, or Linux with its cluster match.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::PathBuf;
+use std::process::ExitStatus;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use nix::sys::signal::Signal;
+use serde_json::Value;
+use tempfile::TempDir;
+use weir_tests::conformance::{Mode, replay};
+use weir_tests::netns::{Namespace, output};
+use weir_tests::oracle::Rules;
+use weir_tests::process::{Background, wait_until};
+
+/// DPDK and its memory take their time on a busy machine.
+const START: Duration = Duration::from_secs(20);
+
+/// What a gateway of a two-node cluster is to do.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Plan {
+    /// Its number, 1 or 2.
+    pub(crate) number: usize,
+    /// Whose flows it tracks.
+    pub(crate) tracking: Mode,
+    /// What becomes of frames that are not IP, and of packets that are never tracked.
+    pub(crate) share: &'static str,
+}
+
+/// A running gateway of ours; ended on drop.
+pub(crate) struct Weir<'a> {
+    namespace: &'a Namespace,
+    folder: TempDir,
+    gateway: Background,
+}
+
+/// What a gateway counted, over all workers.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Counts {
+    /// Frames by outcome.
+    pub(crate) verdicts: BTreeMap<String, u64>,
+    /// Dropped frames by reason.
+    pub(crate) drops: BTreeMap<String, u64>,
+}
+
+impl Counts {
+    /// Frames that it forwarded.
+    pub(crate) fn forwarded(&self) -> u64 {
+        self.verdicts.get("forward").copied().unwrap_or(0)
+    }
+}
+
+impl<'a> Weir<'a> {
+    /// Starts one and waits until it answers.
+    pub(crate) fn start(namespace: &'a Namespace, plan: Plan) -> Result<Self> {
+        let folder = tempfile::tempdir()?;
+        fs::write(folder.path().join("weir.yaml"), configuration(plan, &folder.path().join("weir.sock")))?;
+        let gateway = run(namespace, &folder.path().join("weir.yaml"), plan)?;
+        let mut weir = Self { namespace, folder, gateway };
+        wait_until("the gateway's socket", START, || {
+            anyhow::ensure!(weir.gateway.status()?.is_none(), "the gateway ended");
+            Ok(weir.ask(&["status"]).is_ok())
+        })
+        .with_context(|| weir.gateway.log())?;
+        Ok(weir)
+    }
+
+    /// Runs `weir WORDS --socket … --json` and returns what it printed.
+    pub(crate) fn ask(&self, words: &[&str]) -> Result<Value> {
+        let mut command = self.namespace.command(binary()?.as_str());
+        command.args(words).arg("--json").arg("--socket").arg(self.socket());
+        Ok(serde_json::from_str(&output(&mut command)?)?)
+    }
+
+    /// What it has counted so far.
+    pub(crate) fn counts(&self) -> Result<Counts> {
+        let mut counts = Counts::default();
+        let answer = self.ask(&["counters"])?;
+        for worker in answer["workers"].as_array().context("no workers")? {
+            for (key, into) in [("verdicts", &mut counts.verdicts), ("drops", &mut counts.drops)] {
+                for (name, count) in worker[key].as_object().with_context(|| format!("no {key}"))? {
+                    *into.entry(name.clone()).or_default() += count.as_u64().context("no number")?;
+                }
+            }
+        }
+        Ok(counts)
+    }
+
+    /// Handles the flows of node `number` too, or no longer.
+    pub(crate) fn cluster(&self, action: &str, number: usize) -> Result<()> {
+        self.ask(&["cluster", action, &number.to_string()])?;
+        Ok(())
+    }
+
+    /// The configuration in force, as it stands in its file.
+    pub(crate) fn config(&self) -> PathBuf {
+        self.folder.path().join("weir.yaml")
+    }
+
+    /// Its control socket.
+    pub(crate) fn socket(&self) -> PathBuf {
+        self.folder.path().join("weir.sock")
+    }
+
+    /// Makes it read its configuration again, and waits for the next epoch.
+    pub(crate) fn reload(&self) -> Result<()> {
+        let epoch = |status: Value| status["epoch"].as_u64().context("no epoch");
+        let before = epoch(self.ask(&["status"])?)?;
+        self.hang_up()?;
+        wait_until("the next epoch", START, || Ok(epoch(self.ask(&["status"])?)? > before))
+            .with_context(|| self.gateway.log())
+    }
+
+    /// Sends it SIGHUP.
+    pub(crate) fn hang_up(&self) -> Result<()> {
+        self.gateway.signal(Signal::SIGHUP)
+    }
+
+    /// What it has said so far.
+    pub(crate) fn log(&self) -> String {
+        self.gateway.log()
+    }
+
+    /// Ends it as a service manager does; its exit status and everything it said.
+    pub(crate) fn stop(mut self) -> Result<(ExitStatus, String)> {
+        let status = self.gateway.terminate()?;
+        Ok((status, self.gateway.log()))
+    }
+}
+
+/// Starts a gateway of `config`.
+pub(crate) fn run(namespace: &Namespace, config: &std::path::Path, plan: Plan) -> Result<Background> {
+    let mut command = namespace.command(binary()?.as_str());
+    command.args(["run", "--config"]).arg(config);
+    Background::start(format!("weir node {}", plan.number), &mut command)
+}
+
+/// A gateway's configuration between the interfaces `lan` and `wan`. Two workers: node 1 has a queue for each,
+/// which the kernel fills by a hash of its own; of node 2's, one has both ports and shares with the other.
+pub(crate) fn configuration(plan: Plan, socket: &std::path::Path) -> String {
+    let Plan { number, tracking, share } = plan;
+    let queues = if number == 1 { ",qpairs=2" } else { "" };
+    format!(
+        "node: gw{number}\n\
+         ports:\n\
+         \x20 - {{ name: lan, device: 'net_af_packet_lan,iface=lan{queues}' }}\n\
+         \x20 - {{ name: wan, device: 'net_af_packet_wan,iface=wan{queues}' }}\n\
+         workers: {{ count: 2 }}\n\
+         conntrack:\n\
+         \x20 flows_max: 65536\n\
+         \x20 helpers: {{ ftp: [21] }}\n\
+         cluster:\n\
+         \x20 total_nodes: 2\n\
+         \x20 local_nodes: [{number}]\n\
+         \x20 hash_seed: 0xdeadbeef\n\
+         \x20 tracking: {}\n\
+         \x20 non_ip: {share}\n\
+         \x20 untracked: {share}\n\
+         control: {{ socket: {} }}\n",
+        tracking.name(),
+        socket.display()
+    )
+}
+
+/// Makes `namespace` node `number` of the same cluster, by Linux's own means. What is not IP it leaves to the
+/// other node, as it does with neighbour discovery, which the match never matches.
+pub(crate) fn linux(namespace: &Namespace, number: usize) -> Result<()> {
+    Rules { node_mask: 1 << (number - 1), ..Rules::new(Mode::Own) }.apply(namespace)?;
+    namespace.sysctl("net/bridge/bridge-nf-call-arptables", 1)?;
+    namespace.run("arptables-legacy -P FORWARD DROP")?;
+    namespace.hub("bridge", &["lan", "wan"])
+}
+
+fn binary() -> Result<String> {
+    let path = replay::binary();
+    anyhow::ensure!(path.exists(), "there is no {}: build it, or name it in WEIR", path.display());
+    Ok(path.to_string_lossy().into_owned())
+}
