@@ -102,3 +102,34 @@ pub(super) fn cpus(workers: &Workers) -> Vec<Option<usize>> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::AtomicUsize;
+    use weir_dpdk::EalOptions;
+
+    /// The one test of this binary that starts DPDK, which a process can do once.
+    #[test]
+    fn a_panic_is_reported_and_the_other_workers_still_stop() {
+        let eal = Eal::init(&EalOptions::default()).unwrap();
+        let stopped = Arc::new(AtomicUsize::new(0));
+        let body = |worker: usize| {
+            let stopped = Arc::clone(&stopped);
+            move |stop: &AtomicBool| {
+                assert_ne!(worker, 1, "worker 1 breaks");
+                while !stop.load(Ordering::Acquire) {
+                    thread::yield_now();
+                }
+                stopped.fetch_add(1, Ordering::Relaxed);
+            }
+        };
+        let mut crew = Crew::start(eal, (0..3).map(|worker| (None, body(worker))).collect()).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let end = runtime.block_on(crew.ended());
+        assert_eq!(end.worker, 1);
+        assert!(end.trouble.is_some_and(|trouble| trouble.contains("worker 1 breaks")));
+        assert!(crew.stop().is_empty());
+        assert_eq!(stopped.load(Ordering::Relaxed), 2);
+    }
+}

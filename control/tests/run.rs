@@ -1,0 +1,177 @@
+//! `weir run` on devices that need neither root nor hardware: asked, changed, reloaded, stopped.
+
+#![allow(clippy::unwrap_used, reason = "a test ends where something is not as it must be")]
+
+mod common;
+
+use common::{frames_of, pcap, stderr, udp};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::Value;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+const QUIET_PORTS: &str =
+    "ports:\n  - {name: lan, device: 'net_null0,no-rx=1'}\n  - {name: wan, device: 'net_null1,no-rx=1'}\n";
+const CLUSTER: &str = "cluster: {total_nodes: 2, local_nodes: [1], hash_seed: 1}\n";
+
+/// A running gateway in a directory of its own; killed when the test ends before it does.
+struct Gateway {
+    process: Child,
+    directory: TempDir,
+}
+
+impl Gateway {
+    /// Starts one with these ports and settings, and waits until it answers.
+    fn start(directory: TempDir, settings: &str) -> Self {
+        write_config(directory.path(), settings);
+        let log = File::create(directory.path().join("log")).unwrap();
+        let totals = File::create(directory.path().join("totals")).unwrap();
+        let process = weir_run(directory.path()).stdout(totals).stderr(log).spawn().unwrap();
+        let mut gateway = Self { process, directory };
+        gateway.wait(|gateway| gateway.ask(&["status"]).status.success());
+        gateway
+    }
+
+    fn wait(&mut self, until: impl Fn(&Self) -> bool) {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while !until(self) {
+            let ended = self.process.try_wait().unwrap();
+            assert!(ended.is_none() && Instant::now() < deadline, "{ended:?}: {}", self.read("log"));
+            sleep(Duration::from_millis(20));
+        }
+    }
+
+    fn ask(&self, arguments: &[&str]) -> Output {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_weir"));
+        command.args(arguments).arg("--json").arg("--socket").arg(self.path("weir.sock")).output().unwrap()
+    }
+
+    fn json(&self, arguments: &[&str]) -> Value {
+        let output = self.ask(arguments);
+        assert!(output.status.success(), "{arguments:?}: {}", stderr(&output));
+        serde_json::from_slice(&output.stdout).unwrap()
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    fn read(&self, name: &str) -> String {
+        fs::read_to_string(self.path(name)).unwrap()
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill(Pid::from_raw(self.process.id().try_into().unwrap()), signal).unwrap();
+    }
+
+    /// Sends SIGTERM; answers the exit code.
+    fn stop(&mut self) -> Option<i32> {
+        self.signal(Signal::SIGTERM);
+        self.process.wait().unwrap().code()
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn write_config(directory: &Path, settings: &str) {
+    let socket = directory.join("weir.sock");
+    let text =
+        format!("node: gw1\nmetrics: {{listen: off}}\ncontrol: {{socket: {}}}\n{settings}", socket.display());
+    fs::write(directory.join("gw.yaml"), text).unwrap();
+}
+
+fn weir_run(directory: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_weir"));
+    command.args(["run", "--config"]).arg(directory.join("gw.yaml")).stdin(Stdio::null());
+    command
+}
+
+#[test]
+fn a_gateway_is_changed_reloaded_and_stopped() {
+    let mut gateway = Gateway::start(tempfile::tempdir().unwrap(), &format!("{QUIET_PORTS}{CLUSTER}"));
+    let local = |cluster: &Value, node: usize| cluster["buckets"][node - 1]["local"].as_bool().unwrap();
+    assert!(local(&gateway.json(&["cluster", "add", "2"]), 2));
+    assert_eq!(gateway.json(&["status"])["workers"][0]["epoch"], 2);
+    let again = gateway.ask(&["cluster", "add", "2"]);
+    assert_eq!((again.status.code(), stderr(&again).contains("node 2 is here already")), (Some(1), true));
+    assert_eq!(gateway.ask(&["cluster", "add", "3"]).status.code(), Some(2));
+    assert!(!local(&gateway.json(&["cluster", "del", "1"]), 1));
+
+    // The file is what counts after a reload.
+    assert_eq!(gateway.json(&["reload"])["epoch"], 4);
+    assert!(local(&gateway.json(&["cluster", "show"]), 1));
+    write_config(gateway.directory.path(), &format!("{QUIET_PORTS}{CLUSTER}workers: {{count: 2}}\n"));
+    let refused = gateway.ask(&["reload"]);
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(stderr(&refused).contains("workers.count"), "{}", stderr(&refused));
+    fs::write(gateway.path("gw.yaml"), "node: [\n").unwrap();
+    assert_eq!(gateway.ask(&["reload"]).status.code(), Some(2));
+    gateway.signal(Signal::SIGHUP);
+    gateway.wait(|gateway| gateway.read("log").contains("configuration not reloaded"));
+    assert_eq!(gateway.json(&["status"])["epoch"], 4);
+
+    assert_eq!(gateway.stop(), Some(0), "{}", gateway.read("log"));
+    assert!(gateway.read("totals").contains("forward"));
+    assert!(!gateway.path("weir.sock").exists());
+}
+
+#[test]
+fn two_workers_on_one_queue_carry_every_frame_and_list_their_flows() {
+    let directory = tempfile::tempdir().unwrap();
+    let frames: Vec<_> = (1..=200).map(|client| udp((client, 5000), (250, 53), 64)).collect();
+    let timed = (0..).zip(&frames).map(|(time_ms, frame)| (time_ms, &**frame));
+    fs::write(directory.path().join("in.pcap"), pcap(timed)).unwrap();
+    let [input, output] = ["in.pcap", "out.pcap"].map(|name| directory.path().join(name));
+    let ports = format!(
+        "ports:\n  - {{name: lan, device: 'net_pcap_lan,rx_pcap={}'}}\n  - {{name: wan, device: 'net_pcap_wan,tx_pcap={}'}}\n",
+        input.display(),
+        output.display()
+    );
+    let mut gateway = Gateway::start(directory, &format!("{ports}workers: {{count: 2}}\n"));
+    gateway.wait(|gateway| {
+        let workers = gateway.json(&["counters"])["workers"].clone();
+        let forwarded = |worker: usize| workers[worker]["verdicts"]["forward"].as_u64().unwrap();
+        forwarded(0) > 0 && forwarded(1) > 0 && forwarded(0) + forwarded(1) == 200
+    });
+    let flows = gateway.json(&["flows"]);
+    assert_eq!(flows["flows"].as_array().unwrap().len(), 200);
+    let part = gateway.json(&["flows", "--limit", "5"]);
+    assert_eq!((part["flows"].as_array().unwrap().len(), part["more"].as_bool()), (5, Some(true)));
+    assert_eq!(gateway.stop(), Some(0), "{}", gateway.read("log"));
+    let mut carried = frames_of(&output);
+    carried.sort();
+    let mut expected = frames;
+    expected.sort();
+    assert_eq!(carried, expected);
+}
+
+#[test]
+fn what_cannot_run_says_why() {
+    let gateway = Gateway::start(tempfile::tempdir().unwrap(), QUIET_PORTS);
+    let second = weir_run(gateway.directory.path()).output().unwrap();
+    assert_eq!(second.status.code(), Some(1));
+    assert!(stderr(&second).contains("another gateway is running on"), "{}", stderr(&second));
+    assert!(gateway.ask(&["status"]).status.success(), "the first goes on");
+
+    let directory = tempfile::tempdir().unwrap();
+    let refused = |settings: &str, code: i32, text: &str| {
+        write_config(directory.path(), settings);
+        let output = weir_run(directory.path()).output().unwrap();
+        assert_eq!(output.status.code(), Some(code), "{}", stderr(&output));
+        assert!(stderr(&output).contains(text), "{text} in\n{}", stderr(&output));
+        assert!(!directory.path().join("weir.sock").exists());
+    };
+    refused(&QUIET_PORTS.replace("net_null1,no-rx=1", "net_pcap9,rx_pcap=/nonexistent"), 1, "net_pcap9");
+    refused(&QUIET_PORTS.replace("net_null1,no-rx=1", "net_nowhere0"), 1, "net_nowhere0");
+    refused("ports: none\n", 2, "gw.yaml:4:");
+}
