@@ -54,7 +54,9 @@ fn the_linux_pair_differs_in_tracking_alone() {
         let config = load(name);
         assert_eq!(config.ports().iter().map(|port| port.name()).collect::<Vec<_>>(), ["in", "out"]);
         assert_eq!(config.dataplane().conntrack.vlan_tags_max, 1);
-        assert_eq!(config.dataplane().conntrack.helpers, [FTP]);
+        let helpers: Vec<HelperRule> =
+            HelperKind::ALL.iter().flat_map(|kind| kind.rules(kind.listens().1)).collect();
+        assert_eq!(config.dataplane().conntrack.helpers, helpers);
         assert!(config.dataplane().conntrack.checksum && !config.dataplane().conntrack.tcp.loose);
         let cluster = config.dataplane().cluster.as_ref().unwrap();
         assert_eq!((cluster.total_nodes, cluster.hash_seed, cluster.invert), (2, 0xdead_beef, false));

@@ -255,6 +255,8 @@ pub struct WorkerCounters {
     pub expectations: Cell,
     /// Expectations made.
     pub expectations_created: Cell,
+    /// Things that another worker should have been told of them and had no room for.
+    pub news_lost: Cell,
     /// Looks into a receive queue that found this many frames: the burst-size histogram, by frame count.
     pub bursts: [Cell; BURST_MAX + 1],
     /// Frames handed to another worker.
@@ -280,6 +282,7 @@ impl Default for WorkerCounters {
             flows_evicted: Cell::default(),
             expectations: Cell::default(),
             expectations_created: Cell::default(),
+            news_lost: Cell::default(),
             bursts: core::array::from_fn(|_| Cell::default()),
             handed_over: Cell::default(),
             cycles_busy: Cell::default(),

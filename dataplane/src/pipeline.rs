@@ -9,6 +9,7 @@ use crate::parse::{Class, Offload, Parsed, parse};
 use crate::port::{Burst, Frame, FrameDefect};
 use crate::snapshot::Snapshot;
 use crate::steer::bridge;
+use crate::track::news::{News, Peers, Post};
 use crate::track::{ConnState, Context, Lookup, Tracked, Tracker};
 use crate::units::{BURST_MAX, PORTS_MAX, PortId, Tick};
 use crate::wire::Ethernet;
@@ -86,11 +87,29 @@ pub struct Pipeline {
 }
 
 impl Pipeline {
-    /// A pipeline with empty tables. `secret` seeds their hashes: it should be random where traffic is not trusted.
+    /// The pipeline of the only worker, with empty tables. `secret` seeds their hashes: it should be random where
+    /// traffic is not trusted.
     pub fn new(limits: Limits, secret: u64, snapshot: Arc<Snapshot>, counters: Arc<WorkerCounters>) -> Self {
+        Self::among(Peers::ALONE, limits, secret, snapshot, counters)
+    }
+
+    /// The same for a worker that has [`Peers`]: what they must know is to be taken from [`Pipeline::post`].
+    pub fn among(
+        peers: Peers,
+        limits: Limits,
+        secret: u64,
+        snapshot: Arc<Snapshot>,
+        counters: Arc<WorkerCounters>,
+    ) -> Self {
         counters.epoch.set(u64::from(crate::track::Owners::epoch(&*snapshot).number()));
         Self {
-            tracker: Tracker::new(limits.flows_max, limits.expectations_max, secret, Arc::clone(&counters)),
+            tracker: Tracker::new(
+                limits.flows_max,
+                limits.expectations_max,
+                secret,
+                peers,
+                Arc::clone(&counters),
+            ),
             snapshot,
             counters,
             parsed: [Parsed::default(); BURST_MAX],
@@ -113,6 +132,17 @@ impl Pipeline {
     /// The flows, to look at.
     pub fn tracker(&self) -> &Tracker {
         &self.tracker
+    }
+
+    /// The next thing to tell other workers, before what was forwarded leaves.
+    #[inline]
+    pub fn post(&mut self) -> Option<Post> {
+        self.tracker.post()
+    }
+
+    /// Takes in what another worker tells, before the next burst.
+    pub fn hear(&mut self, news: &News) {
+        self.tracker.hear(news);
     }
 
     /// Ends what has run out of time; a bounded amount of it.

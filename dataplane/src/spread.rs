@@ -9,6 +9,7 @@ use crate::units::WorkerId;
 use crate::wire::{
     EtherType, Ethernet, Icmp, Icmpv6, IpProtocol, Ipv4, Ipv6, Pppoe, Vlan, icmp, ipv4, pppoe,
 };
+use core::net::IpAddr;
 
 /// Slots of the indirection table that maps hashes to workers, in software and in cards: slot `i` belongs to worker
 /// `i % workers`. A card with more slots repeats them.
@@ -36,6 +37,21 @@ pub fn home(frame: &[u8], spread: Spread, workers: usize) -> Option<WorkerId> {
         (Spread::All, None) => 0,
         (_, Some((fold, _))) => fold.hash(),
     };
+    worker_of(hash, workers)
+}
+
+/// The worker of `workers` that packets between two hosts belong to; `None` when no packet can go between them.
+pub fn home_of_pair(source: IpAddr, destination: IpAddr, workers: usize) -> Option<WorkerId> {
+    let fold = match (source, destination) {
+        (IpAddr::V4(source), IpAddr::V4(destination)) => Fold::ipv4(source, destination),
+        (IpAddr::V6(source), IpAddr::V6(destination)) => Fold::ipv6(source, destination),
+        _ => return None,
+    };
+    worker_of(fold.hash(), workers)
+}
+
+#[inline]
+fn worker_of(hash: u32, workers: usize) -> Option<WorkerId> {
     WorkerId::new((hash % SLOTS) as usize % workers.max(1))
 }
 
@@ -113,6 +129,8 @@ mod tests {
             let home_of = |frame: &[u8]| home(frame, Spread::All, 5).unwrap();
             assert_eq!(home_of(&there), home_of(&back));
             assert_eq!(home_of(&there), home_of(&error));
+            let [client, server] = [client, 200].map(|host| IpAddr::from([10, 0, 0, host]));
+            assert_eq!(home_of_pair(client, server, 5), Some(home_of(&there)));
             assert_eq!(home(&there, Spread::IcmpErrors, 5), None);
             assert_eq!(home(&error, Spread::IcmpErrors, 5), Some(home_of(&there)));
         }

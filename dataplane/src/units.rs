@@ -39,6 +39,9 @@ impl PortId {
 pub struct WorkerId(u8);
 
 impl WorkerId {
+    /// The first, and the only one of a gateway with a single worker.
+    pub const FIRST: Self = Self(0);
+
     /// `None` from [`WORKERS_MAX`] on.
     #[expect(clippy::cast_possible_truncation, reason = "checked against the limit first")]
     pub const fn new(index: usize) -> Option<Self> {

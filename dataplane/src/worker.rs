@@ -10,13 +10,14 @@ use crate::pipeline::{Limits, Outbox, Pipeline};
 use crate::port::{Burst, Clock, Frame, RxQueue, TxQueue};
 use crate::snapshot::Snapshot;
 use crate::spread::{Spread, home};
+use crate::track::news::{News, Peers, Post};
 use crate::track::record::Flags;
 use crate::units::{BURST_MAX, PORTS_MAX, PortId, Tick, WorkerId};
 use core::sync::atomic::{AtomicBool, Ordering};
 use crossbeam::queue::ArrayQueue;
 use std::sync::Arc;
 
-/// Frames that may wait from worker to worker.
+/// Frames, and news, that may wait from worker to worker.
 const RING_LEN: usize = 1024;
 /// Flows that one turn copies for show, at most.
 const DUMP_A_TURN: usize = 32;
@@ -57,6 +58,8 @@ pub struct Mesh<F> {
     work: Vec<ArrayQueue<(PortId, F)>>,
     /// Frames to transmit, by worker.
     send: Vec<ArrayQueue<(PortId, F)>>,
+    /// News to hear, by worker.
+    news: Vec<ArrayQueue<News>>,
     /// Who transmits for a port that a worker has no queue of.
     senders: [WorkerId; PORTS_MAX],
 }
@@ -65,7 +68,17 @@ impl<F> Mesh<F> {
     /// Rings between `workers` workers; `senders[port]` transmits for those that have no queue of that port.
     pub fn new(workers: usize, senders: [WorkerId; PORTS_MAX]) -> Arc<Self> {
         let rings = || (0..workers).map(|_| ArrayQueue::new(RING_LEN)).collect();
-        Arc::new(Self { work: rings(), send: rings(), senders })
+        let news = (0..workers).map(|_| ArrayQueue::new(RING_LEN)).collect();
+        Arc::new(Self { work: rings(), send: rings(), news, senders })
+    }
+
+    /// Tells other workers; `false` when one could not take it.
+    fn tell(&self, me: WorkerId, post: Post) -> bool {
+        let told = |to: usize| self.news.get(to).is_none_or(|ring| ring.push(post.news.clone()).is_ok());
+        match post.to {
+            Some(to) => told(to.index()),
+            None => (0..self.news.len()).filter(|to| *to != me.index()).all(told),
+        }
     }
 }
 
@@ -120,7 +133,9 @@ where
     pub fn new(setup: Setup<R, T, C>) -> (Self, WorkerHandle) {
         let counters = Arc::new(WorkerCounters::default());
         let mailbox = Mailbox::new();
-        let pipeline = Pipeline::new(setup.limits, setup.secret, setup.snapshot, Arc::clone(&counters));
+        let peers = Peers { me: setup.id, workers: setup.mesh.news.len().max(1) };
+        let pipeline =
+            Pipeline::among(peers, setup.limits, setup.secret, setup.snapshot, Arc::clone(&counters));
         let handle = WorkerHandle {
             id: setup.id,
             mailbox: Arc::clone(&mailbox),
@@ -175,7 +190,9 @@ where
         }
         moved += self.take_over(now);
         moved += self.send_for_others();
+        self.hear();
         self.pipeline.housekeep(now);
+        self.tell();
         self.copy_flows(now);
         if moved > 0 {
             self.idle_turns = 0;
@@ -253,9 +270,25 @@ where
     }
 
     fn process(&mut self, now: Tick) {
+        self.hear();
         self.pipeline.process(&mut self.burst, &self.origins, now, &mut self.outbox, &mut ());
+        self.tell();
         for index in 0..self.ports.len() {
             self.flush(index);
+        }
+    }
+
+    /// Takes in what other workers tell: before a burst, since its frames may have been caused by what is told.
+    fn hear(&mut self) {
+        while let Some(news) = self.mesh.news[self.id.index()].pop() {
+            self.pipeline.hear(&news);
+        }
+    }
+
+    /// Tells other workers what they must know: before a burst leaves, since it may cause frames for them.
+    fn tell(&mut self) {
+        while let Some(post) = self.pipeline.post() {
+            self.counters.news_lost.add(u64::from(!self.mesh.tell(self.id, post)));
         }
     }
 

@@ -3,7 +3,7 @@
 use crate::conversation::{Passage, Side};
 use std::ops::Range;
 use std::sync::Arc;
-use weir_dataplane::config::{BucketSet, Cluster, Config, HelperKind, HelperRule, Share, Tracking};
+use weir_dataplane::config::{BucketSet, Cluster, Config, HelperKind, Share, Tracking};
 use weir_dataplane::counters::{Verdict, WorkerCounters};
 use weir_dataplane::pipeline::{Limits, Observer, Outbox, Pipeline, Sight};
 use weir_dataplane::port::Burst;
@@ -122,12 +122,11 @@ pub fn port(side: Side) -> PortId {
     PortId::new(side as usize).expect("two ports")
 }
 
-/// A bridge between the two ports, tracking FTP, in no cluster.
+/// A bridge between the two ports with every helper at its usual port, in no cluster.
 pub fn bridge() -> Config {
     let mut config = Config::default();
     config.bridge.join(port(Side::Lan), port(Side::Wan)).expect("two ports");
-    let (transport, port) = HelperKind::Ftp.default_rule();
-    config.conntrack.helpers = vec![HelperRule { kind: HelperKind::Ftp, transport, port }];
+    config.conntrack.helpers = HelperKind::ALL.iter().flat_map(|kind| kind.rules(kind.listens().1)).collect();
     config
 }
 

@@ -64,19 +64,57 @@ pub struct TcpTimeouts {
 }
 
 named_enum! {
-    /// The helpers.
+    /// The helpers, by Linux's names.
     pub enum HelperKind {
         /// FTP: PORT, PASV, EPRT, EPSV (RFC 959, RFC 2428).
         Ftp = "ftp",
+        /// TFTP: the transfer's own ports (RFC 1350).
+        Tftp = "tftp",
+        /// IRC: DCC.
+        Irc = "irc",
+        /// SIP: media by SDP, calls to registered phones (RFC 3261, RFC 4566).
+        Sip = "sip",
+        /// H.323: call signalling (H.225.0).
+        Q931 = "Q.931",
+        /// H.323: media control (H.245). It follows from call signalling and is not named in a configuration.
+        H245 = "H.245",
+        /// H.323: registration, admission and status (H.225.0).
+        Ras = "RAS",
+        /// PPTP: the GRE of its calls (RFC 2637).
+        Pptp = "pptp",
+        /// Amanda, the backup system.
+        Amanda = "amanda",
+        /// SANE, the scanner access.
+        Sane = "sane",
+        /// NetBIOS name service: the answers to what the box itself asks by broadcast.
+        NetbiosNs = "netbios-ns",
+        /// SNMP: the answers to what the box itself asks by broadcast.
+        Snmp = "snmp",
     }
 }
 
 impl HelperKind {
-    /// Where it listens when the configuration names no port.
-    pub const fn default_rule(self) -> (Transport, u16) {
+    /// The transports that it speaks, and where it listens when nobody says otherwise.
+    pub const fn listens(self) -> (&'static [Transport], u16) {
         match self {
-            Self::Ftp => (Transport::Tcp, 21),
+            Self::Ftp => (&[Transport::Tcp], 21),
+            Self::Tftp => (&[Transport::Udp], 69),
+            Self::Irc => (&[Transport::Tcp], 6667),
+            Self::Sip => (&[Transport::Udp, Transport::Tcp], 5060),
+            Self::Q931 => (&[Transport::Tcp], 1720),
+            Self::H245 => (&[], 0),
+            Self::Ras => (&[Transport::Udp], 1719),
+            Self::Pptp => (&[Transport::Tcp], 1723),
+            Self::Amanda => (&[Transport::Udp], 10_080),
+            Self::Sane => (&[Transport::Tcp], 6566),
+            Self::NetbiosNs => (&[Transport::Udp], 137),
+            Self::Snmp => (&[Transport::Udp], 161),
         }
+    }
+
+    /// The rules that attach it to flows to `port`.
+    pub fn rules(self, port: u16) -> impl Iterator<Item = HelperRule> {
+        self.listens().0.iter().map(move |transport| HelperRule { kind: self, transport: *transport, port })
     }
 }
 

@@ -6,51 +6,50 @@
 //! to its neighbours (Linux with `loose=0`). Numbers are not checked for their range; they wrap.
 
 use super::text::Text;
-use super::{Class, Expected, Outcome, Segment};
-use crate::units::{Direction, Span};
+use super::{Book, Class, Expected, Outcome, Segment, Source};
+use crate::units::Direction;
 use crate::wire::IpProtocol;
-use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 /// One data connection at a time; five minutes for it to open.
-const DATA: Class = Class {
-    index: 0,
-    expectations_max: 1,
-    timeout: match Span::from_s(300) {
-        Some(span) => span,
-        None => Span::MAX,
-    },
-};
+static DATA: Class = Class::new(0, 1, 300);
 
 /// Where lines start, in both directions of a control connection. A new connection knows of none: the first
 /// segment of each direction is not read.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct FtpState {
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct State {
     line_starts: [LineStarts; 2],
 }
 
 /// Looks into one segment.
-pub fn inspect(state: &mut FtpState, segment: &Segment<'_>) -> Outcome {
-    let Some(last) = segment.payload.last() else { return Outcome::Pass };
+pub fn inspect<B: Book>(state: &mut State, segment: &Segment<'_>, book: &mut B) -> Outcome {
+    let Some(last) = segment.payload.last().filter(|_| segment.established) else { return Outcome::Pass };
     let line_starts = &mut state.line_starts[segment.direction.index()];
-    let outcome = if line_starts.contains(segment.seq) { read(segment) } else { Outcome::Pass };
-    // What is dropped comes again, from the same sequence number on.
-    if *last == b'\n' && outcome != Outcome::Drop {
+    let announced = if line_starts.contains(segment.seq) { read(segment) } else { Announced::Nothing };
+    // What cannot be read is dropped and comes again, from the same sequence number on.
+    if *last == b'\n' && announced != Announced::Unreadable {
         line_starts.insert(segment.end());
     }
-    outcome
+    match announced {
+        Announced::Nothing => Outcome::Pass,
+        Announced::Unreadable => Outcome::Drop,
+        Announced::Data(expected) => Outcome::of(book.expect(&expected)),
+    }
 }
 
-impl Segment<'_> {
-    /// Sequence number behind the payload.
-    #[expect(clippy::cast_possible_truncation, reason = "sequence numbers wrap")]
-    const fn end(&self) -> u32 {
-        self.seq.wrapping_add(self.payload.len() as u32)
-    }
+/// What a segment announces.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Announced {
+    Nothing,
+    /// Something, but cut or wrong.
+    Unreadable,
+    /// A data connection.
+    Data(Expected),
 }
 
 /// The two latest sequence numbers at which a line starts: that of the next segment, and one for a segment that
 /// is sent again.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct LineStarts {
     seqs: [u32; 2],
     known: u8,
@@ -91,25 +90,22 @@ enum Message {
 }
 
 /// Reads a segment that starts a line.
-fn read(segment: &Segment<'_>) -> Outcome {
+fn read(segment: &Segment<'_>) -> Announced {
     let messages = match segment.direction {
         Direction::Original => [Message::Port, Message::Eprt],
         Direction::Reply => [Message::Passive, Message::ExtendedPassive],
     };
     let Some(message) = messages.into_iter().find(|message| message.may_start(segment.payload)) else {
-        return Outcome::Pass;
+        return Announced::Nothing;
     };
     let arguments = segment.payload.get(KEYWORD_LEN..).unwrap_or_default();
-    match message.announced(Text::new(arguments), segment.source) {
-        None => Outcome::Drop,
-        Some((address, _)) if address != segment.source => Outcome::Pass,
-        Some((destination, destination_port)) => Outcome::Expect(Expected {
-            source: segment.destination,
-            destination,
-            destination_port,
-            protocol: IpProtocol::TCP,
-            class: &DATA,
-        }),
+    let (sender, receiver) = (segment.source.ip(), Source::Host(segment.destination.ip()));
+    match message.announced(Text::new(arguments), sender) {
+        None => Announced::Unreadable,
+        Some((address, _)) if address != sender => Announced::Nothing,
+        Some((address, port)) => {
+            Announced::Data(Expected::once(IpProtocol::TCP, receiver, SocketAddr::new(address, port), &DATA))
+        }
     }
 }
 
@@ -202,6 +198,8 @@ impl Text<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::HelperKind;
+    use crate::helper::book::Notes;
     use proptest::prelude::*;
 
     const CLIENT: &str = "192.0.2.1";
@@ -210,45 +208,69 @@ mod tests {
     const SERVER6: &str = "2001:db8:ff::21";
 
     /// Line starts at 1000 in both directions.
-    fn amid_a_session() -> FtpState {
+    fn amid_a_session() -> State {
         let mut line_starts = LineStarts::default();
         line_starts.insert(1000);
-        FtpState { line_starts: [line_starts; 2] }
+        State { line_starts: [line_starts; 2] }
     }
 
     fn segment<'a>(direction: Direction, hosts: [&str; 2], seq: u32, payload: &'a [u8]) -> Segment<'a> {
-        let [client, server] = hosts.map(|host| host.parse().unwrap());
+        let [client, server] = hosts.map(|host| SocketAddr::new(host.parse().unwrap(), 21));
         let (source, destination) = match direction {
             Direction::Original => (client, server),
             Direction::Reply => (server, client),
         };
-        Segment { direction, seq, payload, source, destination }
-    }
-
-    fn from_client(payload: &[u8]) -> Outcome {
-        inspect(&mut amid_a_session(), &segment(Direction::Original, [CLIENT, SERVER], 1000, payload))
-    }
-
-    fn from_server(payload: &[u8]) -> Outcome {
-        inspect(&mut amid_a_session(), &segment(Direction::Reply, [CLIENT, SERVER], 1000, payload))
-    }
-
-    fn from_client6(payload: &[u8]) -> Outcome {
-        inspect(&mut amid_a_session(), &segment(Direction::Original, [CLIENT6, SERVER6], 1000, payload))
-    }
-
-    fn from_server6(payload: &[u8]) -> Outcome {
-        inspect(&mut amid_a_session(), &segment(Direction::Reply, [CLIENT6, SERVER6], 1000, payload))
-    }
-
-    fn expect(source: &str, destination: &str, destination_port: u16) -> Outcome {
-        Outcome::Expect(Expected {
-            source: source.parse().unwrap(),
-            destination: destination.parse().unwrap(),
-            destination_port,
+        Segment {
+            direction,
             protocol: IpProtocol::TCP,
-            class: &DATA,
-        })
+            established: true,
+            expected: false,
+            seq,
+            payload,
+            source,
+            destination,
+            local: None,
+        }
+    }
+
+    /// What became of a segment.
+    #[derive(Debug, PartialEq)]
+    enum Seen {
+        Pass,
+        Drop,
+        Expect(Expected),
+    }
+
+    fn see(state: &mut State, segment: &Segment<'_>) -> Seen {
+        let mut notes = Notes::of(HelperKind::Ftp);
+        match (inspect(state, segment, &mut notes), notes.waiting().as_slice()) {
+            (Outcome::Drop, []) => Seen::Drop,
+            (Outcome::Pass, []) => Seen::Pass,
+            (Outcome::Pass, [expected]) => Seen::Expect(*expected),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn from_client(payload: &[u8]) -> Seen {
+        see(&mut amid_a_session(), &segment(Direction::Original, [CLIENT, SERVER], 1000, payload))
+    }
+
+    fn from_server(payload: &[u8]) -> Seen {
+        see(&mut amid_a_session(), &segment(Direction::Reply, [CLIENT, SERVER], 1000, payload))
+    }
+
+    fn from_client6(payload: &[u8]) -> Seen {
+        see(&mut amid_a_session(), &segment(Direction::Original, [CLIENT6, SERVER6], 1000, payload))
+    }
+
+    fn from_server6(payload: &[u8]) -> Seen {
+        see(&mut amid_a_session(), &segment(Direction::Reply, [CLIENT6, SERVER6], 1000, payload))
+    }
+
+    fn expect(source: &str, destination: &str, destination_port: u16) -> Seen {
+        let destination = SocketAddr::new(destination.parse().unwrap(), destination_port);
+        let source = Source::Host(source.parse().unwrap());
+        Seen::Expect(Expected::once(IpProtocol::TCP, source, destination, &DATA))
     }
 
     #[test]
@@ -268,7 +290,7 @@ mod tests {
             ("PORT 192.0.2.1.4.1\r\n", 0),
             ("PORT\r\n", 0),
         ] {
-            let expected = if port == 0 { Outcome::Drop } else { expect(SERVER, CLIENT, port) };
+            let expected = if port == 0 { Seen::Drop } else { expect(SERVER, CLIENT, port) };
             assert_eq!(from_client(line.as_bytes()), expected, "{line:?}");
         }
     }
@@ -286,7 +308,7 @@ mod tests {
             ("227 Entering Passive Mode\r\n", 0),
             ("227 Mode 2 (198,51,100,21,195,80)\r\n", 0),
         ] {
-            let expected = if port == 0 { Outcome::Drop } else { expect(CLIENT, SERVER, port) };
+            let expected = if port == 0 { Seen::Drop } else { expect(CLIENT, SERVER, port) };
             assert_eq!(from_server(line.as_bytes()), expected, "{line:?}");
         }
     }
@@ -308,7 +330,7 @@ mod tests {
             ("EPRT |1\r\n", 0),
             ("EPRT ", 0),
         ] {
-            let expected = if port == 0 { Outcome::Drop } else { expect(SERVER, CLIENT, port) };
+            let expected = if port == 0 { Seen::Drop } else { expect(SERVER, CLIENT, port) };
             assert_eq!(from_client(line.as_bytes()), expected, "{line:?}");
         }
     }
@@ -323,7 +345,7 @@ mod tests {
             ("EPRT |2|2001:db8::é|6446|\r\n", 0),
             ("EPRT |1|192.0.2.1|6446|\r\n", 0),
         ] {
-            let expected = if port == 0 { Outcome::Drop } else { expect(SERVER6, CLIENT6, port) };
+            let expected = if port == 0 { Seen::Drop } else { expect(SERVER6, CLIENT6, port) };
             assert_eq!(from_client6(line.as_bytes()), expected, "{line:?}");
         }
     }
@@ -342,7 +364,7 @@ mod tests {
             ("229 Entering Extended Passive Mode (", 0),
         ] {
             let (expected, expected6) = match port {
-                0 => (Outcome::Drop, Outcome::Drop),
+                0 => (Seen::Drop, Seen::Drop),
                 _ => (expect(CLIENT, SERVER, port), expect(CLIENT6, SERVER6, port)),
             };
             assert_eq!(from_server(line.as_bytes()), expected, "{line:?}");
@@ -356,65 +378,65 @@ mod tests {
         assert_eq!(from_client(b"PORT 4294967488,0,2,1,4,1\r\n"), expect(SERVER, CLIENT, 1025));
         assert_eq!(from_client(b"PORT 192,0,0,513,4,1\r\n"), expect(SERVER, CLIENT, 1025));
         assert_eq!(from_server(b"229 x (|||65557|)\r\n"), expect(CLIENT, SERVER, 21));
-        assert_eq!(from_server(b"229 x (|||65536|)\r\n"), Outcome::Drop);
+        assert_eq!(from_server(b"229 x (|||65536|)\r\n"), Seen::Drop);
     }
 
     #[test]
     fn the_address_of_somebody_else_is_not_expected() {
-        assert_eq!(from_client(b"PORT 192,0,2,2,4,1\r\n"), Outcome::Pass);
-        assert_eq!(from_client(b"EPRT |1|198.51.100.21|6446|\r\n"), Outcome::Pass);
-        assert_eq!(from_server(b"227 Entering Passive Mode (10,0,0,1,195,80)\r\n"), Outcome::Pass);
-        assert_eq!(from_server6(b"227 Entering Passive Mode (198,51,100,21,195,80)\r\n"), Outcome::Pass);
+        assert_eq!(from_client(b"PORT 192,0,2,2,4,1\r\n"), Seen::Pass);
+        assert_eq!(from_client(b"EPRT |1|198.51.100.21|6446|\r\n"), Seen::Pass);
+        assert_eq!(from_server(b"227 Entering Passive Mode (10,0,0,1,195,80)\r\n"), Seen::Pass);
+        assert_eq!(from_server6(b"227 Entering Passive Mode (198,51,100,21,195,80)\r\n"), Seen::Pass);
     }
 
     #[test]
     fn a_part_of_a_keyword_is_dropped() {
         for payload in ["P", "po", "POR", "PORT", "E", "EPR"] {
-            assert_eq!(from_client(payload.as_bytes()), Outcome::Drop, "{payload:?}");
+            assert_eq!(from_client(payload.as_bytes()), Seen::Drop, "{payload:?}");
         }
         for payload in ["2", "22", "227", "229", "227 "] {
-            assert_eq!(from_server(payload.as_bytes()), Outcome::Drop, "{payload:?}");
+            assert_eq!(from_server(payload.as_bytes()), Seen::Drop, "{payload:?}");
         }
     }
 
     #[test]
     fn each_side_has_its_own_messages() {
         for payload in ["PASV\r\n", "USER anonymous\r\n", "EPSV\r\n", "227 (192,0,2,1,4,1)\r\n", "\r\n", ""] {
-            assert_eq!(from_client(payload.as_bytes()), Outcome::Pass, "{payload:?}");
+            assert_eq!(from_client(payload.as_bytes()), Seen::Pass, "{payload:?}");
         }
         for payload in
             ["220 ready\r\n", "226 done\r\n", "2277 (1,2,3,4,5,6)\r\n", "PORT 198,51,100,21,4,1\r\n"]
         {
-            assert_eq!(from_server(payload.as_bytes()), Outcome::Pass, "{payload:?}");
+            assert_eq!(from_server(payload.as_bytes()), Seen::Pass, "{payload:?}");
         }
-        assert_eq!(from_client(&[b'x'; 127]), Outcome::Pass);
+        assert_eq!(from_client(&[b'x'; 127]), Seen::Pass);
     }
 
     #[test]
     fn a_session_is_read_from_its_first_newline_on() {
-        let mut state = FtpState::default();
+        let mut state = State::default();
         let hosts = [CLIENT, SERVER];
         let mut send =
-            |direction, seq, payload: &[u8]| inspect(&mut state, &segment(direction, hosts, seq, payload));
+            |direction, seq, payload: &[u8]| see(&mut state, &segment(direction, hosts, seq, payload));
         let passive = b"227 Entering Passive Mode (198,51,100,21,195,80)\r\n";
-        assert_eq!(send(Direction::Reply, 77, passive), Outcome::Pass);
+        assert_eq!(send(Direction::Reply, 77, passive), Seen::Pass);
         assert_eq!(send(Direction::Reply, 77 + 50, passive), expect(CLIENT, SERVER, 50_000));
         assert_eq!(send(Direction::Reply, 77 + 50, passive), expect(CLIENT, SERVER, 50_000));
-        assert_eq!(send(Direction::Original, 77 + 50, b"PORT 192,0,2,1,4,1\r\n"), Outcome::Pass);
-        assert_eq!(send(Direction::Reply, 3000, passive), Outcome::Pass);
+        assert_eq!(send(Direction::Original, 77 + 50, b"PORT 192,0,2,1,4,1\r\n"), Seen::Pass);
+        assert_eq!(send(Direction::Reply, 3000, passive), Seen::Pass);
     }
 
     #[test]
     fn a_line_in_two_segments_is_dropped_until_it_comes_in_one() {
         let mut state = amid_a_session();
         let mut send = |seq, payload: &[u8]| {
-            inspect(&mut state, &segment(Direction::Original, [CLIENT, SERVER], seq, payload))
+            see(&mut state, &segment(Direction::Original, [CLIENT, SERVER], seq, payload))
         };
-        assert_eq!(send(1000, b"PORT 192,0,2"), Outcome::Drop);
-        assert_eq!(send(1012, b",1,4,1\r\n"), Outcome::Pass);
+        assert_eq!(send(1000, b"PORT 192,0,2"), Seen::Drop);
+        assert_eq!(send(1012, b",1,4,1\r\n"), Seen::Pass);
         assert_eq!(send(1000, b"PORT 192,0,2,1,4,1\r\n"), expect(SERVER, CLIENT, 1025));
-        assert_eq!(send(1020, b"PORT 192,0,2\r\n"), Outcome::Drop);
-        assert_eq!(send(1034, b"PORT 192,0,2,1,4,1\r\n"), Outcome::Pass);
+        assert_eq!(send(1020, b"PORT 192,0,2\r\n"), Seen::Drop);
+        assert_eq!(send(1034, b"PORT 192,0,2,1,4,1\r\n"), Seen::Pass);
     }
 
     #[test]
@@ -447,9 +469,9 @@ mod tests {
             let direction = if reply { Direction::Reply } else { Direction::Original };
             let hosts = if six { [CLIENT6, SERVER6] } else { [CLIENT, SERVER] };
             let segment = segment(direction, hosts, 1000, &payload);
-            if let Outcome::Expect(expected) = inspect(&mut amid_a_session(), &segment) {
-                prop_assert_eq!(expected.source, segment.destination);
-                prop_assert_eq!(expected.destination, segment.source);
+            if let Seen::Expect(expected) = see(&mut amid_a_session(), &segment) {
+                prop_assert_eq!(expected.source, Source::Host(segment.destination.ip()));
+                prop_assert_eq!(expected.destination, segment.source.ip());
             }
         }
 
@@ -461,11 +483,11 @@ mod tests {
             let line = format!("PORT {a},{b},{c},{d},{high},{low}\r\n");
             let hosts = [address.as_str(), SERVER];
             let segment4 = segment(Direction::Original, hosts, 1000, line.as_bytes());
-            prop_assert_eq!(inspect(&mut amid_a_session(), &segment4), expect(SERVER, &address, port));
+            prop_assert_eq!(see(&mut amid_a_session(), &segment4), expect(SERVER, &address, port));
             let address = Ipv6Addr::from_bits(host6).to_string();
             let line = format!("EPRT |2|{address}|{port}|\r\n");
             let segment6 = segment(Direction::Original, [&address, SERVER6], 1000, line.as_bytes());
-            prop_assert_eq!(inspect(&mut amid_a_session(), &segment6), expect(SERVER6, &address, port));
+            prop_assert_eq!(see(&mut amid_a_session(), &segment6), expect(SERVER6, &address, port));
         }
     }
 }

@@ -1,46 +1,72 @@
 //! Expectations: flows that a helper has read about in another one, their master.
 //!
 //! One worker's, in bounded memory that is allocated at the start. An expectation is used up by the first packet
-//! that fits it, runs out after its time, and goes when its master goes. A master that expects more than its class
-//! allows loses its oldest one, as in Linux.
+//! that fits it, unless it is permanent; it runs out after its time, and goes when its master goes. Those that a
+//! packet may find at another worker are told to it as [`News`], and so is their end.
 
+use super::news::{Announced, News, Outbound, Peers, Post, Serial};
 use super::record::Origin;
 use super::table::RecordId;
 use super::wheel::{Link, Links, Wheel};
-use crate::helper::Expected;
-use crate::key::{Address, Endpoint, Family, FlowKey, Side};
-use crate::units::Tick;
+use crate::config::HelperKind;
+use crate::helper::{Expected, Helper, Refused};
+use crate::key::{Address, Endpoint, Family, FlowKey};
+use crate::units::{Mark, Span, Tick};
+use crate::wire::IpProtocol;
+use core::net::{IpAddr, SocketAddr};
 use hashbrown::{HashMap, HashTable};
 
 const NONE: u32 = u32::MAX;
 
-/// The name an expectation goes by: its source with any port, its destination with its own.
-fn key_of(expected: &Expected) -> FlowKey {
-    let family = if expected.source.is_ipv4() { Family::V4 } else { Family::V6 };
-    let destination = Endpoint::new(Address::from_ip(expected.destination), expected.destination_port);
-    key(family, expected.protocol.0, Address::from_ip(expected.source), destination)
+/// Expectations of one destination, at most. They differ in their sources; real traffic has one or two.
+const CHAIN_MAX: usize = 32;
+
+/// The name that expectations are looked up by: that of their destination.
+fn key_of(protocol: IpProtocol, destination: SocketAddr) -> FlowKey {
+    let family = if destination.is_ipv4() { Family::V4 } else { Family::V6 };
+    let destination = Endpoint::new(Address::from_ip(destination.ip()), destination.port());
+    FlowKey::oriented(family, protocol.0, Endpoint::default(), destination)
 }
 
-fn key(family: Family, protocol: u8, source: Address, destination: Endpoint) -> FlowKey {
-    FlowKey::oriented(family, protocol, Endpoint::new(source, 0), destination)
+fn destination_of(expected: &Expected) -> SocketAddr {
+    SocketAddr::new(expected.destination, expected.destination_port)
 }
 
-/// Why an expectation was not taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refused {
-    /// Another master expects the same.
-    Taken,
-    /// There is no room.
-    Full,
+/// The flow that expects, for as long as it lives.
+#[derive(Clone, Copy, Debug)]
+pub struct Master {
+    /// Its record.
+    pub record: RecordId,
+    /// Its name.
+    pub origin: Origin,
+    /// Its mark.
+    pub mark: Mark,
+    /// Its helper.
+    pub helper: HelperKind,
+}
+
+/// An expectation that a packet has used.
+#[derive(Clone, Copy, Debug)]
+pub struct Used {
+    /// Who announced it.
+    pub origin: Origin,
+    /// The master's record, where the master is this worker's.
+    pub master: Option<RecordId>,
+    /// The master's mark when it announced it.
+    pub mark: Mark,
+    /// The helper of the flow.
+    pub helper: Option<Helper>,
 }
 
 /// An expectation for show.
 #[derive(Clone, Copy, Debug)]
 pub struct Waiting {
-    /// Source with port 0, then destination.
-    pub key: FlowKey,
+    /// What is expected.
+    pub expected: Expected,
     /// Who announced it.
     pub master: Origin,
+    /// The master's helper.
+    pub helper: HelperKind,
     /// When it runs out.
     pub deadline: Tick,
 }
@@ -48,30 +74,37 @@ pub struct Waiting {
 #[derive(Clone, Copy, Debug)]
 struct Entry {
     key: FlowKey,
+    expected: Expected,
     deadline: Tick,
+    /// [`NONE`]: the master is another worker's.
     master: RecordId,
     origin: Origin,
-    /// Its kind among those of the master's helper.
-    class: u8,
-    /// The master's next older expectation.
+    mark: Mark,
+    helper: HelperKind,
+    serial: Serial,
+    /// The next older one with this key.
+    next: u32,
+    /// The master's next older one.
     older: u32,
 }
 
 /// All expectations of one worker.
 #[derive(Debug)]
 pub struct Expectations {
+    /// The newest of each key.
     index: HashTable<u32>,
-    entries: Vec<Entry>,
+    entries: Vec<Option<Entry>>,
     links: Vec<Link>,
     wheel: Wheel,
     free: Vec<u32>,
     /// Each master's newest.
     newest: HashMap<RecordId, u32>,
+    outbound: Outbound,
     secret: u64,
 }
 
 struct Timers<'a> {
-    entries: &'a [Entry],
+    entries: &'a [Option<Entry>],
     links: &'a mut [Link],
 }
 
@@ -81,31 +114,29 @@ impl Links for Timers<'_> {
     }
 
     fn deadline(&self, record: u32) -> Tick {
-        self.entries[record as usize].deadline
+        self.entries[record as usize].as_ref().map_or_else(Tick::default, |entry| entry.deadline)
     }
 }
 
 impl Expectations {
-    /// Room for `max` of them.
-    pub fn new(max: u32, secret: u64, now: Tick) -> Self {
+    /// Room for `max` of them, at a worker among `peers`.
+    pub fn new(max: u32, secret: u64, now: Tick, peers: Peers) -> Self {
         let size = max as usize;
-        let nobody = Origin { key: FlowKey::NONE, side: Side::First };
-        let blank =
-            Entry { key: FlowKey::NONE, deadline: now, master: NONE, origin: nobody, class: 0, older: NONE };
         Self {
             index: HashTable::with_capacity(size),
-            entries: vec![blank; size],
+            entries: vec![None; size],
             links: vec![Link::default(); size],
             wheel: Wheel::new(now),
             free: (0..max).rev().collect(),
             newest: HashMap::with_capacity(size),
+            outbound: Outbound::new(peers),
             secret,
         }
     }
 
     /// How many wait.
     pub fn len(&self) -> usize {
-        self.index.len()
+        self.entries.len() - self.free.len()
     }
 
     /// Whether none waits.
@@ -114,56 +145,110 @@ impl Expectations {
         self.index.is_empty()
     }
 
-    /// Waits for `expected`, announced by the flow `master`.
-    pub fn add(
-        &mut self,
-        expected: &Expected,
-        master: RecordId,
-        origin: Origin,
-        now: Tick,
-    ) -> Result<(), Refused> {
-        let key = key_of(expected);
-        let hash = key.hash(self.secret);
-        if let Some(same) = self.find(&key, hash) {
-            if self.entries[same as usize].master != master {
-                return Err(Refused::Taken);
-            }
-            self.remove(same);
-        }
+    /// Waits for `expected`: its number. Linux's rules: the same one of the same master and class begins anew; a
+    /// master that expects more than its class allows loses its oldest one.
+    pub fn add(&mut self, expected: &Expected, master: &Master, now: Tick) -> Result<u32, Refused> {
+        let key = key_of(expected.protocol, destination_of(expected));
+        self.make_way(&key, expected, Some(master.record))?;
         let class = expected.class;
-        let of_class = |entry: &u32| self.entries[*entry as usize].class == class.index;
-        if self.of_master(master).filter(of_class).count() >= usize::from(class.expectations_max)
-            && let Some(oldest) = self.of_master(master).filter(of_class).last()
+        let of_class =
+            |entry: &u32| self.entry(*entry).is_some_and(|e| e.expected.class.index == class.index);
+        if self.of_master(master.record).filter(of_class).count() >= usize::from(class.expectations_max)
+            && let Some(oldest) = self.of_master(master.record).filter(of_class).last()
         {
             self.remove(oldest);
         }
-        let entry = self.free.pop().ok_or(Refused::Full)?;
-        let older = self.newest.insert(master, entry).unwrap_or(NONE);
-        self.entries[entry as usize] =
-            Entry { key, deadline: now.after(class.timeout), master, origin, class: class.index, older };
-        let (entries, secret) = (&self.entries, self.secret);
-        self.index.insert_unique(hash, entry, |held| entries[*held as usize].key.hash(secret));
-        self.wheel.insert(&mut Timers { entries: &self.entries, links: &mut self.links }, entry);
-        Ok(())
+        if self.free.is_empty() || !self.outbound.has_room() {
+            return Err(Refused::Full);
+        }
+        let serial = self.outbound.serial();
+        let deadline = now.after(class.timeout);
+        let Master { record, origin, mark, helper } = *master;
+        let entry = Entry {
+            key,
+            expected: *expected,
+            deadline,
+            master: record,
+            origin,
+            mark,
+            helper,
+            serial,
+            next: NONE,
+            older: NONE,
+        };
+        let entry = self.insert(entry)?;
+        self.announce(entry);
+        Ok(entry)
     }
 
-    /// Uses up the expectation that a first packet from `source` to `destination` fits: its master.
+    /// Uses the expectation that a first packet from `source` to `destination` fits.
     pub fn take(
         &mut self,
-        family: Family,
-        protocol: u8,
-        source: Address,
-        destination: Endpoint,
+        protocol: IpProtocol,
+        source: SocketAddr,
+        destination: SocketAddr,
         now: Tick,
-    ) -> Option<(RecordId, Origin)> {
+    ) -> Option<Used> {
         if self.is_empty() {
             return None;
         }
-        let key = key(family, protocol, source, destination);
-        let found = self.find(&key, key.hash(self.secret))?;
-        let Entry { master, origin, deadline, .. } = self.entries[found as usize];
-        self.remove(found);
-        (!now.reached(deadline)).then_some((master, origin))
+        let key = key_of(protocol, destination);
+        let found = self.chain(&key).find(|number| {
+            self.entry(*number).is_some_and(|entry| {
+                !entry.expected.inactive && entry.expected.fits(source.ip(), source.port())
+            })
+        })?;
+        let Entry { origin, master, mark, expected, deadline, .. } = *self.entry(found)?;
+        if !expected.permanent || now.reached(deadline) {
+            self.remove(found);
+        }
+        let master = (master != NONE).then_some(master);
+        (!now.reached(deadline)).then_some(Used { origin, master, mark, helper: expected.helper })
+    }
+
+    /// The newest one that a packet would fit, active or not; without a source, one that is open to all.
+    pub fn find(
+        &self,
+        protocol: IpProtocol,
+        source: Option<IpAddr>,
+        destination: SocketAddr,
+        now: Tick,
+    ) -> Option<(u32, Waiting, Option<RecordId>)> {
+        let fits = |expected: &Expected| match source {
+            Some(source) => expected.fits(source, 0),
+            None => expected.source == crate::helper::Source::Any && expected.source_port.is_none(),
+        };
+        self.chain(&key_of(protocol, destination)).find_map(|number| {
+            let entry = self.entry(number).filter(|entry| fits(&entry.expected))?;
+            let master = (entry.master != NONE).then_some(entry.master);
+            (!now.reached(entry.deadline)).then(|| (number, entry.waiting(), master))
+        })
+    }
+
+    /// Those of `master`, newest first.
+    pub fn own(&self, master: RecordId) -> impl Iterator<Item = (u32, &Expected)> + '_ {
+        self.of_master(master).filter_map(|number| Some((number, &self.entry(number)?.expected)))
+    }
+
+    /// Makes one active and lets it wait this long.
+    pub fn activate(&mut self, number: u32, now: Tick, timeout: Span) {
+        if self.entry(number).is_none() {
+            return;
+        }
+        self.wheel.remove(&mut Timers { entries: &self.entries, links: &mut self.links }, number);
+        if let Some(entry) = &mut self.entries[number as usize] {
+            entry.deadline = now.after(timeout);
+            entry.expected.inactive = false;
+        }
+        self.wheel.insert(&mut Timers { entries: &self.entries, links: &mut self.links }, number);
+        self.announce(number);
+    }
+
+    /// Takes one out.
+    pub fn remove(&mut self, number: u32) {
+        let Some(Entry { expected, serial, .. }) = self.entry(number).copied() else { return };
+        self.outbound.withdraw(&expected, serial);
+        self.drop_entry(number);
     }
 
     /// Forgets all that `master` announced.
@@ -173,7 +258,7 @@ impl Expectations {
         }
     }
 
-    /// Forgets those whose time has run out, `budget` at most.
+    /// Forgets those whose time has run out, `budget` at most. Each worker sees to its own copies.
     pub fn expire(&mut self, now: Tick, budget: &mut u32) {
         let mut timers = Timers { entries: &self.entries, links: &mut self.links };
         while let Some(entry) = self.wheel.expire(&mut timers, now, budget) {
@@ -182,124 +267,359 @@ impl Expectations {
         }
     }
 
-    /// All that wait, in no order.
-    pub fn iter(&self) -> impl Iterator<Item = Waiting> + '_ {
-        self.index.iter().map(|entry| {
-            let Entry { key, origin, deadline, .. } = self.entries[*entry as usize];
-            Waiting { key, master: origin, deadline }
-        })
-    }
-
-    fn find(&self, key: &FlowKey, hash: u64) -> Option<u32> {
-        self.index.find(hash, |entry| self.entries[*entry as usize].key == *key).copied()
-    }
-
-    /// Newest first.
-    fn of_master(&self, master: RecordId) -> impl Iterator<Item = u32> + '_ {
-        let known = |entry: u32| (entry != NONE).then_some(entry);
-        let first = self.newest.get(&master).copied();
-        core::iter::successors(first, move |entry| known(self.entries[*entry as usize].older))
-    }
-
-    fn remove(&mut self, entry: u32) {
-        self.wheel.remove(&mut Timers { entries: &self.entries, links: &mut self.links }, entry);
-        self.unlink(entry);
-    }
-
-    /// Takes an entry that is in no wheel out of the index and its master's list.
-    fn unlink(&mut self, entry: u32) {
-        let Entry { key, master, older, .. } = self.entries[entry as usize];
-        if let Ok(found) = self.index.find_entry(key.hash(self.secret), |held| *held == entry) {
-            found.remove();
+    /// Takes in what another worker tells.
+    pub fn hear(&mut self, news: &News) {
+        match news {
+            News::Announced(announced) => {
+                let Announced { expected, origin, mark, helper, deadline, serial } = *announced;
+                let key = key_of(expected.protocol, destination_of(&expected));
+                self.withdraw_serial(&key, serial);
+                let entry = Entry {
+                    key,
+                    expected,
+                    deadline,
+                    master: NONE,
+                    origin,
+                    mark,
+                    helper,
+                    serial,
+                    next: NONE,
+                    older: NONE,
+                };
+                // The other worker has booked it already: what stands in its way here came first and stays.
+                if self.make_way(&key, &expected, None).is_ok() {
+                    let _ = self.insert(entry);
+                }
+            }
+            News::Withdrawn { protocol, destination, serial } => {
+                self.withdraw_serial(&key_of(*protocol, *destination), *serial);
+            }
         }
-        let newer = self.of_master(master).find(|held| self.entries[*held as usize].older == entry);
+    }
+
+    /// The next thing to tell other workers.
+    #[inline]
+    pub fn post(&mut self) -> Option<Post> {
+        self.outbound.take()
+    }
+
+    /// Those whose master is this worker's, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = Waiting> + '_ {
+        self.entries.iter().flatten().filter(|entry| entry.master != NONE).map(Entry::waiting)
+    }
+
+    /// Removes what the new one replaces, or says what stands in its way.
+    fn make_way(
+        &mut self,
+        key: &FlowKey,
+        expected: &Expected,
+        master: Option<RecordId>,
+    ) -> Result<(), Refused> {
+        let mut same = None;
+        let mut length = 0;
+        for number in self.chain(key) {
+            let Some(entry) = self.entry(number) else { continue };
+            length += 1;
+            let ours = Some(entry.master) == master;
+            if (ours || expected.any_master) && entry.expected.equals(expected) {
+                if !ours || entry.expected.class.index != expected.class.index {
+                    return Err(Refused::Taken);
+                }
+                same = Some(number);
+                break;
+            }
+            if entry.expected.clashes(expected) {
+                return Err(Refused::Clash);
+            }
+        }
+        if length > CHAIN_MAX {
+            return Err(Refused::Full);
+        }
+        if let Some(same) = same {
+            self.remove(same);
+        }
+        Ok(())
+    }
+
+    fn insert(&mut self, mut entry: Entry) -> Result<u32, Refused> {
+        let number = self.free.pop().ok_or(Refused::Full)?;
+        let hash = entry.key.hash(self.secret);
+        let (entries, secret) = (&self.entries, self.secret);
+        let same = |held: &u32| entries[*held as usize].as_ref().is_some_and(|held| held.key == entry.key);
+        match self.index.find_mut(hash, same) {
+            Some(head) => entry.next = core::mem::replace(head, number),
+            None => {
+                let hash_of =
+                    |held: &u32| entries[*held as usize].as_ref().map_or(0, |held| held.key.hash(secret));
+                self.index.insert_unique(hash, number, hash_of);
+            }
+        }
+        if entry.master != NONE {
+            entry.older = self.newest.insert(entry.master, number).unwrap_or(NONE);
+        }
+        self.entries[number as usize] = Some(entry);
+        self.wheel.insert(&mut Timers { entries: &self.entries, links: &mut self.links }, number);
+        Ok(number)
+    }
+
+    fn announce(&mut self, number: u32) {
+        let Some(entry) = self.entries.get(number as usize).and_then(Option::as_ref) else { return };
+        let Entry { expected, origin, mark, helper, deadline, serial, .. } = *entry;
+        self.outbound.announce(Announced { expected, origin, mark, helper, deadline, serial });
+    }
+
+    fn withdraw_serial(&mut self, key: &FlowKey, serial: Serial) {
+        let held = self.chain(key).find(|number| self.entry(*number).is_some_and(|e| e.serial == serial));
+        if let Some(number) = held {
+            self.drop_entry(number);
+        }
+    }
+
+    fn entry(&self, number: u32) -> Option<&Entry> {
+        self.entries.get(number as usize)?.as_ref()
+    }
+
+    /// All of this key, newest first.
+    fn chain(&self, key: &FlowKey) -> impl Iterator<Item = u32> + '_ {
+        let key = *key;
+        let same = |number: &u32| self.entry(*number).is_some_and(|entry| entry.key == key);
+        let first = self.index.find(key.hash(self.secret), same).copied();
+        let known = |number: u32| (number != NONE).then_some(number);
+        core::iter::successors(first, move |number| known(self.entry(*number)?.next))
+    }
+
+    /// All of this master, newest first.
+    fn of_master(&self, master: RecordId) -> impl Iterator<Item = u32> + '_ {
+        let known = |number: u32| (number != NONE).then_some(number);
+        let first = self.newest.get(&master).copied();
+        core::iter::successors(first, move |number| known(self.entry(*number)?.older))
+    }
+
+    fn drop_entry(&mut self, number: u32) {
+        self.wheel.remove(&mut Timers { entries: &self.entries, links: &mut self.links }, number);
+        self.unlink(number);
+    }
+
+    /// Takes an entry that is in no wheel out of its chains.
+    fn unlink(&mut self, number: u32) {
+        let Some(Entry { key, master, next, older, .. }) = self.entry(number).copied() else { return };
+        let newer = self.chain(&key).find(|held| self.entry(*held).is_some_and(|e| e.next == number));
+        match newer {
+            Some(newer) => self.with(newer, |entry| entry.next = next),
+            None => {
+                if let Ok(mut head) = self.index.find_entry(key.hash(self.secret), |held| *held == number) {
+                    if next == NONE {
+                        head.remove();
+                    } else {
+                        *head.get_mut() = next;
+                    }
+                }
+            }
+        }
+        let newer = self.of_master(master).find(|held| self.entry(*held).is_some_and(|e| e.older == number));
         match (newer, older) {
-            (Some(newer), _) => self.entries[newer as usize].older = older,
+            _ if master == NONE => {}
+            (Some(newer), _) => self.with(newer, |entry| entry.older = older),
             (None, NONE) => drop(self.newest.remove(&master)),
             (None, _) => drop(self.newest.insert(master, older)),
         }
-        self.free.push(entry);
+        self.entries[number as usize] = None;
+        self.free.push(number);
+    }
+
+    fn with(&mut self, number: u32, change: impl FnOnce(&mut Entry)) {
+        if let Some(Some(entry)) = self.entries.get_mut(number as usize) {
+            change(entry);
+        }
+    }
+}
+
+impl Entry {
+    fn waiting(&self) -> Waiting {
+        Waiting { expected: self.expected, master: self.origin, helper: self.helper, deadline: self.deadline }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::helper::Class;
-    use crate::units::Span;
-    use crate::wire::IpProtocol;
-    use core::net::IpAddr;
+    use crate::helper::{Class, Source};
+    use crate::key::Side;
+    use crate::units::WorkerId;
 
     const NOW: Tick = Tick::from_count(1000);
 
-    static ONE: Class = Class { index: 0, expectations_max: 1, timeout: Span::from_s(300).unwrap() };
-    static TWO: Class = Class { index: 0, expectations_max: 2, timeout: Span::from_s(300).unwrap() };
-    static MANY: Class = Class { index: 0, expectations_max: 9, timeout: Span::from_s(300).unwrap() };
+    static ONE: Class = Class::new(0, 1, 300);
+    static TWO: Class = Class::new(0, 2, 300);
+    static MANY: Class = Class::new(0, 9, 300);
 
-    fn expected(port: u16, class: &'static Class) -> Expected {
-        Expected {
-            source: IpAddr::from([10, 0, 0, 1]),
-            destination: IpAddr::from([10, 0, 0, 2]),
-            destination_port: port,
-            protocol: IpProtocol::TCP,
-            class,
-        }
+    const CLIENT: &str = "10.0.0.1";
+
+    fn server(port: u16) -> SocketAddr {
+        SocketAddr::from(([10, 0, 0, 2], port))
     }
 
-    fn origin() -> Origin {
-        Origin { key: FlowKey::NONE, side: Side::Second }
+    fn expected(port: u16, class: &'static Class) -> Expected {
+        Expected::once(IpProtocol::TCP, Source::Host(CLIENT.parse().unwrap()), server(port), class)
+    }
+
+    fn master(record: RecordId) -> Master {
+        let origin = Origin { key: FlowKey::NONE, side: Side::Second };
+        Master { record, origin, mark: Mark(record), helper: HelperKind::Ftp }
+    }
+
+    fn alone(max: u32) -> Expectations {
+        Expectations::new(max, 1, NOW, Peers::ALONE)
     }
 
     fn take(expectations: &mut Expectations, port: u16, now: Tick) -> Option<RecordId> {
-        let source = Address::v4([10, 0, 0, 1]);
-        let destination = Endpoint::new(Address::v4([10, 0, 0, 2]), port);
-        expectations.take(Family::V4, 6, source, destination, now).map(|(master, _)| master)
+        let source = SocketAddr::new(CLIENT.parse().unwrap(), 40_000);
+        let used = expectations.take(IpProtocol::TCP, source, server(port), now)?;
+        Some(used.mark.0)
     }
 
     #[test]
-    fn is_used_up_by_the_first_packet_that_fits() {
-        let mut expectations = Expectations::new(4, 1, NOW);
-        expectations.add(&expected(2000, &ONE), 7, origin(), NOW).unwrap();
+    fn is_used_up_by_the_first_packet_that_fits_unless_it_is_permanent() {
+        let mut expectations = alone(4);
+        expectations.add(&expected(2000, &ONE), &master(7), NOW).unwrap();
         assert_eq!(take(&mut expectations, 2001, NOW), None);
         assert_eq!(take(&mut expectations, 2000, NOW), Some(7));
         assert_eq!(take(&mut expectations, 2000, NOW), None);
         assert_eq!((expectations.len(), expectations.free.len(), expectations.newest.len()), (0, 4, 0));
+        let permanent = Expected { permanent: true, ..expected(2000, &ONE) };
+        expectations.add(&permanent, &master(7), NOW).unwrap();
+        assert_eq!([(); 3].map(|()| take(&mut expectations, 2000, NOW)), [Some(7); 3]);
+    }
+
+    #[test]
+    fn an_inactive_one_waits_to_be_activated() {
+        let mut expectations = alone(4);
+        let inactive = Expected { inactive: true, ..expected(2000, &ONE) };
+        let number = expectations.add(&inactive, &master(7), NOW).unwrap();
+        assert_eq!(take(&mut expectations, 2000, NOW), None);
+        expectations.activate(number, NOW, Span::from_s(3600).unwrap());
+        assert_eq!(take(&mut expectations, 2000, NOW.after(Span::from_s(3599).unwrap())), Some(7));
     }
 
     #[test]
     fn a_master_over_its_limit_loses_its_oldest() {
-        let mut expectations = Expectations::new(4, 1, NOW);
+        let mut expectations = alone(4);
         for port in [1, 2, 3] {
-            expectations.add(&expected(port, &TWO), 7, origin(), NOW).unwrap();
+            expectations.add(&expected(port, &TWO), &master(7), NOW).unwrap();
         }
         assert_eq!([1, 2, 3].map(|port| take(&mut expectations, port, NOW)), [None, Some(7), Some(7)]);
     }
 
     #[test]
     fn another_master_may_not_expect_the_same_and_memory_is_bounded() {
-        let mut expectations = Expectations::new(2, 1, NOW);
-        expectations.add(&expected(1, &MANY), 7, origin(), NOW).unwrap();
-        expectations.add(&expected(1, &MANY), 7, origin(), NOW).unwrap();
-        assert_eq!(expectations.add(&expected(1, &MANY), 8, origin(), NOW), Err(Refused::Taken));
-        expectations.add(&expected(2, &MANY), 7, origin(), NOW).unwrap();
-        assert_eq!(expectations.add(&expected(3, &MANY), 7, origin(), NOW), Err(Refused::Full));
+        let mut expectations = alone(2);
+        let mut add =
+            |expected: Expected, record| expectations.add(&expected, &master(record), NOW).map(|_| ());
+        assert_eq!(add(expected(1, &MANY), 7), Ok(()));
+        assert_eq!(add(expected(1, &MANY), 7), Ok(()));
+        assert_eq!(add(expected(1, &MANY), 8), Err(Refused::Clash));
+        let any_master = Expected { any_master: true, ..expected(1, &MANY) };
+        assert_eq!(add(any_master, 8), Err(Refused::Taken));
+        assert_eq!(add(Expected { source: Source::Any, ..expected(1, &MANY) }, 7), Err(Refused::Clash));
+        assert_eq!(add(expected(2, &MANY), 7), Ok(()));
+        assert_eq!(add(expected(3, &MANY), 7), Err(Refused::Full));
         assert_eq!(expectations.iter().count(), 2);
     }
 
     #[test]
+    fn of_those_with_one_destination_the_source_decides() {
+        let mut expectations = alone(4);
+        let other = Source::Host("10.0.0.9".parse().unwrap());
+        expectations.add(&expected(1, &MANY), &master(7), NOW).unwrap();
+        expectations.add(&Expected { source: other, ..expected(1, &MANY) }, &master(8), NOW).unwrap();
+        let found = |expectations: &Expectations, source: &str| {
+            let source = Some(source.parse().unwrap());
+            expectations.find(IpProtocol::TCP, source, server(1), NOW).and_then(|(.., master)| master)
+        };
+        assert_eq!(found(&expectations, CLIENT), Some(7));
+        assert_eq!(found(&expectations, "10.0.0.9"), Some(8));
+        assert_eq!(expectations.find(IpProtocol::TCP, None, server(1), NOW).map(|found| found.0), None);
+        assert_eq!(take(&mut expectations, 1, NOW), Some(7));
+        assert_eq!(found(&expectations, "10.0.0.9"), Some(8));
+        expectations.forget_master(8);
+        assert!(expectations.is_empty() && expectations.index.is_empty());
+    }
+
+    #[test]
     fn goes_with_its_master_and_with_time() {
-        let mut expectations = Expectations::new(4, 1, NOW);
-        for (port, master) in [(1, 7), (2, 7), (3, 8)] {
-            expectations.add(&expected(port, &MANY), master, origin(), NOW).unwrap();
+        let mut expectations = alone(4);
+        for (port, record) in [(1, 7), (2, 7), (3, 8)] {
+            expectations.add(&expected(port, &MANY), &master(record), NOW).unwrap();
         }
         expectations.forget_master(7);
         assert_eq!(expectations.len(), 1);
         let later = NOW.after(Span::from_s(300).unwrap());
         assert_eq!(take(&mut expectations, 3, later), None);
-        expectations.add(&expected(4, &MANY), 8, origin(), NOW).unwrap();
+        expectations.add(&expected(4, &MANY), &master(8), NOW).unwrap();
         for _ in 0..16 {
             expectations.expire(later, &mut 10);
         }
         assert_eq!((expectations.len(), expectations.free.len()), (0, 4));
+    }
+
+    /// Three workers that hear each other at once.
+    struct Crew(Vec<Expectations>);
+
+    impl Crew {
+        fn new() -> Self {
+            let peers = |me| Peers { me: WorkerId::new(me).unwrap(), workers: 3 };
+            Self((0..3).map(|me| Expectations::new(8, 1, NOW, peers(me))).collect())
+        }
+
+        fn gossip(&mut self) {
+            for me in 0..self.0.len() {
+                while let Some(post) = self.0[me].post() {
+                    let to = (0..self.0.len()).filter(|to| *to != me);
+                    let to = to.filter(|to| post.to.is_none_or(|only| only.index() == *to));
+                    to.for_each(|to| self.0[to].hear(&post.news));
+                }
+            }
+        }
+
+        fn waiting(&self) -> [usize; 3] {
+            core::array::from_fn(|worker| self.0[worker].len())
+        }
+    }
+
+    #[test]
+    fn an_open_source_is_told_to_all_and_used_once() {
+        let mut crew = Crew::new();
+        let open = Expected { source: Source::Any, ..expected(1, &MANY) };
+        crew.0[1].add(&open, &master(7), NOW).unwrap();
+        crew.gossip();
+        assert_eq!(crew.waiting(), [1, 1, 1]);
+        assert_eq!(crew.0[2].iter().count(), 0, "shown once, by its master's worker");
+        assert_eq!(take(&mut crew.0[2], 1, NOW), Some(7));
+        crew.gossip();
+        assert_eq!(crew.waiting(), [0, 0, 0]);
+        assert!(crew.0.iter().all(|worker| worker.newest.is_empty()));
+    }
+
+    #[test]
+    fn a_known_source_is_told_to_the_worker_of_the_address_pair() {
+        let home = crate::spread::home_of_pair(CLIENT.parse().unwrap(), server(1).ip(), 3).unwrap().index();
+        let teller = (home + 1) % 3;
+        let mut crew = Crew::new();
+        crew.0[teller].add(&expected(1, &MANY), &master(7), NOW).unwrap();
+        crew.0[home].add(&expected(2, &MANY), &master(8), NOW).unwrap();
+        crew.gossip();
+        let mut waiting = [0; 3];
+        (waiting[teller], waiting[home]) = (1, 2);
+        assert_eq!(crew.waiting(), waiting);
+        assert_eq!(take(&mut crew.0[home], 1, NOW), Some(7));
+        crew.gossip();
+        waiting[teller] = 0;
+        waiting[home] = 1;
+        assert_eq!(crew.waiting(), waiting);
+        crew.0[teller].add(&expected(1, &MANY), &master(7), NOW).unwrap();
+        crew.gossip();
+        crew.0[teller].forget_master(7);
+        crew.gossip();
+        assert_eq!(crew.waiting(), waiting);
     }
 }

@@ -1,16 +1,18 @@
 //! A packet of a flow: one that is there, or one that it opens.
 
 use super::answer::{answer, class_of_tcp, timeout_of};
+use super::expect::Used;
 use super::record::{Cold, Detail, Extra, Flags, Hot};
 use super::table::RecordId;
 use super::tcp::{Connection, Effect, Segment, Standing};
 use super::{ConnState, Context, End, Origin, Owners, Tracked, Tracker};
-use crate::config::Conntrack;
+use crate::config::{Conntrack, HelperRule};
 use crate::counters::{DropReason, FlowClass};
-use crate::helper::{self, Helper, Outcome};
+use crate::helper::Helper;
 use crate::parse::{Parsed, Transport};
 use crate::units::{Direction, Mark, Span, Tick};
-use crate::wire::Tcp;
+use crate::wire::{IpProtocol, Tcp};
+use core::net::SocketAddr;
 
 /// From this age on an answered UDP flow is a stream.
 const UDP_STREAM_AGE: Span = match Span::from_s(2) {
@@ -58,12 +60,9 @@ impl Tracker {
             bucket: Some(bucket),
             drop: None,
         };
-        // A helper sees what is let through, and only once both sides have spoken.
-        if state == ConnState::Established
-            && self.table.hot(record).extra != Hot::NO_EXTRA
-            && context.owners.tracks(bucket)
-        {
-            tracked.drop = self.help(frame, parsed, transport, record, direction, context.now);
+        // A helper sees what is let through.
+        if self.table.hot(record).extra != Hot::NO_EXTRA && context.owners.tracks(bucket) {
+            tracked.drop = self.help(frame, parsed, transport, record, (state, direction), context.now);
         }
         tracked
     }
@@ -157,51 +156,72 @@ impl Tracker {
         hash: u64,
         context: &Context<'_, O>,
     ) -> Tracked {
-        let own = Origin { key: parsed.key, side: parsed.side };
-        let source = parsed.key.endpoint(parsed.side);
-        let destination = parsed.key.endpoint(parsed.side.opposite());
-        let protocol = parsed.key.protocol();
-        let family = parsed.family();
         // As in Linux, the first packet that comes uses an expectation up, even one that cannot open a flow.
-        let master = self.expectations.take(family, protocol, source.address, destination, context.now);
-        let master = master.map(|(_, origin)| origin);
+        let used = self.take_expectation(parsed, context.now);
         let (class, cold, timeout) = match first_packet(frame, parsed, transport, context) {
             Ok(first) => first,
             Err(reason) => return Tracked::invalid(reason),
         };
-        let bucket = context.owners.bucket(master.as_ref().unwrap_or(&own));
-        let state = if master.is_some() { ConnState::Related } else { ConnState::New };
+        let own = Origin { key: parsed.key, side: parsed.side };
+        let bucket = context.owners.bucket(used.as_ref().map_or(&own, |used| &used.origin));
+        let state = if used.is_some() { ConnState::Related } else { ConnState::New };
         let mut tracked = Tracked { state: Some(state), reply: false, bucket: Some(bucket), drop: None };
         if !context.owners.tracks(bucket) {
             return tracked;
         }
-        let helper = helper_for(context.config, protocol, destination.port);
-        let extra = (helper.is_some() || master.is_some()).then_some(Extra { helper, master });
         let mut flags =
             if parsed.side == crate::key::Side::Second { Flags::FROM_SECOND } else { Flags::default() };
-        if master.is_some() {
+        if used.is_some() {
             flags.set(Flags::EXPECTED);
         }
+        let extra = extra_of(used.as_ref(), parsed, context.config);
         let hot = Hot {
             key: parsed.key,
             deadline: context.now.after(timeout),
             epoch: Some(context.owners.epoch()),
-            mark: Mark::default(),
+            mark: used.map_or_else(Mark::default, |used| self.mark_of_child(&used)),
             extra: Hot::NO_EXTRA,
             bucket,
             flags,
             class,
         };
-        if self.insert(hash, hot, cold, extra) {
-            self.counters.flows_related.add(u64::from(master.is_some()));
-        } else {
+        let Some(record) = self.insert(hash, hot, cold, extra) else {
             tracked.drop = Some(DropReason::TableFull);
+            return tracked;
+        };
+        self.counters.flows_related.add(u64::from(used.is_some()));
+        if extra.is_some_and(|extra| extra.helper.is_some()) {
+            tracked.drop =
+                self.help(frame, parsed, transport, record, (state, Direction::Original), context.now);
+            if tracked.drop.is_some() {
+                // A flow begins with a packet that is let through.
+                self.end(record, End::Closed);
+            }
         }
         tracked
     }
 
+    /// The expectation that a first packet uses up.
+    fn take_expectation(&mut self, parsed: &Parsed, now: Tick) -> Option<Used> {
+        if self.expectations.is_empty() {
+            return None;
+        }
+        let family = parsed.family();
+        let end = |side| {
+            let endpoint = parsed.key.endpoint(side);
+            SocketAddr::new(endpoint.address.ip(family), endpoint.port)
+        };
+        let protocol = IpProtocol(parsed.key.protocol());
+        self.expectations.take(protocol, end(parsed.side), end(parsed.side.opposite()), now)
+    }
+
+    /// A child has its master's mark, as it is when the child is born.
+    fn mark_of_child(&self, used: &Used) -> Mark {
+        used.master.map_or(used.mark, |master| self.table.hot(master).mark)
+    }
+
     /// Adds a flow, at the cost of one that has not proven itself if need be.
-    fn insert(&mut self, hash: u64, hot: Hot, cold: Cold, extra: Option<Extra>) -> bool {
+    fn insert(&mut self, hash: u64, hot: Hot, cold: Cold, extra: Option<Extra>) -> Option<RecordId> {
         let mut record = self.table.insert(hash, hot, cold, extra);
         if record.is_none()
             && let Some(victim) = self.table.victim()
@@ -213,49 +233,20 @@ impl Tracker {
             self.counters.flows[hot.class.index()].add(1);
             self.counters.flows_created.add(1);
         }
-        record.is_some()
-    }
-
-    /// Shows the packet to the flow's helper, if it has one.
-    fn help(
-        &mut self,
-        frame: &[u8],
-        parsed: &Parsed,
-        transport: Transport,
-        record: RecordId,
-        direction: Direction,
-        now: Tick,
-    ) -> Option<DropReason> {
-        let bytes = parsed.transport(frame);
-        let (seq, payload) = match transport {
-            Transport::Tcp => Tcp::new(bytes).map(|tcp| (tcp.seq(), tcp.payload()))?,
-            _ => (0, bytes.get(crate::wire::udp::HEADER_LEN..)?),
-        };
-        let family = parsed.family();
-        let source = parsed.key.endpoint(parsed.side).address;
-        let destination = parsed.key.endpoint(parsed.side.opposite()).address;
-        let origin = self.itself(record);
-        let helper = self.table.extra_mut(record)?.helper.as_mut()?;
-        let (source, destination) = (source.ip(family), destination.ip(family));
-        let seen = helper::Segment { direction, seq, payload, source, destination };
-        let expected = match helper.inspect(&seen) {
-            Outcome::Pass => return None,
-            Outcome::Drop => return Some(DropReason::Helper),
-            Outcome::Expect(expected) => expected,
-        };
-        self.table.hot_mut(record).flags.set(Flags::EXPECTING);
-        let added = self.expectations.add(&expected, record, origin, now);
-        self.counters.expectations_created.add(u64::from(added.is_ok()));
-        self.counters.expectations.set(self.expectations.len() as u64);
-        added.err().map(|_| DropReason::Helper)
+        record
     }
 }
 
-/// The helper that the configuration attaches to flows to this port.
-fn helper_for(config: &Conntrack, protocol: u8, port: u16) -> Option<Helper> {
-    let rule =
-        config.helpers.iter().find(|rule| rule.port == port && rule.transport.protocol().0 == protocol)?;
-    Some(Helper::new(rule.kind))
+/// What a new flow has besides: an expected one its master, and the helper that it was expected with; any other the
+/// helper that the configuration attaches to flows to its port.
+fn extra_of(used: Option<&Used>, parsed: &Parsed, config: &Conntrack) -> Option<Extra> {
+    if let Some(used) = used {
+        return Some(Extra { helper: used.helper, master: Some(used.origin) });
+    }
+    let (port, protocol) = (parsed.key.endpoint(parsed.side.opposite()).port, parsed.key.protocol());
+    let attached = |rule: &&HelperRule| rule.port == port && rule.transport.protocol().0 == protocol;
+    let rule = config.helpers.iter().find(attached)?;
+    Some(Extra { helper: Some(Helper::new(rule.kind)), master: None })
 }
 
 fn segment<'a>(frame: &'a [u8], parsed: &Parsed) -> Option<Segment<'a>> {

@@ -5,9 +5,11 @@
 //! whether it is tracked at all, is asked through [`Owners`]: the tracker knows no cluster.
 
 mod answer;
+mod desk;
 pub mod expect;
 mod flow;
 pub mod index;
+pub mod news;
 pub mod record;
 pub mod table;
 pub mod tcp;
@@ -20,6 +22,7 @@ use crate::counters::{DropReason, WorkerCounters, named_enum};
 use crate::parse::{Class, Parsed};
 use crate::units::{BucketId, Epoch, Tick};
 use expect::Expectations;
+use news::{News, Peers, Post};
 use record::Flags;
 use std::sync::Arc;
 use table::{FlowTable, RecordId};
@@ -111,13 +114,30 @@ pub struct Tracker {
 
 impl Tracker {
     /// Room for so many flows and expectations; `secret` seeds their hashes.
-    pub fn new(flows_max: u32, expectations_max: u32, secret: u64, counters: Arc<WorkerCounters>) -> Self {
+    pub fn new(
+        flows_max: u32,
+        expectations_max: u32,
+        secret: u64,
+        peers: Peers,
+        counters: Arc<WorkerCounters>,
+    ) -> Self {
         let start = Tick::default();
         Self {
             table: FlowTable::new(flows_max, secret, start),
-            expectations: Expectations::new(expectations_max, secret, start),
+            expectations: Expectations::new(expectations_max, secret, start, peers),
             counters,
         }
+    }
+
+    /// The next thing to tell other workers.
+    #[inline]
+    pub fn post(&mut self) -> Option<Post> {
+        self.expectations.post()
+    }
+
+    /// Takes in what another worker tells.
+    pub fn hear(&mut self, news: &News) {
+        self.expectations.hear(news);
     }
 
     /// The flow table, to look at.
@@ -267,6 +287,7 @@ impl Tracker {
         let master = self.table.extra(record).and_then(|extra| extra.master);
         master.unwrap_or_else(|| self.itself(record))
     }
+
     /// A flow's own name and side: what its children take their ownership from, even when it has a master.
     fn itself(&self, record: RecordId) -> Origin {
         let hot = self.table.hot(record);

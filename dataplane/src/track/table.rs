@@ -220,6 +220,15 @@ impl FlowTable {
         self.wheel.insert(&mut timers, record);
     }
 
+    /// Sets a flow's deadline, whichever way it moves.
+    pub fn reschedule(&mut self, record: RecordId, deadline: Tick) {
+        if deadline.reached(self.hot[record as usize].deadline) {
+            self.hot[record as usize].deadline = deadline;
+        } else {
+            self.hasten(record, deadline);
+        }
+    }
+
     /// The extra line of a flow that has one.
     #[inline]
     pub fn extra(&self, record: RecordId) -> Option<&Extra> {

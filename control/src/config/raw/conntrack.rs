@@ -179,4 +179,34 @@ pub(in crate::config) struct Helpers {
     /// TCP ports of FTP servers (PORT, PASV, EPRT, EPSV).
     #[schemars(example = &[21], inner(range(min = 1, max = 65535)))]
     pub(in crate::config) ftp: Items<u16>,
+    /// UDP ports of TFTP servers.
+    #[schemars(example = &[69], inner(range(min = 1, max = 65535)))]
+    pub(in crate::config) tftp: Items<u16>,
+    /// TCP ports of IRC servers (DCC).
+    #[schemars(example = &[6667], inner(range(min = 1, max = 65535)))]
+    pub(in crate::config) irc: Items<u16>,
+    /// UDP and TCP ports of SIP servers and phones.
+    #[schemars(example = &[5060], inner(range(min = 1, max = 65535)))]
+    pub(in crate::config) sip: Items<u16>,
+    /// TCP ports of H.323 call signalling (Q.931, and H.245 behind it).
+    #[schemars(example = &[1720], inner(range(min = 1, max = 65535)))]
+    pub(in crate::config) q931: Items<u16>,
+    /// UDP ports of H.323 gatekeepers (RAS).
+    #[schemars(example = &[1719], inner(range(min = 1, max = 65535)))]
+    pub(in crate::config) ras: Items<u16>,
+    /// TCP ports of PPTP servers; IPv4.
+    #[schemars(example = &[1723], inner(range(min = 1, max = 65535)))]
+    pub(in crate::config) pptp: Items<u16>,
+    /// UDP ports of Amanda clients, the backup system.
+    #[schemars(example = &[10080], inner(range(min = 1, max = 65535)))]
+    pub(in crate::config) amanda: Items<u16>,
+    /// TCP ports of SANE servers, the scanner access.
+    #[schemars(example = &[6566], inner(range(min = 1, max = 65535)))]
+    pub(in crate::config) sane: Items<u16>,
+    /// UDP ports of the NetBIOS name service. As on Linux, only what the box itself asks by broadcast counts.
+    #[schemars(example = &[137], inner(range(min = 1, max = 65535)))]
+    pub(in crate::config) netbios_ns: Items<u16>,
+    /// UDP ports of SNMP agents. As on Linux, only what the box itself asks by broadcast counts.
+    #[schemars(example = &[161], inner(range(min = 1, max = 65535)))]
+    pub(in crate::config) snmp: Items<u16>,
 }

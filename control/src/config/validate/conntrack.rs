@@ -14,7 +14,7 @@ pub(super) fn validate(raw: raw::Conntrack, path: &Path, findings: &mut Findings
     let icmp_timeout = time(raw.icmp.timeout_s, "icmp", "timeout_s");
     let icmpv6_timeout = time(raw.icmpv6.timeout_s, "icmpv6", "timeout_s");
     let generic_timeout = time(raw.generic.timeout_s, "generic", "timeout_s");
-    let helpers = helper(HelperKind::Ftp, &raw.helpers.ftp, &path.key("helpers").key("ftp"), findings);
+    let helpers = helpers(&raw.helpers, &path.key("helpers"), findings);
     Some(Conntrack {
         flows_max: raw.flows_max,
         expectations_max: raw.expectations_max,
@@ -26,7 +26,7 @@ pub(super) fn validate(raw: raw::Conntrack, path: &Path, findings: &mut Findings
         icmp_timeout: icmp_timeout?,
         icmpv6_timeout: icmpv6_timeout?,
         generic_timeout: generic_timeout?,
-        helpers: helpers?,
+        helpers,
     })
 }
 
@@ -86,25 +86,37 @@ fn span(seconds: raw::Seconds, path: &Path, findings: &mut Findings) -> Option<S
     None
 }
 
-/// A rule for each port, over the transport that the helper speaks.
-fn helper(
-    kind: HelperKind,
-    ports: &raw::Items<u16>,
-    path: &Path,
-    findings: &mut Findings,
-) -> Option<Vec<HelperRule>> {
-    let (transport, _) = kind.default_rule();
+/// A rule for each port and transport of each helper.
+fn helpers(raw: &raw::Helpers, path: &Path, findings: &mut Findings) -> Vec<HelperRule> {
+    let named = [
+        (HelperKind::Ftp, "ftp", &raw.ftp),
+        (HelperKind::Tftp, "tftp", &raw.tftp),
+        (HelperKind::Irc, "irc", &raw.irc),
+        (HelperKind::Sip, "sip", &raw.sip),
+        (HelperKind::Q931, "q931", &raw.q931),
+        (HelperKind::Ras, "ras", &raw.ras),
+        (HelperKind::Pptp, "pptp", &raw.pptp),
+        (HelperKind::Amanda, "amanda", &raw.amanda),
+        (HelperKind::Sane, "sane", &raw.sane),
+        (HelperKind::NetbiosNs, "netbios_ns", &raw.netbios_ns),
+        (HelperKind::Snmp, "snmp", &raw.snmp),
+    ];
     let mut rules: Vec<HelperRule> = Vec::new();
-    for (i, port) in ports.iter().enumerate() {
-        let Some(port) = *port else { continue };
-        if rules.iter().any(|rule| rule.port == port) {
-            findings.error(
-                Target::Value(path.item(i)),
-                format!("port {port} has the {kind} helper already"),
-                "name each port once".to_owned(),
-            );
+    for (kind, key, ports) in named {
+        for (i, port) in ports.iter().enumerate() {
+            let Some(port) = *port else { continue };
+            for rule in kind.rules(port) {
+                let same = |held: &&HelperRule| (held.transport, held.port) == (rule.transport, rule.port);
+                if let Some(taken) = rules.iter().find(same) {
+                    findings.error(
+                        Target::Value(path.key(key).item(i)),
+                        format!("{} port {port} has the {} helper already", rule.transport, taken.kind),
+                        "name each port once".to_owned(),
+                    );
+                }
+                rules.push(rule);
+            }
         }
-        rules.push(HelperRule { kind, transport, port });
     }
-    Some(rules)
+    rules
 }

@@ -1,0 +1,119 @@
+//! The tracker's side of helpers: shows them packets, and books what they expect.
+
+use super::expect::{Expectations, Master};
+use super::record::Flags;
+use super::table::RecordId;
+use super::{ConnState, Tracker};
+use crate::counters::DropReason;
+use crate::helper::{Book, Booked, Expected, Found, Outcome, Refused, Segment};
+use crate::parse::{Parsed, Transport};
+use crate::units::{Direction, Span, Tick};
+use crate::wire::{IpProtocol, Tcp, udp};
+use core::net::{IpAddr, SocketAddr};
+
+/// A [`Book`] for one flow.
+struct Desk<'a> {
+    expectations: &'a mut Expectations,
+    master: Master,
+    now: Tick,
+    booked: u32,
+    refresh: Option<Span>,
+}
+
+impl Book for Desk<'_> {
+    fn expect(&mut self, expected: &Expected) -> Result<Booked, Refused> {
+        let number = self.expectations.add(expected, &self.master, self.now)?;
+        self.booked += 1;
+        Ok(Booked(number))
+    }
+
+    fn withdraw(&mut self, booked: Booked) {
+        self.expectations.remove(booked.0);
+    }
+
+    fn find(&self, protocol: IpProtocol, source: Option<IpAddr>, destination: SocketAddr) -> Option<Found> {
+        let (number, waiting, master) = self.expectations.find(protocol, source, destination, self.now)?;
+        Some(Found {
+            booked: Booked(number),
+            own: master == Some(self.master.record),
+            helper: waiting.helper,
+            class: waiting.expected.class.index,
+        })
+    }
+
+    fn own(&self) -> impl Iterator<Item = (Booked, Expected)> {
+        self.expectations.own(self.master.record).map(|(number, expected)| (Booked(number), *expected))
+    }
+
+    fn activate(&mut self, booked: Booked, timeout: Span) {
+        self.expectations.activate(booked.0, self.now, timeout);
+    }
+
+    fn refresh(&mut self, timeout: Span) {
+        self.refresh = Some(timeout);
+    }
+}
+
+impl Tracker {
+    /// Shows a packet to its flow's helper, if it has one: the reason to drop it, if there is one.
+    pub(super) fn help(
+        &mut self,
+        frame: &[u8],
+        parsed: &Parsed,
+        transport: Transport,
+        record: RecordId,
+        (state, direction): (ConnState, Direction),
+        now: Tick,
+    ) -> Option<DropReason> {
+        let mut helper = self.table.extra(record)?.helper?;
+        let segment = segment(frame, parsed, transport)?;
+        let hot = self.table.hot(record);
+        let segment = Segment {
+            direction,
+            established: state == ConnState::Established,
+            expected: hot.flags.has(Flags::EXPECTED),
+            ..segment
+        };
+        let master = Master { record, origin: self.itself(record), mark: hot.mark, helper: helper.kind() };
+        let mut desk = Desk { expectations: &mut self.expectations, master, now, booked: 0, refresh: None };
+        let outcome = helper.inspect(&segment, &mut desk);
+        let Desk { booked, refresh, .. } = desk;
+        if let Some(extra) = self.table.extra_mut(record) {
+            extra.helper = Some(helper);
+        }
+        if booked > 0 {
+            self.table.hot_mut(record).flags.set(Flags::EXPECTING);
+            self.counters.expectations_created.add(u64::from(booked));
+            self.counters.expectations.set(self.expectations.len() as u64);
+        }
+        if let Some(timeout) = refresh {
+            self.table.reschedule(record, now.after(timeout));
+        }
+        (outcome == Outcome::Drop).then_some(DropReason::Helper)
+    }
+}
+
+/// What a helper is shown of a packet, but for what the flow knows.
+fn segment<'a>(frame: &'a [u8], parsed: &Parsed, transport: Transport) -> Option<Segment<'a>> {
+    let bytes = parsed.transport(frame);
+    let (seq, payload) = match transport {
+        Transport::Tcp => Tcp::new(bytes).map(|tcp| (tcp.seq(), tcp.payload()))?,
+        _ => (0, bytes.get(udp::HEADER_LEN..)?),
+    };
+    let family = parsed.family();
+    let end = |side| {
+        let endpoint = parsed.key.endpoint(side);
+        SocketAddr::new(endpoint.address.ip(family), endpoint.port)
+    };
+    Some(Segment {
+        direction: Direction::Original,
+        protocol: IpProtocol(parsed.key.protocol()),
+        established: false,
+        expected: false,
+        seq,
+        payload,
+        source: end(parsed.side),
+        destination: end(parsed.side.opposite()),
+        local: None,
+    })
+}
