@@ -10,7 +10,7 @@ use crate::port::{Burst, Frame, FrameDefect};
 use crate::snapshot::Snapshot;
 use crate::steer::bridge;
 use crate::track::news::{News, Peers, Post};
-use crate::track::{ConnState, Context, Lookup, Tracked, Tracker};
+use crate::track::{ConnState, Context, Lookup, Packet, Tracked, Tracker};
 use crate::units::{BURST_MAX, PORTS_MAX, PortId, Tick};
 use crate::wire::Ethernet;
 use std::sync::Arc;
@@ -164,7 +164,7 @@ impl Pipeline {
         let before = self.counters.frames();
         let count = burst.len() as u64;
         self.parse(burst);
-        self.track(burst, now);
+        self.track(burst, origins, now);
         self.emit(burst, origins, outbox, observer);
         debug_assert_eq!(self.counters.frames() - before, count, "each frame has one outcome");
     }
@@ -190,12 +190,12 @@ impl Pipeline {
         }
     }
 
-    fn track<F: Frame>(&mut self, burst: &Burst<F>, now: Tick) {
+    fn track<F: Frame>(&mut self, burst: &Burst<F>, origins: &[PortId], now: Tick) {
         let context = Context { now, config: self.snapshot.conntrack(), owners: &*self.snapshot };
         let changes = self.tracker.changes();
         for (i, frame) in burst.iter().enumerate() {
-            let (parsed, lookup) = (&self.parsed[i], &self.lookups[i]);
-            self.tracked[i] = self.tracker.track(frame.bytes(), parsed, lookup, changes, &context);
+            let packet = Packet { bytes: frame.bytes(), parsed: &self.parsed[i], port: origins[i] };
+            self.tracked[i] = self.tracker.track(&packet, &self.lookups[i], changes, &context);
         }
     }
 

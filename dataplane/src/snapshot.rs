@@ -7,7 +7,7 @@ use crate::config::{Bridge, Cluster, Config, Conntrack, Share, Tracking};
 use crate::gate::cluster_match::ClusterMatch;
 use crate::parse::Rules;
 use crate::track::{Origin, Owners};
-use crate::units::{BucketId, Epoch};
+use crate::units::{BucketId, Epoch, PortId};
 use crate::wire::MacAddr;
 
 /// The tables of one epoch.
@@ -113,5 +113,10 @@ impl Owners for Snapshot {
     #[inline]
     fn tracks(&self, bucket: BucketId) -> bool {
         self.cluster.as_ref().is_none_or(|gate| gate.tracking == Tracking::All || gate.matcher.owns(bucket))
+    }
+
+    #[inline]
+    fn echoes(&self, bucket: BucketId, first: PortId, port: PortId) -> bool {
+        self.shadows() && !self.owns(bucket) && self.bridge.peer(first) == Some(port)
     }
 }

@@ -9,6 +9,7 @@ use weir_dataplane::pipeline::{Limits, Observer, Outbox, Pipeline, Sight};
 use weir_dataplane::port::Burst;
 use weir_dataplane::port::mem::MemFrame;
 use weir_dataplane::snapshot::Snapshot;
+use weir_dataplane::track::record::{Hot, Ingress};
 use weir_dataplane::units::{BURST_MAX, BucketId, Epoch, PortId, Tick};
 
 /// A gateway with one worker.
@@ -44,6 +45,19 @@ impl Node {
     /// What it has counted.
     pub fn counters(&self) -> &WorkerCounters {
         &self.counters
+    }
+
+    /// The flows in its table, in no order.
+    pub fn flows(&self) -> Vec<Hot> {
+        let table = self.pipeline.tracker().table();
+        let mut next = 0;
+        core::iter::from_fn(|| {
+            let (record, hot, _) = table.live_from(next)?;
+            next = record + 1;
+            // Which side its packets came in by is not a matter of the flow.
+            Some(Hot { ingress: Ingress::default(), extra: Hot::NO_EXTRA, ..*hot })
+        })
+        .collect()
     }
 
     /// Takes frames in; one sight a frame, in order.

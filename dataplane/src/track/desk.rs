@@ -3,10 +3,10 @@
 use super::expect::{Expectations, Master};
 use super::record::Flags;
 use super::table::RecordId;
-use super::{ConnState, Tracker};
+use super::{ConnState, Packet, Tracker};
 use crate::counters::DropReason;
 use crate::helper::{Book, Booked, Expected, Found, Outcome, Refused, Segment};
-use crate::parse::{Parsed, Transport};
+use crate::parse::Transport;
 use crate::units::{Direction, Span, Tick};
 use crate::wire::{IpProtocol, Tcp, udp};
 use core::net::{IpAddr, SocketAddr};
@@ -58,15 +58,14 @@ impl Tracker {
     /// Shows a packet to its flow's helper, if it has one: the reason to drop it, if there is one.
     pub(super) fn help(
         &mut self,
-        frame: &[u8],
-        parsed: &Parsed,
+        packet: &Packet<'_>,
         transport: Transport,
         record: RecordId,
         (state, direction): (ConnState, Direction),
         now: Tick,
     ) -> Option<DropReason> {
         let mut helper = self.table.extra(record)?.helper?;
-        let segment = segment(frame, parsed, transport)?;
+        let segment = segment(packet, transport)?;
         let hot = self.table.hot(record);
         let segment = Segment {
             direction,
@@ -94,8 +93,9 @@ impl Tracker {
 }
 
 /// What a helper is shown of a packet, but for what the flow knows.
-fn segment<'a>(frame: &'a [u8], parsed: &Parsed, transport: Transport) -> Option<Segment<'a>> {
-    let bytes = parsed.transport(frame);
+fn segment<'a>(packet: &Packet<'a>, transport: Transport) -> Option<Segment<'a>> {
+    let parsed = packet.parsed;
+    let bytes = parsed.transport(packet.bytes);
     let (seq, payload) = match transport {
         Transport::Tcp => Tcp::new(bytes).map(|tcp| (tcp.seq(), tcp.payload()))?,
         _ => (0, bytes.get(udp::HEADER_LEN..)?),

@@ -2,15 +2,15 @@
 
 use super::answer::{answer, class_of_tcp, timeout_of};
 use super::expect::Used;
-use super::record::{Cold, Detail, Extra, Flags, Hot};
+use super::record::{Cold, Detail, Extra, Flags, Hot, Ingress};
 use super::table::RecordId;
 use super::tcp::{Connection, Effect, Segment, Standing};
-use super::{ConnState, Context, End, Origin, Owners, Tracked, Tracker};
+use super::{ConnState, Context, End, Origin, Owners, Packet, Tracked, Tracker};
 use crate::config::{Conntrack, HelperRule};
 use crate::counters::{DropReason, FlowClass};
 use crate::helper::Helper;
 use crate::parse::{Parsed, Transport};
-use crate::units::{Direction, Mark, Span, Tick};
+use crate::units::{Direction, Mark, PortId, Span, Tick};
 use crate::wire::{IpProtocol, Tcp};
 use core::net::SocketAddr;
 
@@ -33,21 +33,24 @@ enum Touch {
 impl Tracker {
     pub(super) fn flow<O: Owners>(
         &mut self,
-        frame: &[u8],
-        parsed: &Parsed,
+        packet: &Packet<'_>,
         transport: Transport,
         hash: u64,
         record: Option<RecordId>,
         context: &Context<'_, O>,
     ) -> Tracked {
-        let Some(record) = record else { return self.open(frame, parsed, transport, hash, context) };
-        let direction = parsed.side.direction(self.table.hot(record).origin());
+        let Some(record) = record else { return self.open(packet, transport, hash, context) };
+        let hot = self.table.hot(record);
+        let direction = packet.parsed.side.direction(hot.origin());
+        if !hot.ingress.is(direction, packet.port) && self.is_echo(record, direction, packet.port, context) {
+            return self.echo(record, direction, context);
+        }
         let touch = match transport {
-            Transport::Tcp => match self.see_segment(frame, parsed, record, direction, context) {
+            Transport::Tcp => match self.see_segment(packet, record, direction, context) {
                 Ok(touch) => touch,
                 Err(Some(reason)) => return Tracked::invalid(reason),
                 // The old connection is over: what was found was not this packet's flow.
-                Err(None) => return self.open(frame, parsed, transport, hash, context),
+                Err(None) => return self.open(packet, transport, hash, context),
             },
             _ => self.see_datagram(record, context),
         };
@@ -62,22 +65,56 @@ impl Tracker {
         };
         // A helper sees what is let through.
         if self.table.hot(record).extra != Hot::NO_EXTRA && context.owners.tracks(bucket) {
-            tracked.drop = self.help(frame, parsed, transport, record, (state, direction), context.now);
+            tracked.drop = self.help(packet, transport, record, (state, direction), context.now);
         }
         tracked
+    }
+
+    /// Whether a packet that comes in by another port than those before it has been seen already: another node
+    /// forwarded it, and this bridge hears both sides. Else the flow comes in by that port from now on.
+    #[cold]
+    fn is_echo<O: Owners>(
+        &mut self,
+        record: RecordId,
+        direction: Direction,
+        port: PortId,
+        context: &Context<'_, O>,
+    ) -> bool {
+        let bucket = self.bucket(record, context.owners);
+        let hot = self.table.hot_mut(record);
+        let echo =
+            hot.ingress.port(direction).is_some_and(|first| context.owners.echoes(bucket, first, port));
+        if !echo {
+            hot.ingress.set(direction, port);
+        }
+        echo
+    }
+
+    /// The second sight of a packet changes nothing: it is called what the flow would be called now.
+    fn echo<O: Owners>(
+        &mut self,
+        record: RecordId,
+        direction: Direction,
+        context: &Context<'_, O>,
+    ) -> Tracked {
+        Tracked {
+            state: Some(answer(direction, self.table.hot(record).flags)),
+            reply: direction == Direction::Reply,
+            bucket: Some(self.bucket(record, context.owners)),
+            drop: None,
+        }
     }
 
     /// `Err(Some(_))`: INVALID. `Err(None)`: the flow is gone, look again.
     #[inline]
     fn see_segment<O>(
         &mut self,
-        frame: &[u8],
-        parsed: &Parsed,
+        packet: &Packet<'_>,
         record: RecordId,
         direction: Direction,
         context: &Context<'_, O>,
     ) -> Result<Touch, Option<DropReason>> {
-        let Some(segment) = segment(frame, parsed) else { return Err(Some(DropReason::InvalidHeader)) };
+        let Some(segment) = segment(packet) else { return Err(Some(DropReason::InvalidHeader)) };
         let (hot, cold) = self.table.lines_mut(record);
         let Detail::Tcp(connection) = &mut cold.detail else { return Err(Some(DropReason::InvalidTcpState)) };
         let standing = Standing {
@@ -150,15 +187,15 @@ impl Tracker {
     /// A packet without a flow: the flow it opens, if it may.
     fn open<O: Owners>(
         &mut self,
-        frame: &[u8],
-        parsed: &Parsed,
+        packet: &Packet<'_>,
         transport: Transport,
         hash: u64,
         context: &Context<'_, O>,
     ) -> Tracked {
+        let parsed = packet.parsed;
         // As in Linux, the first packet that comes uses an expectation up, even one that cannot open a flow.
         let used = self.take_expectation(parsed, context.now);
-        let (class, cold, timeout) = match first_packet(frame, parsed, transport, context) {
+        let (class, cold, timeout) = match first_packet(packet, transport, context) {
             Ok(first) => first,
             Err(reason) => return Tracked::invalid(reason),
         };
@@ -175,7 +212,7 @@ impl Tracker {
             flags.set(Flags::EXPECTED);
         }
         let extra = extra_of(used.as_ref(), parsed, context.config);
-        let hot = Hot {
+        let mut hot = Hot {
             key: parsed.key,
             deadline: context.now.after(timeout),
             epoch: Some(context.owners.epoch()),
@@ -184,15 +221,16 @@ impl Tracker {
             bucket,
             flags,
             class,
+            ingress: Ingress::default(),
         };
+        hot.ingress.set(Direction::Original, packet.port);
         let Some(record) = self.insert(hash, hot, cold, extra) else {
             tracked.drop = Some(DropReason::TableFull);
             return tracked;
         };
         self.counters.flows_related.add(u64::from(used.is_some()));
         if extra.is_some_and(|extra| extra.helper.is_some()) {
-            tracked.drop =
-                self.help(frame, parsed, transport, record, (state, Direction::Original), context.now);
+            tracked.drop = self.help(packet, transport, record, (state, Direction::Original), context.now);
             if tracked.drop.is_some() {
                 // A flow begins with a packet that is let through.
                 self.end(record, End::Closed);
@@ -249,21 +287,20 @@ fn extra_of(used: Option<&Used>, parsed: &Parsed, config: &Conntrack) -> Option<
     Some(Extra { helper: Some(Helper::new(rule.kind)), master: None })
 }
 
-fn segment<'a>(frame: &'a [u8], parsed: &Parsed) -> Option<Segment<'a>> {
-    let bytes = parsed.transport(frame);
+fn segment<'a>(packet: &Packet<'a>) -> Option<Segment<'a>> {
+    let bytes = packet.parsed.transport(packet.bytes);
     let header = Tcp::new(bytes)?;
     Some(Segment::new(&header, u32::try_from(bytes.len()).unwrap_or(0)))
 }
 
 /// What the first packet of a flow makes of it, or why it may not be the first.
 fn first_packet<O>(
-    frame: &[u8],
-    parsed: &Parsed,
+    packet: &Packet<'_>,
     transport: Transport,
     context: &Context<'_, O>,
 ) -> Result<(FlowClass, Cold, Span), DropReason> {
     let class = match transport {
-        Transport::Tcp => return first_segment(frame, parsed, context),
+        Transport::Tcp => return first_segment(packet, context),
         Transport::Udp => FlowClass::Udp,
         Transport::Icmp { query: true } => FlowClass::Icmp,
         Transport::Icmpv6 { query: true } => FlowClass::Icmpv6,
@@ -280,12 +317,11 @@ fn first_packet<O>(
 }
 
 fn first_segment<O>(
-    frame: &[u8],
-    parsed: &Parsed,
+    packet: &Packet<'_>,
     context: &Context<'_, O>,
 ) -> Result<(FlowClass, Cold, Span), DropReason> {
     let config = &context.config.tcp;
-    let segment = segment(frame, parsed).ok_or(DropReason::InvalidHeader)?;
+    let segment = segment(packet).ok_or(DropReason::InvalidHeader)?;
     let mut connection = Connection::open(&segment, config.loose).ok_or(DropReason::InvalidNoFlow)?;
     let standing = Standing { seen_reply: false, assured: false, remaining: Span::default() };
     match connection.see(Direction::Original, &segment, &standing, config) {

@@ -20,7 +20,7 @@ pub use record::Origin;
 use crate::config::Conntrack;
 use crate::counters::{DropReason, WorkerCounters, named_enum};
 use crate::parse::{Class, Parsed};
-use crate::units::{BucketId, Epoch, Tick};
+use crate::units::{BucketId, Epoch, PortId, Tick};
 use expect::Expectations;
 use news::{News, Peers, Post};
 use record::Flags;
@@ -53,6 +53,10 @@ pub trait Owners {
 
     /// Whether this node tracks the flows of `bucket`.
     fn tracks(&self, bucket: BucketId) -> bool;
+
+    /// Whether packets of a flow of `bucket` that came in by `first` are seen again at `port`, because another node
+    /// forwards them there.
+    fn echoes(&self, bucket: BucketId, first: PortId, port: PortId) -> bool;
 }
 
 /// What is the same for all packets of a burst.
@@ -64,6 +68,17 @@ pub struct Context<'a, O> {
     pub config: &'a Conntrack,
     /// Whose flows are whose.
     pub owners: &'a O,
+}
+
+/// A packet to track.
+#[derive(Clone, Copy, Debug)]
+pub struct Packet<'a> {
+    /// The frame that it came in, or the datagram that was put together from fragments.
+    pub bytes: &'a [u8],
+    /// What the parser read in it.
+    pub parsed: &'a Parsed,
+    /// The port that it came in by.
+    pub port: PortId,
 }
 
 /// Where a packet's flow may be, between the steps of its look-up.
@@ -179,12 +194,12 @@ impl Tracker {
     #[inline]
     pub fn track<O: Owners>(
         &mut self,
-        frame: &[u8],
-        parsed: &Parsed,
+        packet: &Packet<'_>,
         lookup: &Lookup,
         changes: u64,
         context: &Context<'_, O>,
     ) -> Tracked {
+        let parsed = packet.parsed;
         match parsed.class {
             Class::NonIp => Tracked::default(),
             Class::Drop(reason) => Tracked::dropped(reason),
@@ -192,7 +207,7 @@ impl Tracker {
             Class::Untracked => Tracked { state: Some(ConnState::Untracked), ..Tracked::default() },
             Class::Flow(transport) => {
                 let record = self.find(parsed, lookup, changes, context.now);
-                self.flow(frame, parsed, transport, lookup.hash, record, context)
+                self.flow(packet, transport, lookup.hash, record, context)
             }
             Class::IcmpError => {
                 let record = self.find(parsed, lookup, changes, context.now);

@@ -4,7 +4,7 @@ use super::tcp::Connection;
 use crate::counters::FlowClass;
 use crate::helper::Helper;
 use crate::key::{FlowKey, Side};
-use crate::units::{BucketId, Epoch, Mark, Tick};
+use crate::units::{BucketId, Direction, Epoch, Mark, PortId, Tick};
 
 /// Bits of a flow.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -43,6 +43,37 @@ impl Flags {
     }
 }
 
+/// The port by which each direction of a flow came in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ingress([u8; 2]);
+
+impl Ingress {
+    const UNKNOWN: u8 = u8::MAX;
+
+    /// Whether the direction came in by this port.
+    #[inline]
+    pub const fn is(self, direction: Direction, port: PortId) -> bool {
+        self.0[direction.index()] as usize == port.index()
+    }
+
+    /// The port of a direction that has been seen.
+    pub const fn port(self, direction: Direction) -> Option<PortId> {
+        PortId::new(self.0[direction.index()] as usize)
+    }
+
+    /// The direction comes in by this port.
+    #[expect(clippy::cast_possible_truncation, reason = "a port's number is below 64")]
+    pub const fn set(&mut self, direction: Direction, port: PortId) {
+        self.0[direction.index()] = port.index() as u8;
+    }
+}
+
+impl Default for Ingress {
+    fn default() -> Self {
+        Self([Self::UNKNOWN; 2])
+    }
+}
+
 /// What every packet of the flow needs: one cache line.
 #[derive(Clone, Copy, Debug)]
 #[repr(C, align(64))]
@@ -63,6 +94,8 @@ pub struct Hot {
     pub flags: Flags,
     /// What it is counted as.
     pub class: FlowClass,
+    /// Where it came in.
+    pub ingress: Ingress,
 }
 
 const _: () = assert!(size_of::<Hot>() == 64);
@@ -82,6 +115,7 @@ impl Hot {
             bucket: BucketId::default(),
             flags: Flags::default(),
             class: FlowClass::Generic,
+            ingress: Ingress::default(),
         }
     }
 
