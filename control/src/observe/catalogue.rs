@@ -84,9 +84,11 @@ metrics! {
     FLOWS_RELATED = Counter "weir_flows_related_total" ["worker"] "Flows opened that an expectation or a master announced.";
     FLOWS_EXPIRED = Counter "weir_flows_expired_total" ["worker"] "Flows whose time ran out.";
     FLOWS_EVICTED = Counter "weir_flows_evicted_total" ["worker"] "Flows given up early to make room.";
-    EXPECTATIONS = Gauge "weir_expectations" ["worker"] "Live expectations.";
+    EXPECTATIONS = Gauge "weir_expectations" ["worker"] "Live expectations, with those that other workers told of.";
     EXPECTATIONS_MAX = Gauge "weir_expectations_max" [] "Expectations there is room for, over all workers.";
     EXPECTATIONS_CREATED = Counter "weir_expectations_created_total" ["worker"] "Expectations made.";
+    NEWS_LOST = Counter "weir_worker_news_lost_total" ["worker"]
+        "Expectations, or ends of them, that another worker had no room to hear of.";
 }
 
 /// The reference page of all metrics, as Markdown.

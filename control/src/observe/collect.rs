@@ -27,6 +27,7 @@ fn counts(worker: usize, cells: &WorkerCounters, port_names: &[String]) -> Worke
         flows_evicted: cells.flows_evicted.read(),
         expectations: cells.expectations.read(),
         expectations_created: cells.expectations_created.read(),
+        news_lost: cells.news_lost.read(),
         bursts: cells.bursts.iter().map(Cell::read).collect(),
         handed_over: cells.handed_over.read(),
         cycles_busy: cells.cycles_busy.read(),

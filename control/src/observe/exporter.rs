@@ -122,6 +122,7 @@ fn flow_metrics(page: &Page, worker: &WorkerCounts) {
     page.set(c::FLOWS_EVICTED, &[id], worker.flows_evicted);
     page.set(c::EXPECTATIONS, &[id], worker.expectations);
     page.set(c::EXPECTATIONS_CREATED, &[id], worker.expectations_created);
+    page.set(c::NEWS_LOST, &[id], worker.news_lost);
 }
 
 /// Turns by size class: 0, then powers of two. `bursts[n]` are the turns that found `n` frames.

@@ -180,6 +180,8 @@ pub struct WorkerCounts {
     pub expectations: u64,
     /// Expectations made.
     pub expectations_created: u64,
+    /// Expectations, or ends of them, that another worker had no room to hear of.
+    pub news_lost: u64,
     /// Turns by the number of frames they found.
     pub bursts: Vec<u64>,
     /// Frames handed to another worker.
