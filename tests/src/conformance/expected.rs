@@ -21,11 +21,20 @@ pub struct Expected {
 #[derive(Clone, Debug, Default)]
 pub struct Expectations(Vec<Expected>);
 
+/// The document that lists them.
+const DOCUMENT: &str = include_str!("../../../docs/conformance.md");
+const FENCE: &str = "```";
+
 impl Expectations {
-    /// Reads lines of `CAPTURE MODE FRAMES REASON`, where FRAMES is like `3,7-9`; empty lines and `#` are passed
-    /// over.
-    pub fn parse(text: &str) -> Result<Self> {
-        let lines = text.lines().enumerate().filter(|(_, line)| !line.is_empty() && !line.starts_with('#'));
+    /// Those that `docs/conformance.md` lists.
+    pub fn listed() -> Result<Self> {
+        Self::parse(DOCUMENT).context("docs/conformance.md")
+    }
+
+    /// Reads the lines in a document's fenced block, `CAPTURE MODE FRAMES REASON`, where FRAMES is like `3,7-9`.
+    fn parse(document: &str) -> Result<Self> {
+        let lines = document.lines().enumerate().skip_while(|(_, line)| !line.starts_with(FENCE)).skip(1);
+        let lines = lines.take_while(|(_, line)| !line.starts_with(FENCE));
         let parse = |(n, line)| expected(line).with_context(|| format!("line {}: {line}", n + 1));
         Ok(Self(lines.map(parse).collect::<Result<_>>()?))
     }
@@ -85,7 +94,10 @@ mod tests {
 
     #[test]
     fn a_new_difference_and_one_that_is_gone_are_both_wrong() {
-        let list = Expectations::parse("# why\n\ndns own 2,4-5 the windows\ndns all 7 other mode\n").unwrap();
+        let list = Expectations::parse(
+            "# Title\n\n```text\ndns own 2,4-5 the windows\ndns all 7 other mode\n```\nmore\n",
+        )
+        .unwrap();
         assert!(list.judge(&report(&[2, 4, 5])).is_empty());
         assert_eq!(list.judge(&report(&[2, 4, 5, 6])).len(), 1);
         assert_eq!(list.judge(&report(&[4])).len(), 2);
@@ -94,7 +106,7 @@ mod tests {
     #[test]
     fn a_line_without_a_reason_is_refused() {
         for line in ["dns own 2", "dns some 2 why", "dns own 5-4 why", "dns own x why"] {
-            assert!(Expectations::parse(line).is_err(), "{line}");
+            assert!(Expectations::parse(&format!("```text\n{line}\n```\n")).is_err(), "{line}");
         }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Linux's answers are files of one JSON line a frame (`NAME.own.jsonl`, `NAME.all.jsonl`), made with the set-up
 //! that `configs/linux-own.yaml` and `configs/linux-all.yaml` describe. What may differ, and why, stands in
-//! `tests/conformance.txt`.
+//! `docs/conformance.md`.
 
 pub mod answer;
 pub mod expected;
@@ -15,20 +15,6 @@ use anyhow::{Context, Result, ensure};
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-
-/// The captures whose agreement is held; the others are reported.
-pub const HELD: [&str; 10] = [
-    "arp",
-    "dns",
-    "ftp_epsv_eprt_ipv6",
-    "ftp_passive_ipv4",
-    "http1_tls",
-    "icmp_err_ipv6",
-    "igmp_multicast",
-    "netbios_ns_snmp",
-    "sctp_www",
-    "syn_scan_flood",
-];
 
 /// Where everything lies.
 #[derive(Clone, Debug)]
@@ -84,14 +70,22 @@ pub fn judge(places: &Places, capture: &str, mode: Mode) -> Result<Report> {
 
 /// The captures that have an answer in both modes, by name.
 pub fn captures(goldens: &Path) -> Result<Vec<String>> {
-    let entries = std::fs::read_dir(goldens).with_context(|| format!("cannot list {}", goldens.display()))?;
+    let mut names = stems(goldens, ".own.jsonl")?;
+    names.retain(|name| goldens.join(format!("{name}.all.jsonl")).exists());
+    Ok(names)
+}
+
+/// The captures of a folder, by name.
+pub fn names(captures: &Path) -> Result<Vec<String>> {
+    stems(captures, ".pcap")
+}
+
+/// What comes before `suffix` in the names of a folder's files, sorted.
+fn stems(folder: &Path, suffix: &str) -> Result<Vec<String>> {
+    let entries = std::fs::read_dir(folder).with_context(|| format!("cannot list {}", folder.display()))?;
     let mut names = Vec::new();
     for entry in entries {
-        let name = entry?.file_name().to_string_lossy().into_owned();
-        let Some(name) = name.strip_suffix(".own.jsonl") else { continue };
-        if goldens.join(format!("{name}.all.jsonl")).exists() {
-            names.push(name.to_owned());
-        }
+        names.extend(entry?.file_name().to_string_lossy().strip_suffix(suffix).map(str::to_owned));
     }
     names.sort();
     Ok(names)
