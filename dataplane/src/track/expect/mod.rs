@@ -4,19 +4,18 @@
 //! that fits it, unless it is permanent; it runs out after its time, and goes when its master goes. Those that a
 //! packet may find at another worker are told to it as [`News`], and so is their end.
 
+mod store;
+
 use super::news::{Announced, News, Outbound, Peers, Post, Serial};
 use super::record::Origin;
 use super::table::RecordId;
-use super::wheel::{Link, Links, Wheel};
 use crate::config::HelperKind;
 use crate::helper::{Expected, Helper, Refused};
 use crate::key::{Address, Endpoint, Family, FlowKey};
 use crate::units::{Mark, Span, Tick};
 use crate::wire::IpProtocol;
 use core::net::{IpAddr, SocketAddr};
-use hashbrown::{HashMap, HashTable};
-
-const NONE: u32 = u32::MAX;
+use store::{Entry, NONE, Store};
 
 /// Expectations of one destination, at most. They differ in their sources; real traffic has one or two.
 const CHAIN_MAX: usize = 32;
@@ -71,78 +70,28 @@ pub struct Waiting {
     pub deadline: Tick,
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Entry {
-    key: FlowKey,
-    expected: Expected,
-    deadline: Tick,
-    /// [`NONE`]: the master is another worker's.
-    master: RecordId,
-    origin: Origin,
-    mark: Mark,
-    helper: HelperKind,
-    serial: Serial,
-    /// The next older one with this key.
-    next: u32,
-    /// The master's next older one.
-    older: u32,
-}
-
 /// All expectations of one worker.
 #[derive(Debug)]
 pub struct Expectations {
-    /// The newest of each key.
-    index: HashTable<u32>,
-    entries: Vec<Option<Entry>>,
-    links: Vec<Link>,
-    wheel: Wheel,
-    free: Vec<u32>,
-    /// Each master's newest.
-    newest: HashMap<RecordId, u32>,
+    store: Store,
     outbound: Outbound,
-    secret: u64,
-}
-
-struct Timers<'a> {
-    entries: &'a [Option<Entry>],
-    links: &'a mut [Link],
-}
-
-impl Links for Timers<'_> {
-    fn link(&mut self, record: u32) -> &mut Link {
-        &mut self.links[record as usize]
-    }
-
-    fn deadline(&self, record: u32) -> Tick {
-        self.entries[record as usize].as_ref().map_or_else(Tick::default, |entry| entry.deadline)
-    }
 }
 
 impl Expectations {
     /// Room for `max` of them, at a worker among `peers`.
     pub fn new(max: u32, secret: u64, now: Tick, peers: Peers) -> Self {
-        let size = max as usize;
-        Self {
-            index: HashTable::with_capacity(size),
-            entries: vec![None; size],
-            links: vec![Link::default(); size],
-            wheel: Wheel::new(now),
-            free: (0..max).rev().collect(),
-            newest: HashMap::with_capacity(size),
-            outbound: Outbound::new(peers),
-            secret,
-        }
+        Self { store: Store::new(max, secret, now), outbound: Outbound::new(peers) }
     }
 
     /// How many wait.
     pub fn len(&self) -> usize {
-        self.entries.len() - self.free.len()
+        self.store.len()
     }
 
     /// Whether none waits.
     #[inline]
     pub fn is_empty(&self) -> bool {
-        self.index.is_empty()
+        self.store.is_empty()
     }
 
     /// Waits for `expected`: its number. Linux's rules: the same one of the same master and class begins anew; a
@@ -152,13 +101,13 @@ impl Expectations {
         self.make_way(&key, expected, Some(master.record))?;
         let class = expected.class;
         let of_class =
-            |entry: &u32| self.entry(*entry).is_some_and(|e| e.expected.class.index == class.index);
-        if self.of_master(master.record).filter(of_class).count() >= usize::from(class.expectations_max)
-            && let Some(oldest) = self.of_master(master.record).filter(of_class).last()
+            |entry: &u32| self.store.entry(*entry).is_some_and(|e| e.expected.class.index == class.index);
+        if self.store.of_master(master.record).filter(of_class).count() >= usize::from(class.expectations_max)
+            && let Some(oldest) = self.store.of_master(master.record).filter(of_class).last()
         {
             self.remove(oldest);
         }
-        if self.free.is_empty() || !self.outbound.has_room() {
+        if self.store.is_full() || !self.outbound.has_room() {
             return Err(Refused::Full);
         }
         let serial = self.outbound.serial();
@@ -176,7 +125,7 @@ impl Expectations {
             next: NONE,
             older: NONE,
         };
-        let entry = self.insert(entry)?;
+        let entry = self.store.insert(entry)?;
         self.announce(entry);
         Ok(entry)
     }
@@ -193,12 +142,12 @@ impl Expectations {
             return None;
         }
         let key = key_of(protocol, destination);
-        let found = self.chain(&key).find(|number| {
-            self.entry(*number).is_some_and(|entry| {
+        let found = self.store.chain(&key).find(|number| {
+            self.store.entry(*number).is_some_and(|entry| {
                 !entry.expected.inactive && entry.expected.fits(source.ip(), source.port())
             })
         })?;
-        let Entry { origin, master, mark, expected, deadline, .. } = *self.entry(found)?;
+        let Entry { origin, master, mark, expected, deadline, .. } = *self.store.entry(found)?;
         if !expected.permanent || now.reached(deadline) {
             self.remove(found);
         }
@@ -218,8 +167,8 @@ impl Expectations {
             Some(source) => expected.fits(source, 0),
             None => expected.source == crate::helper::Source::Any && expected.source_port.is_none(),
         };
-        self.chain(&key_of(protocol, destination)).find_map(|number| {
-            let entry = self.entry(number).filter(|entry| fits(&entry.expected))?;
+        self.store.chain(&key_of(protocol, destination)).find_map(|number| {
+            let entry = self.store.entry(number).filter(|entry| fits(&entry.expected))?;
             let master = (entry.master != NONE).then_some(entry.master);
             (!now.reached(entry.deadline)).then(|| (number, entry.waiting(), master))
         })
@@ -227,44 +176,34 @@ impl Expectations {
 
     /// Those of `master`, newest first.
     pub fn own(&self, master: RecordId) -> impl Iterator<Item = (u32, &Expected)> + '_ {
-        self.of_master(master).filter_map(|number| Some((number, &self.entry(number)?.expected)))
+        self.store.of_master(master).filter_map(|number| Some((number, &self.store.entry(number)?.expected)))
     }
 
     /// Makes one active and lets it wait this long.
     pub fn activate(&mut self, number: u32, now: Tick, timeout: Span) {
-        if self.entry(number).is_none() {
-            return;
-        }
-        self.wheel.remove(&mut Timers { entries: &self.entries, links: &mut self.links }, number);
-        if let Some(entry) = &mut self.entries[number as usize] {
-            entry.deadline = now.after(timeout);
-            entry.expected.inactive = false;
-        }
-        self.wheel.insert(&mut Timers { entries: &self.entries, links: &mut self.links }, number);
+        self.store.activate(number, now.after(timeout));
         self.announce(number);
     }
 
     /// Takes one out.
     pub fn remove(&mut self, number: u32) {
-        let Some(Entry { expected, serial, .. }) = self.entry(number).copied() else { return };
+        let Some(Entry { expected, serial, .. }) = self.store.entry(number).copied() else { return };
         self.outbound.withdraw(&expected, serial);
-        self.drop_entry(number);
+        self.store.remove(number);
     }
 
     /// Forgets all that `master` announced.
     pub fn forget_master(&mut self, master: RecordId) {
-        while let Some(entry) = self.newest.get(&master).copied() {
-            self.remove(entry);
+        loop {
+            let newest = self.store.of_master(master).next();
+            let Some(newest) = newest else { return };
+            self.remove(newest);
         }
     }
 
     /// Forgets those whose time has run out, `budget` at most. Each worker sees to its own copies.
     pub fn expire(&mut self, now: Tick, budget: &mut u32) {
-        let mut timers = Timers { entries: &self.entries, links: &mut self.links };
-        while let Some(entry) = self.wheel.expire(&mut timers, now, budget) {
-            self.unlink(entry);
-            timers = Timers { entries: &self.entries, links: &mut self.links };
-        }
+        self.store.expire(now, budget);
     }
 
     /// Takes in what another worker tells.
@@ -288,7 +227,7 @@ impl Expectations {
                 };
                 // The other worker has booked it already: what stands in its way here came first and stays.
                 if self.make_way(&key, &expected, None).is_ok() {
-                    let _ = self.insert(entry);
+                    let _ = self.store.insert(entry);
                 }
             }
             News::Withdrawn { protocol, destination, serial } => {
@@ -305,7 +244,7 @@ impl Expectations {
 
     /// Those whose master is this worker's, in no order.
     pub fn iter(&self) -> impl Iterator<Item = Waiting> + '_ {
-        self.entries.iter().flatten().filter(|entry| entry.master != NONE).map(Entry::waiting)
+        self.store.iter().filter(|entry| entry.master != NONE).map(Entry::waiting)
     }
 
     /// Removes what the new one replaces, or says what stands in its way.
@@ -317,8 +256,8 @@ impl Expectations {
     ) -> Result<(), Refused> {
         let mut same = None;
         let mut length = 0;
-        for number in self.chain(key) {
-            let Some(entry) = self.entry(number) else { continue };
+        for number in self.store.chain(key) {
+            let Some(entry) = self.store.entry(number) else { continue };
             length += 1;
             let ours = Some(entry.master) == master;
             if (ours || expected.any_master) && entry.expected.equals(expected) {
@@ -341,102 +280,20 @@ impl Expectations {
         Ok(())
     }
 
-    fn insert(&mut self, mut entry: Entry) -> Result<u32, Refused> {
-        let number = self.free.pop().ok_or(Refused::Full)?;
-        let hash = entry.key.hash(self.secret);
-        let (entries, secret) = (&self.entries, self.secret);
-        let same = |held: &u32| entries[*held as usize].as_ref().is_some_and(|held| held.key == entry.key);
-        match self.index.find_mut(hash, same) {
-            Some(head) => entry.next = core::mem::replace(head, number),
-            None => {
-                let hash_of =
-                    |held: &u32| entries[*held as usize].as_ref().map_or(0, |held| held.key.hash(secret));
-                self.index.insert_unique(hash, number, hash_of);
-            }
-        }
-        if entry.master != NONE {
-            entry.older = self.newest.insert(entry.master, number).unwrap_or(NONE);
-        }
-        self.entries[number as usize] = Some(entry);
-        self.wheel.insert(&mut Timers { entries: &self.entries, links: &mut self.links }, number);
-        Ok(number)
-    }
-
     fn announce(&mut self, number: u32) {
-        let Some(entry) = self.entries.get(number as usize).and_then(Option::as_ref) else { return };
+        let Some(entry) = self.store.entry(number) else { return };
         let Entry { expected, origin, mark, helper, deadline, serial, .. } = *entry;
         self.outbound.announce(Announced { expected, origin, mark, helper, deadline, serial });
     }
 
     fn withdraw_serial(&mut self, key: &FlowKey, serial: Serial) {
-        let held = self.chain(key).find(|number| self.entry(*number).is_some_and(|e| e.serial == serial));
+        let held = self
+            .store
+            .chain(key)
+            .find(|number| self.store.entry(*number).is_some_and(|e| e.serial == serial));
         if let Some(number) = held {
-            self.drop_entry(number);
+            self.store.remove(number);
         }
-    }
-
-    fn entry(&self, number: u32) -> Option<&Entry> {
-        self.entries.get(number as usize)?.as_ref()
-    }
-
-    /// All of this key, newest first.
-    fn chain(&self, key: &FlowKey) -> impl Iterator<Item = u32> + '_ {
-        let key = *key;
-        let same = |number: &u32| self.entry(*number).is_some_and(|entry| entry.key == key);
-        let first = self.index.find(key.hash(self.secret), same).copied();
-        let known = |number: u32| (number != NONE).then_some(number);
-        core::iter::successors(first, move |number| known(self.entry(*number)?.next))
-    }
-
-    /// All of this master, newest first.
-    fn of_master(&self, master: RecordId) -> impl Iterator<Item = u32> + '_ {
-        let known = |number: u32| (number != NONE).then_some(number);
-        let first = self.newest.get(&master).copied();
-        core::iter::successors(first, move |number| known(self.entry(*number)?.older))
-    }
-
-    fn drop_entry(&mut self, number: u32) {
-        self.wheel.remove(&mut Timers { entries: &self.entries, links: &mut self.links }, number);
-        self.unlink(number);
-    }
-
-    /// Takes an entry that is in no wheel out of its chains.
-    fn unlink(&mut self, number: u32) {
-        let Some(Entry { key, master, next, older, .. }) = self.entry(number).copied() else { return };
-        let newer = self.chain(&key).find(|held| self.entry(*held).is_some_and(|e| e.next == number));
-        match newer {
-            Some(newer) => self.with(newer, |entry| entry.next = next),
-            None => {
-                if let Ok(mut head) = self.index.find_entry(key.hash(self.secret), |held| *held == number) {
-                    if next == NONE {
-                        head.remove();
-                    } else {
-                        *head.get_mut() = next;
-                    }
-                }
-            }
-        }
-        let newer = self.of_master(master).find(|held| self.entry(*held).is_some_and(|e| e.older == number));
-        match (newer, older) {
-            _ if master == NONE => {}
-            (Some(newer), _) => self.with(newer, |entry| entry.older = older),
-            (None, NONE) => drop(self.newest.remove(&master)),
-            (None, _) => drop(self.newest.insert(master, older)),
-        }
-        self.entries[number as usize] = None;
-        self.free.push(number);
-    }
-
-    fn with(&mut self, number: u32, change: impl FnOnce(&mut Entry)) {
-        if let Some(Some(entry)) = self.entries.get_mut(number as usize) {
-            change(entry);
-        }
-    }
-}
-
-impl Entry {
-    fn waiting(&self) -> Waiting {
-        Waiting { expected: self.expected, master: self.origin, helper: self.helper, deadline: self.deadline }
     }
 }
 
@@ -485,7 +342,7 @@ mod tests {
         assert_eq!(take(&mut expectations, 2001, NOW), None);
         assert_eq!(take(&mut expectations, 2000, NOW), Some(7));
         assert_eq!(take(&mut expectations, 2000, NOW), None);
-        assert_eq!((expectations.len(), expectations.free.len(), expectations.newest.len()), (0, 4, 0));
+        assert!(expectations.store.is_spotless());
         let permanent = Expected { permanent: true, ..expected(2000, &ONE) };
         expectations.add(&permanent, &master(7), NOW).unwrap();
         assert_eq!([(); 3].map(|()| take(&mut expectations, 2000, NOW)), [Some(7); 3]);
@@ -542,7 +399,7 @@ mod tests {
         assert_eq!(take(&mut expectations, 1, NOW), Some(7));
         assert_eq!(found(&expectations, "10.0.0.9"), Some(8));
         expectations.forget_master(8);
-        assert!(expectations.is_empty() && expectations.index.is_empty());
+        assert!(expectations.store.is_spotless());
     }
 
     #[test]
@@ -559,7 +416,7 @@ mod tests {
         for _ in 0..16 {
             expectations.expire(later, &mut 10);
         }
-        assert_eq!((expectations.len(), expectations.free.len()), (0, 4));
+        assert!(expectations.store.is_spotless());
     }
 
     /// Three workers that hear each other at once.
@@ -597,7 +454,7 @@ mod tests {
         assert_eq!(take(&mut crew.0[2], 1, NOW), Some(7));
         crew.gossip();
         assert_eq!(crew.waiting(), [0, 0, 0]);
-        assert!(crew.0.iter().all(|worker| worker.newest.is_empty()));
+        assert!(crew.0.iter().all(|worker| worker.store.is_spotless()));
     }
 
     #[test]
