@@ -5,6 +5,7 @@
 pub mod dns;
 pub mod family;
 pub mod ftp;
+pub mod h323;
 pub mod hostile;
 pub mod http;
 pub mod icmp;
