@@ -109,7 +109,13 @@ named_enum! {
         InvalidTcpState = "invalid_tcp_state",
         /// INVALID: the TCP sequence or acknowledgement is outside the window.
         InvalidTcpWindow = "invalid_tcp_window",
-        /// INVALID: an ICMP type that exists in no table.
+        /// INVALID: an SCTP packet without chunks, or with chunks that cannot stand together.
+        InvalidSctpChunk = "invalid_sctp_chunk",
+        /// INVALID: the SCTP verification tag is not the flow's.
+        InvalidSctpTag = "invalid_sctp_tag",
+        /// INVALID: the SCTP state has no place for this chunk.
+        InvalidSctpState = "invalid_sctp_state",
+        /// INVALID: an ICMP type that exists in no table, or ICMP of the other IP version.
         InvalidIcmpType = "invalid_icmp_type",
         /// INVALID: an ICMP error that quotes no known flow, or comes to the wrong host.
         InvalidIcmpQuote = "invalid_icmp_quote",
@@ -174,7 +180,7 @@ impl Verdict {
 }
 
 named_enum! {
-    /// What a flow is counted as while it lives: its protocol, and for TCP its state.
+    /// What a flow is counted as while it lives: its protocol, and for TCP and SCTP its state.
     pub enum FlowClass {
         /// TCP, the client's SYN seen.
         TcpSynSent = "syn_sent",
@@ -196,23 +202,54 @@ named_enum! {
         TcpSynSent2 = "syn_sent2",
         /// UDP.
         Udp = "udp",
+        /// UDP-Lite.
+        UdpLite = "udplite",
         /// ICMP queries.
         Icmp = "icmp",
         /// ICMPv6 queries.
         Icmpv6 = "icmpv6",
+        /// SCTP, INIT seen, or ended.
+        SctpClosed = "closed",
+        /// SCTP, INIT ACK seen.
+        SctpCookieWait = "cookie_wait",
+        /// SCTP, COOKIE ECHO seen.
+        SctpCookieEchoed = "cookie_echoed",
+        /// SCTP, open.
+        SctpEstablished = "established",
+        /// SCTP, SHUTDOWN seen from the original source.
+        SctpShutdownSent = "shutdown_sent",
+        /// SCTP, SHUTDOWN seen from the other end.
+        SctpShutdownRecd = "shutdown_recd",
+        /// SCTP, SHUTDOWN ACK seen.
+        SctpShutdownAckSent = "shutdown_ack_sent",
+        /// SCTP, HEARTBEAT seen on a path that is new.
+        SctpHeartbeatSent = "heartbeat_sent",
+        /// GRE.
+        Gre = "gre",
         /// Every other protocol.
         Generic = "generic",
     }
 }
 
 impl FlowClass {
-    /// The protocol's name: the first label of the flow gauge ([`FlowClass::name`] is the second for TCP).
+    /// The protocol's name: the first label of the flow gauge ([`FlowClass::name`] is the second: the state, where
+    /// the protocol has any).
     pub const fn protocol(self) -> &'static str {
         match self {
             Self::Udp => "udp",
+            Self::UdpLite => "udplite",
             Self::Icmp => "icmp",
             Self::Icmpv6 => "icmpv6",
+            Self::Gre => "gre",
             Self::Generic => "generic",
+            Self::SctpClosed
+            | Self::SctpCookieWait
+            | Self::SctpCookieEchoed
+            | Self::SctpEstablished
+            | Self::SctpShutdownSent
+            | Self::SctpShutdownRecd
+            | Self::SctpShutdownAckSent
+            | Self::SctpHeartbeatSent => "sctp",
             _ => "tcp",
         }
     }

@@ -7,10 +7,12 @@
 mod answer;
 mod desk;
 pub mod expect;
+mod first;
 mod flow;
 pub mod index;
 pub mod news;
 pub mod record;
+pub mod sctp;
 pub mod table;
 pub mod tcp;
 pub mod wheel;
