@@ -3,63 +3,16 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 use weir_dataplane::config::{Config, Tracking};
-use weir_dataplane::counters::{DropReason, FlowClass, Verdict};
-use weir_dataplane::pipeline::Limits;
+use weir_dataplane::counters::{DropReason, FlowClass};
 use weir_dataplane::units::Span;
 use weir_tests::conversation::{Fate, Passage, Side};
-use weir_tests::node::{Node, bridge, member};
-use weir_tests::packet::{Ip, Mac, Tcp, TcpOption, eth};
+use weir_tests::ladder::{CLIENT, Ladder, SERVER, ip};
+use weir_tests::node::{bridge, member};
+use weir_tests::packet::{Mac, Tcp, TcpOption, eth};
 
-const CLIENT: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
-const SERVER: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 80);
 const ROUTER: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
 const C: Side = Side::Lan;
 const S: Side = Side::Wan;
-
-/// A gateway and the time.
-struct Ladder {
-    node: Node,
-    at_us: u64,
-}
-
-impl Ladder {
-    fn new(config: &Config) -> Self {
-        Self { node: Node::new(config), at_us: 0 }
-    }
-
-    fn with_flows(flows_max: u32) -> Self {
-        let limits = Limits { flows_max, expectations_max: 8 };
-        Self { node: Node::with_limits(&bridge(), limits), at_us: 0 }
-    }
-
-    fn wait_s(&mut self, s: u64) {
-        self.at_us += s * 1_000_000;
-    }
-
-    /// The frame's state, with `/r` in the reply direction; a reason instead when it is INVALID or dropped.
-    fn see(&mut self, side: Side, frame: Vec<u8>) -> String {
-        let passage =
-            Passage { client: CLIENT.into(), fate: Fate::Flow, at_us: self.at_us, side, bytes: frame };
-        let sight = self.node.take([&passage])[0];
-        let reply = if sight.reply { "/r" } else { "" };
-        match (sight.state, sight.verdict) {
-            (_, Verdict::Drop(reason)) => reason.name().into(),
-            (Some(state), _) => format!("{state}{reply}"),
-            (None, verdict) => verdict.name().into(),
-        }
-    }
-
-    fn flows(&self, class: FlowClass) -> u64 {
-        self.node.counters().flows[class.index()].read()
-    }
-}
-
-fn ip(side: Side) -> Ip<Ipv4Addr> {
-    match side {
-        Side::Lan => eth(Mac([2, 0, 0, 0, 0, 1]), Mac([2, 0, 0, 0, 0, 2])).ip(CLIENT, SERVER),
-        Side::Wan => eth(Mac([2, 0, 0, 0, 0, 2]), Mac([2, 0, 0, 0, 0, 1])).ip(SERVER, CLIENT),
-    }
-}
 
 /// A segment of one connection: client port 4000, server port 80.
 fn tcp(side: Side) -> Tcp<Ipv4Addr> {
