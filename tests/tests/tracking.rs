@@ -8,7 +8,7 @@ use weir_dataplane::units::Span;
 use weir_tests::conversation::{Fate, Passage, Side};
 use weir_tests::ladder::{CLIENT, Ladder, SERVER, ip};
 use weir_tests::node::{bridge, member};
-use weir_tests::packet::{Mac, Tcp, TcpOption, eth};
+use weir_tests::packet::{Flags, Mac, Tcp, TcpOption, eth};
 
 const ROUTER: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
 const C: Side = Side::Lan;
@@ -266,6 +266,26 @@ fn a_packet_that_opens_nothing_uses_the_announcement_up() {
     let stray = ip(C).tcp(4001, 51_201).seq(1).ack(1).build();
     assert_eq!(ladder.see(C, stray), DropReason::InvalidNoFlow.name());
     assert_eq!(ladder.see(C, ip(C).tcp(4001, 51_201).seq(1).syn().build()), "NEW");
+}
+
+#[test]
+fn a_broken_packet_uses_the_announcement_up_unless_it_is_of_a_flow() {
+    let syn = || ip(C).tcp(4001, 51_201).seq(1).syn();
+    let broken = [(syn().bad_checksum(), "invalid_checksum"), (syn().flags(Flags(3)), "invalid_tcp_flags")];
+    for (packet, reason) in broken {
+        let mut ladder = Ladder::new(&bridge());
+        open(&mut ladder, 21);
+        let announces = |seq| {
+            let text = b"227 Entering Passive Mode (192,0,2,80,200,1)\r\n";
+            port(S, 21).seq(seq).ack(101).payload(text).build()
+        };
+        assert_eq!(ladder.see(S, announces(501)), "ESTABLISHED/r");
+        assert_eq!(ladder.see(C, packet.clone().build()), reason);
+        assert_eq!(ladder.see(C, syn().build()), "NEW");
+        assert_eq!(ladder.see(S, announces(547)), "ESTABLISHED/r");
+        assert_eq!(ladder.see(C, packet.build()), reason);
+        assert_eq!(ladder.see(C, ip(C).tcp(4002, 51_201).seq(1).syn().build()), "RELATED");
+    }
 }
 
 #[test]

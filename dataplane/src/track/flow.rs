@@ -254,7 +254,7 @@ impl Tracker {
     }
 
     /// The expectation that a first packet uses up.
-    fn take_expectation(&mut self, parsed: &Parsed, now: Tick) -> Option<Used> {
+    pub(super) fn take_expectation(&mut self, parsed: &Parsed, now: Tick) -> Option<Used> {
         if self.expectations.is_empty() {
             return None;
         }

@@ -21,6 +21,7 @@ pub use record::Origin;
 
 use crate::config::Conntrack;
 use crate::counters::{DropReason, WorkerCounters, named_enum};
+use crate::key::FlowKey;
 use crate::parse::{Class, Parsed};
 use crate::units::{BucketId, Epoch, PortId, Tick};
 use expect::Expectations;
@@ -205,7 +206,7 @@ impl Tracker {
         match parsed.class {
             Class::NonIp => Tracked::default(),
             Class::Drop(reason) => Tracked::dropped(reason),
-            Class::Invalid(reason) => Tracked::invalid(reason),
+            Class::Invalid(reason) => self.invalid(parsed, reason, context.now),
             Class::Untracked => Tracked { state: Some(ConnState::Untracked), ..Tracked::default() },
             Class::Flow(transport) => {
                 let record = self.find(parsed, lookup, changes, context.now);
@@ -216,6 +217,18 @@ impl Tracker {
                 self.icmp_error(parsed, record, context)
             }
         }
+    }
+
+    /// A packet that its transport makes INVALID before any flow is asked. Linux has looked for its flow by then, and
+    /// where there was none the packet has used up the expectation that it fits.
+    fn invalid(&mut self, parsed: &Parsed, reason: DropReason, now: Tick) -> Tracked {
+        if !self.expectations.is_empty() && parsed.key != FlowKey::NONE {
+            let record = self.table.find_key(&parsed.key);
+            if record.is_none_or(|record| now.reached(self.table.hot(record).deadline)) {
+                self.take_expectation(parsed, now);
+            }
+        }
+        Tracked::invalid(reason)
     }
 
     /// Ends flows and expectations whose time has run out; looks at `budget` records at most.
