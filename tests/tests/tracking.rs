@@ -3,7 +3,7 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 use weir_dataplane::config::{Config, Tracking};
-use weir_dataplane::counters::{DropReason, FlowClass};
+use weir_dataplane::counters::{Cell, DropReason, FlowClass};
 use weir_dataplane::units::Span;
 use weir_tests::conversation::{Fate, Passage, Side};
 use weir_tests::ladder::{CLIENT, Ladder, SERVER, ip};
@@ -180,7 +180,10 @@ fn an_answered_udp_flow_becomes_a_stream_after_two_seconds() {
     ladder.wait_s(121);
     // Too late: seen from here the server begins.
     assert_eq!(ladder.see(S, answer()), "NEW");
-    assert_eq!((ladder.flows(FlowClass::Udp), ladder.node.counters().flows_expired.read()), (1, 1));
+    assert_eq!(
+        (ladder.flows(FlowClass::Udp), ladder.node.counters().flows_total(|cells| &cells.expired)),
+        (1, 1)
+    );
 }
 
 #[test]
@@ -253,7 +256,7 @@ fn a_data_connection_is_related_to_the_one_that_announced_it() {
     assert_eq!(ladder.see(S, ip(S).tcp(51_201, 4001).seq(1).syn().ack(2).build()), "ESTABLISHED/r");
     assert_eq!(ladder.see(C, ip(C).tcp(4002, 51_201).seq(1).syn().build()), "NEW");
     let counters = ladder.node.counters();
-    assert_eq!((counters.flows_related.read(), counters.expectations.read()), (1, 0));
+    assert_eq!((counters.flows_total(|cells| &cells.related), counters.expectations.read()), (1, 0));
 }
 
 #[test]
@@ -318,8 +321,9 @@ fn under_pressure_the_unanswered_go_first_and_the_assured_stay() {
         assert_eq!(ladder.see(C, scan), "NEW", "{port}");
     }
     let counters = ladder.node.counters();
-    assert_eq!(counters.flows_created.read(), 641);
-    assert_eq!(counters.flows_evicted.read(), 641 - 64);
+    let cells = counters.protocol(FlowClass::TcpSynSent);
+    let live = counters.flows.iter().map(Cell::read).sum::<u64>();
+    assert_eq!((cells.created.read(), cells.evicted.read() + live), (641, 641));
     assert_eq!(ladder.see(C, tcp(C).seq(101).ack(501).payload(b"alive").build()), "ESTABLISHED");
 }
 

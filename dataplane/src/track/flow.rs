@@ -242,7 +242,6 @@ impl Tracker {
             tracked.drop = Some(DropReason::TableFull);
             return tracked;
         };
-        self.counters.flows_related.add(u64::from(used.is_some()));
         if extra.is_some_and(|extra| extra.helper.is_some()) {
             tracked.drop = self.help(packet, transport, record, (state, Direction::Original), context.now);
             if tracked.drop.is_some() {
@@ -272,20 +271,25 @@ impl Tracker {
         used.master.map_or(used.mark, |master| self.table.hot(master).mark)
     }
 
-    /// Adds a flow, at the cost of one that has not proven itself if need be.
+    /// Adds a flow, at the cost of one that is worth less if need be.
     fn insert(&mut self, hash: u64, hot: Hot, cold: Cold, extra: Option<Extra>) -> Option<RecordId> {
         let mut record = self.table.insert(hash, hot, cold, extra);
-        if record.is_none()
-            && let Some(victim) = self.table.victim()
+        if let Err(full) = record
+            && let Some(victim) = self.table.victim(hash, full)
         {
             self.end(victim, End::Evicted);
             record = self.table.insert(hash, hot, cold, extra);
         }
-        if record.is_some() {
-            self.counters.flows[hot.class.index()].add(1);
-            self.counters.flows_created.add(1);
+        let cells = self.counters.protocol(hot.class);
+        match record {
+            Ok(_) => {
+                self.counters.flows[hot.class.index()].add(1);
+                cells.created.add(1);
+                cells.related.add(u64::from(hot.flags.has(Flags::EXPECTED)));
+            }
+            Err(_) => cells.refused.add(1),
         }
-        record
+        record.ok()
     }
 }
 

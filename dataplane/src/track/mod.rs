@@ -140,11 +140,9 @@ impl Tracker {
         counters: Arc<WorkerCounters>,
     ) -> Self {
         let start = Tick::default();
-        Self {
-            table: FlowTable::new(flows_max, secret, start),
-            expectations: Expectations::new(expectations_max, secret, start, peers),
-            counters,
-        }
+        let table = FlowTable::new(flows_max, secret, start);
+        counters.flows_max.set(table.capacity() as u64);
+        Self { table, expectations: Expectations::new(expectations_max, secret, start, peers), counters }
     }
 
     /// The next thing to tell other workers.
@@ -231,7 +229,8 @@ impl Tracker {
         Tracked::invalid(reason)
     }
 
-    /// Ends flows and expectations whose time has run out; looks at `budget` records at most.
+    /// Ends flows and expectations whose time has run out, and when the table is nearly full such as are closing;
+    /// looks at `budget` records at most.
     pub fn expire(&mut self, now: Tick, budget: u32) {
         let mut left = budget;
         while let Some(record) = self.table.expire(now, &mut left) {
@@ -240,6 +239,17 @@ impl Tracker {
         }
         self.expectations.expire(now, &mut left);
         self.counters.expectations.set(self.expectations.len() as u64);
+        self.relieve(left);
+    }
+
+    /// Ends flows that are closing until the table is no longer nearly full. One that has yet to prove itself may stay
+    /// until its room is needed, or no handshake would come to its end in a table that open flows fill.
+    fn relieve(&mut self, mut budget: u32) {
+        while self.table.is_nearly_full()
+            && let Some(victim) = self.table.closing(&mut budget)
+        {
+            self.end(victim, End::Evicted);
+        }
     }
 
     /// The packet's flow, if it is there and its time has not run out.
@@ -269,8 +279,8 @@ impl Tracker {
         let hot = self.table.hot(record);
         self.counters.flows[hot.class.index()].sub(1);
         match end {
-            End::Expired => self.counters.flows_expired.add(1),
-            End::Evicted => self.counters.flows_evicted.add(1),
+            End::Expired => self.counters.protocol(hot.class).expired.add(1),
+            End::Evicted => self.counters.protocol(hot.class).evicted.add(1),
             End::Closed => {}
         }
         if hot.flags.has(Flags::EXPECTING) {
