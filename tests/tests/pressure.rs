@@ -1,5 +1,8 @@
 //! A flow table that fills up: who must go, who stays, and what is counted.
-#![allow(clippy::cast_possible_truncation, reason = "ports and hosts are numbered from small ranges, or at random")]
+#![allow(
+    clippy::cast_possible_truncation,
+    reason = "ports and hosts are numbered from small ranges, or at random"
+)]
 
 use std::net::Ipv4Addr;
 use weir_dataplane::counters::{Cell, DropReason, FlowClass, Verdict};
