@@ -109,7 +109,13 @@ named_enum! {
         InvalidTcpState = "invalid_tcp_state",
         /// INVALID: the TCP sequence or acknowledgement is outside the window.
         InvalidTcpWindow = "invalid_tcp_window",
-        /// INVALID: an ICMP type that exists in no table.
+        /// INVALID: an SCTP packet without chunks, or with chunks that cannot stand together.
+        InvalidSctpChunk = "invalid_sctp_chunk",
+        /// INVALID: the SCTP verification tag is not the flow's.
+        InvalidSctpTag = "invalid_sctp_tag",
+        /// INVALID: the SCTP state has no place for this chunk.
+        InvalidSctpState = "invalid_sctp_state",
+        /// INVALID: an ICMP type that exists in no table, or ICMP of the other IP version.
         InvalidIcmpType = "invalid_icmp_type",
         /// INVALID: an ICMP error that quotes no known flow, or comes to the wrong host.
         InvalidIcmpQuote = "invalid_icmp_quote",
@@ -174,7 +180,7 @@ impl Verdict {
 }
 
 named_enum! {
-    /// What a flow is counted as while it lives: its protocol, and for TCP its state.
+    /// What a flow is counted as while it lives: its protocol, and for TCP and SCTP its state.
     pub enum FlowClass {
         /// TCP, the client's SYN seen.
         TcpSynSent = "syn_sent",
@@ -196,25 +202,107 @@ named_enum! {
         TcpSynSent2 = "syn_sent2",
         /// UDP.
         Udp = "udp",
+        /// UDP-Lite.
+        UdpLite = "udplite",
         /// ICMP queries.
         Icmp = "icmp",
         /// ICMPv6 queries.
         Icmpv6 = "icmpv6",
+        /// SCTP, INIT seen, or ended.
+        SctpClosed = "closed",
+        /// SCTP, INIT ACK seen.
+        SctpCookieWait = "cookie_wait",
+        /// SCTP, COOKIE ECHO seen.
+        SctpCookieEchoed = "cookie_echoed",
+        /// SCTP, open.
+        SctpEstablished = "established",
+        /// SCTP, SHUTDOWN seen from the original source.
+        SctpShutdownSent = "shutdown_sent",
+        /// SCTP, SHUTDOWN seen from the other end.
+        SctpShutdownRecd = "shutdown_recd",
+        /// SCTP, SHUTDOWN ACK seen.
+        SctpShutdownAckSent = "shutdown_ack_sent",
+        /// SCTP, HEARTBEAT seen on a path that is new.
+        SctpHeartbeatSent = "heartbeat_sent",
+        /// GRE.
+        Gre = "gre",
+        /// Every other protocol.
+        Generic = "generic",
+    }
+}
+
+named_enum! {
+    /// A protocol as flows are counted by.
+    pub enum FlowProtocol {
+        /// TCP.
+        Tcp = "tcp",
+        /// UDP.
+        Udp = "udp",
+        /// UDP-Lite.
+        UdpLite = "udplite",
+        /// ICMP queries.
+        Icmp = "icmp",
+        /// ICMPv6 queries.
+        Icmpv6 = "icmpv6",
+        /// SCTP.
+        Sctp = "sctp",
+        /// GRE.
+        Gre = "gre",
         /// Every other protocol.
         Generic = "generic",
     }
 }
 
 impl FlowClass {
-    /// The protocol's name: the first label of the flow gauge ([`FlowClass::name`] is the second for TCP).
-    pub const fn protocol(self) -> &'static str {
+    /// The protocol.
+    pub const fn kind(self) -> FlowProtocol {
         match self {
-            Self::Udp => "udp",
-            Self::Icmp => "icmp",
-            Self::Icmpv6 => "icmpv6",
-            Self::Generic => "generic",
-            _ => "tcp",
+            Self::TcpSynSent
+            | Self::TcpSynRecv
+            | Self::TcpEstablished
+            | Self::TcpFinWait
+            | Self::TcpCloseWait
+            | Self::TcpLastAck
+            | Self::TcpTimeWait
+            | Self::TcpClose
+            | Self::TcpSynSent2 => FlowProtocol::Tcp,
+            Self::Udp => FlowProtocol::Udp,
+            Self::UdpLite => FlowProtocol::UdpLite,
+            Self::Icmp => FlowProtocol::Icmp,
+            Self::Icmpv6 => FlowProtocol::Icmpv6,
+            Self::SctpClosed
+            | Self::SctpCookieWait
+            | Self::SctpCookieEchoed
+            | Self::SctpEstablished
+            | Self::SctpShutdownSent
+            | Self::SctpShutdownRecd
+            | Self::SctpShutdownAckSent
+            | Self::SctpHeartbeatSent => FlowProtocol::Sctp,
+            Self::Gre => FlowProtocol::Gre,
+            Self::Generic => FlowProtocol::Generic,
         }
+    }
+
+    /// The protocol's name: the first label of the flow gauge ([`FlowClass::name`] is the second: the state, where
+    /// the protocol has any).
+    pub const fn protocol(self) -> &'static str {
+        self.kind().name()
+    }
+
+    /// Whether the flow is being closed: then it may end early when the table is nearly full, as in Linux, even one
+    /// that has proven itself.
+    pub const fn is_closing(self) -> bool {
+        matches!(
+            self,
+            Self::TcpFinWait
+                | Self::TcpCloseWait
+                | Self::TcpLastAck
+                | Self::TcpTimeWait
+                | Self::TcpClose
+                | Self::SctpShutdownSent
+                | Self::SctpShutdownRecd
+                | Self::SctpShutdownAckSent
+        )
     }
 }
 
@@ -231,6 +319,21 @@ pub struct PortCells {
     pub tx_bytes: Cell,
 }
 
+/// What one worker did to the flows of one protocol.
+#[derive(Debug, Default)]
+pub struct FlowCells {
+    /// Flows opened.
+    pub created: Cell,
+    /// Of those, flows that an expectation or a master announced.
+    pub related: Cell,
+    /// Flows whose time ran out.
+    pub expired: Cell,
+    /// Flows given up early to make room.
+    pub evicted: Cell,
+    /// Flows that there was no room for.
+    pub refused: Cell,
+}
+
 /// Everything one worker counts. Worker: write. Control: read.
 #[derive(Debug)]
 #[repr(align(128))]
@@ -243,14 +346,10 @@ pub struct WorkerCounters {
     pub ports: [PortCells; PORTS_MAX],
     /// Live flows by [`FlowClass::index`]: a gauge.
     pub flows: [Cell; FlowClass::COUNT],
-    /// Flows opened.
-    pub flows_created: Cell,
-    /// Of those, flows that an expectation or a master announced.
-    pub flows_related: Cell,
-    /// Flows whose time ran out.
-    pub flows_expired: Cell,
-    /// Flows given up early to make room.
-    pub flows_evicted: Cell,
+    /// Flows there is room for.
+    pub flows_max: Cell,
+    /// What became of flows, by [`FlowProtocol::index`].
+    pub protocols: [FlowCells; FlowProtocol::COUNT],
     /// Live expectations: a gauge.
     pub expectations: Cell,
     /// Expectations made.
@@ -276,10 +375,8 @@ impl Default for WorkerCounters {
             drops: core::array::from_fn(|_| Cell::default()),
             ports: core::array::from_fn(|_| PortCells::default()),
             flows: Default::default(),
-            flows_created: Cell::default(),
-            flows_related: Cell::default(),
-            flows_expired: Cell::default(),
-            flows_evicted: Cell::default(),
+            flows_max: Cell::default(),
+            protocols: Default::default(),
             expectations: Cell::default(),
             expectations_created: Cell::default(),
             news_lost: Cell::default(),
@@ -316,6 +413,17 @@ impl WorkerCounters {
     #[inline]
     pub fn port(&self, port: PortId) -> &PortCells {
         &self.ports[port.index()]
+    }
+
+    /// What this worker did to the flows of `class`'s protocol.
+    #[inline]
+    pub fn protocol(&self, class: FlowClass) -> &FlowCells {
+        &self.protocols[class.kind().index()]
+    }
+
+    /// The sum of `cell` over all protocols: `counters.flows_total(|cells| &cells.created)`.
+    pub fn flows_total(&self, cell: impl Fn(&FlowCells) -> &Cell) -> u64 {
+        self.protocols.iter().map(|cells| cell(cells).read()).sum()
     }
 
     /// Frames that have had their outcome.

@@ -21,7 +21,7 @@ pub enum Class {
     NonIp,
     /// Dropped before it is tracked.
     Drop(DropReason),
-    /// INVALID for everybody.
+    /// INVALID for everybody. Where it could be read, [`Parsed::key`] is that of the flow it would belong to.
     Invalid(DropReason),
     /// IP that is never tracked: neighbour and multicast listener discovery.
     Untracked,
@@ -36,8 +36,10 @@ pub enum Class {
 pub enum Transport {
     /// TCP, with sane header and flags.
     Tcp,
-    /// UDP, and UDP-Lite.
+    /// UDP.
     Udp,
+    /// UDP-Lite.
+    UdpLite,
     /// An ICMP query or its answer.
     Icmp {
         /// A query: it may open a flow.
@@ -48,7 +50,12 @@ pub enum Transport {
         /// A query: it may open a flow.
         query: bool,
     },
-    /// Everything else.
+    /// SCTP, with its header whole.
+    Sctp,
+    /// GRE. Version 1, PPTP's, has the receiver's call as the key's destination port; the sender's call stands in
+    /// no packet, so its source port is 0. Every other version has no ports, whatever its key field says.
+    Gre,
+    /// Everything else; DCCP too, whose tracker Linux has given up.
     Generic,
 }
 
@@ -57,7 +64,7 @@ pub enum Transport {
 pub struct Parsed {
     /// What to do with it.
     pub class: Class,
-    /// The flow's name, for [`Class::Flow`] and [`Class::IcmpError`].
+    /// The flow's name, for [`Class::Flow`] and [`Class::IcmpError`]; may be [`FlowKey::NONE`] for the others.
     pub key: FlowKey,
     /// Which side of the key the packet comes from.
     pub side: Side,

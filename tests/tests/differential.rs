@@ -11,7 +11,7 @@ use std::path::Path;
 
 use anyhow::{Result, ensure};
 use weir_tests::conformance::{self, Difference, Expectations, LinuxAnswer, Mode, Report, compare, replay};
-use weir_tests::mischief::{self, Mischievous};
+use weir_tests::mischief;
 use weir_tests::oracle::{EVERY_HELPER, Oracle, Rules};
 use weir_tests::{capture, netns, tree};
 
@@ -28,15 +28,21 @@ fn available() -> bool {
 
 #[test]
 fn random_ipv4_traffic_is_seen_as_linux_sees_it() {
-    random_traffic::<Ipv4Addr>("ipv4");
+    random_traffic("ipv4", mischief::frames::<Ipv4Addr>);
 }
 
 #[test]
 fn random_ipv6_traffic_is_seen_as_linux_sees_it() {
-    random_traffic::<Ipv6Addr>("ipv6");
+    random_traffic("ipv6", mischief::frames::<Ipv6Addr>);
 }
 
-fn random_traffic<A: Mischievous>(family: &str) {
+#[test]
+fn random_associations_are_seen_as_linux_sees_them() {
+    random_traffic("sctp-ipv4", mischief::associations::<Ipv4Addr>);
+    random_traffic("sctp-ipv6", mischief::associations::<Ipv6Addr>);
+}
+
+fn random_traffic(family: &str, frames: fn(u64, usize) -> Vec<Vec<u8>>) {
     if !available() {
         return;
     }
@@ -44,7 +50,7 @@ fn random_traffic<A: Mischievous>(family: &str) {
     std::fs::create_dir_all(&folder).unwrap();
     let mut wrong = String::new();
     for seed in SEEDS {
-        let frames = mischief::frames::<A>(seed, FRAMES);
+        let frames = frames(seed, FRAMES);
         let path = folder.join(format!("{family}-{seed}.pcap"));
         capture::write(&path, frames.iter().map(|frame| (0, frame.as_slice()))).unwrap();
         for mode in Mode::ALL {

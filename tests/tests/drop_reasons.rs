@@ -10,7 +10,7 @@ use weir_dataplane::port::FrameDefect;
 use weir_dataplane::port::mem::MemFrame;
 use weir_tests::conversation::Side;
 use weir_tests::node::{Node, bridge, member};
-use weir_tests::packet::{Flags, Ip, Link, Mac, eth};
+use weir_tests::packet::{Flags, Ip, Link, Mac, chunk, eth};
 
 const CLIENT: Ipv4Addr = Ipv4Addr::new(198, 18, 0, 1);
 const SERVER: Ipv4Addr = Ipv4Addr::new(198, 19, 0, 1);
@@ -110,6 +110,18 @@ fn a_packet_that_fits_no_flow() {
     dropped(DropReason::InvalidTcpState, [v4().tcp(5000, 80).syn().build(), ack]);
     let never = back().udp(7, 8).build();
     dropped(DropReason::InvalidIcmpQuote, [v4().icmp(3, 3, [0; 4]).quote(&never, 28).build()]);
+}
+
+#[test]
+fn chunks_that_their_association_has_no_place_for() {
+    let packet = || v4().sctp(2905, 3868);
+    dropped(DropReason::InvalidSctpChunk, [packet().init(7).data(b"too early").build()]);
+    dropped(DropReason::InvalidSctpTag, [packet().tag(9).init(7).build()]);
+    let mut node = Node::new(&bridge());
+    node.verdict(Side::Lan, MemFrame::new(packet().chunk(chunk::HEARTBEAT, 0, b"").build()));
+    let abort = back().sctp(3868, 2905).chunk(chunk::ABORT, 0, b"").build();
+    let verdict = node.verdict(Side::Wan, MemFrame::new(abort));
+    assert_eq!(verdict, Verdict::Drop(DropReason::InvalidSctpState));
 }
 
 #[test]

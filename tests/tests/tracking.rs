@@ -3,63 +3,16 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 use weir_dataplane::config::{Config, Tracking};
-use weir_dataplane::counters::{DropReason, FlowClass, Verdict};
-use weir_dataplane::pipeline::Limits;
+use weir_dataplane::counters::{Cell, DropReason, FlowClass};
 use weir_dataplane::units::Span;
 use weir_tests::conversation::{Fate, Passage, Side};
-use weir_tests::node::{Node, bridge, member};
-use weir_tests::packet::{Ip, Mac, Tcp, TcpOption, eth};
+use weir_tests::ladder::{CLIENT, Ladder, SERVER, ip};
+use weir_tests::node::{bridge, member};
+use weir_tests::packet::{Flags, Mac, Tcp, TcpOption, eth};
 
-const CLIENT: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
-const SERVER: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 80);
 const ROUTER: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
 const C: Side = Side::Lan;
 const S: Side = Side::Wan;
-
-/// A gateway and the time.
-struct Ladder {
-    node: Node,
-    at_us: u64,
-}
-
-impl Ladder {
-    fn new(config: &Config) -> Self {
-        Self { node: Node::new(config), at_us: 0 }
-    }
-
-    fn with_flows(flows_max: u32) -> Self {
-        let limits = Limits { flows_max, expectations_max: 8 };
-        Self { node: Node::with_limits(&bridge(), limits), at_us: 0 }
-    }
-
-    fn wait_s(&mut self, s: u64) {
-        self.at_us += s * 1_000_000;
-    }
-
-    /// The frame's state, with `/r` in the reply direction; a reason instead when it is INVALID or dropped.
-    fn see(&mut self, side: Side, frame: Vec<u8>) -> String {
-        let passage =
-            Passage { client: CLIENT.into(), fate: Fate::Flow, at_us: self.at_us, side, bytes: frame };
-        let sight = self.node.take([&passage])[0];
-        let reply = if sight.reply { "/r" } else { "" };
-        match (sight.state, sight.verdict) {
-            (_, Verdict::Drop(reason)) => reason.name().into(),
-            (Some(state), _) => format!("{state}{reply}"),
-            (None, verdict) => verdict.name().into(),
-        }
-    }
-
-    fn flows(&self, class: FlowClass) -> u64 {
-        self.node.counters().flows[class.index()].read()
-    }
-}
-
-fn ip(side: Side) -> Ip<Ipv4Addr> {
-    match side {
-        Side::Lan => eth(Mac([2, 0, 0, 0, 0, 1]), Mac([2, 0, 0, 0, 0, 2])).ip(CLIENT, SERVER),
-        Side::Wan => eth(Mac([2, 0, 0, 0, 0, 2]), Mac([2, 0, 0, 0, 0, 1])).ip(SERVER, CLIENT),
-    }
-}
 
 /// A segment of one connection: client port 4000, server port 80.
 fn tcp(side: Side) -> Tcp<Ipv4Addr> {
@@ -227,7 +180,10 @@ fn an_answered_udp_flow_becomes_a_stream_after_two_seconds() {
     ladder.wait_s(121);
     // Too late: seen from here the server begins.
     assert_eq!(ladder.see(S, answer()), "NEW");
-    assert_eq!((ladder.flows(FlowClass::Udp), ladder.node.counters().flows_expired.read()), (1, 1));
+    assert_eq!(
+        (ladder.flows(FlowClass::Udp), ladder.node.counters().flows_total(|cells| &cells.expired)),
+        (1, 1)
+    );
 }
 
 #[test]
@@ -300,7 +256,7 @@ fn a_data_connection_is_related_to_the_one_that_announced_it() {
     assert_eq!(ladder.see(S, ip(S).tcp(51_201, 4001).seq(1).syn().ack(2).build()), "ESTABLISHED/r");
     assert_eq!(ladder.see(C, ip(C).tcp(4002, 51_201).seq(1).syn().build()), "NEW");
     let counters = ladder.node.counters();
-    assert_eq!((counters.flows_related.read(), counters.expectations.read()), (1, 0));
+    assert_eq!((counters.flows_total(|cells| &cells.related), counters.expectations.read()), (1, 0));
 }
 
 #[test]
@@ -313,6 +269,26 @@ fn a_packet_that_opens_nothing_uses_the_announcement_up() {
     let stray = ip(C).tcp(4001, 51_201).seq(1).ack(1).build();
     assert_eq!(ladder.see(C, stray), DropReason::InvalidNoFlow.name());
     assert_eq!(ladder.see(C, ip(C).tcp(4001, 51_201).seq(1).syn().build()), "NEW");
+}
+
+#[test]
+fn a_broken_packet_uses_the_announcement_up_unless_it_is_of_a_flow() {
+    let syn = || ip(C).tcp(4001, 51_201).seq(1).syn();
+    let broken = [(syn().bad_checksum(), "invalid_checksum"), (syn().flags(Flags(3)), "invalid_tcp_flags")];
+    for (packet, reason) in broken {
+        let mut ladder = Ladder::new(&bridge());
+        open(&mut ladder, 21);
+        let announces = |seq| {
+            let text = b"227 Entering Passive Mode (192,0,2,80,200,1)\r\n";
+            port(S, 21).seq(seq).ack(101).payload(text).build()
+        };
+        assert_eq!(ladder.see(S, announces(501)), "ESTABLISHED/r");
+        assert_eq!(ladder.see(C, packet.clone().build()), reason);
+        assert_eq!(ladder.see(C, syn().build()), "NEW");
+        assert_eq!(ladder.see(S, announces(547)), "ESTABLISHED/r");
+        assert_eq!(ladder.see(C, packet.build()), reason);
+        assert_eq!(ladder.see(C, ip(C).tcp(4002, 51_201).seq(1).syn().build()), "RELATED");
+    }
 }
 
 #[test]
@@ -345,8 +321,9 @@ fn under_pressure_the_unanswered_go_first_and_the_assured_stay() {
         assert_eq!(ladder.see(C, scan), "NEW", "{port}");
     }
     let counters = ladder.node.counters();
-    assert_eq!(counters.flows_created.read(), 641);
-    assert_eq!(counters.flows_evicted.read(), 641 - 64);
+    let cells = counters.protocol(FlowClass::TcpSynSent);
+    let live = counters.flows.iter().map(Cell::read).sum::<u64>();
+    assert_eq!((cells.created.read(), cells.evicted.read() + live), (641, 641));
     assert_eq!(ladder.see(C, tcp(C).seq(101).ack(501).payload(b"alive").build()), "ESTABLISHED");
 }
 

@@ -107,7 +107,8 @@ fn workers_without_queues_take_part_over_the_mesh() {
     gateway.turns(40);
     assert_eq!([0, 1].map(|side| gateway.tx[side].len()), [300, 300]);
     // Each answer met its question: no worker has seen one as the beginning of a flow.
-    let flows = gateway.workers.iter().map(|(_, handle)| handle.counters().flows_created.read());
+    let flows =
+        gateway.workers.iter().map(|(_, handle)| handle.counters().flows_total(|cells| &cells.created));
     let flows: Vec<u64> = flows.collect();
     assert!(flows.iter().sum::<u64>() == 300 && flows.iter().all(|count| *count > 50), "{flows:?}");
 }
@@ -197,7 +198,7 @@ fn a_new_snapshot_counts_from_the_next_turn_on_and_the_old_one_comes_back() {
     gateway.turns(1);
     assert!(handle.acknowledged(epoch));
     // The shadow has become this node's own, with the very next packet.
-    assert_eq!((gateway.tx[1].len(), handle.counters().flows_created.read()), (1, 1));
+    assert_eq!((gateway.tx[1].len(), handle.counters().flows_total(|cells| &cells.created)), (1, 1));
     handle.publish(Arc::new(Snapshot::compile(epoch.next(), &bridge()))).unwrap();
     gateway.turns(1);
     assert!(handle.acknowledged(epoch.next()));

@@ -86,8 +86,8 @@ impl Tally {
             let (number, counters): (u32, _) = (number, node.counters());
             flows.add_row([
                 number.to_string(),
-                counters.flows_created.read().to_string(),
-                counters.flows_related.read().to_string(),
+                counters.flows_total(|cells| &cells.created).to_string(),
+                counters.flows_total(|cells| &cells.related).to_string(),
                 format!("{:.2}", mega_rate(counters.frames(), node.busy())),
             ]);
         }

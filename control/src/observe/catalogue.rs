@@ -80,10 +80,14 @@ metrics! {
 
     FLOWS = Gauge "weir_flows" ["worker", "protocol", "state"] "Live flows.";
     FLOWS_MAX = Gauge "weir_flows_max" [] "Flows there is room for, over all workers.";
-    FLOWS_CREATED = Counter "weir_flows_created_total" ["worker"] "Flows opened.";
-    FLOWS_RELATED = Counter "weir_flows_related_total" ["worker"] "Flows opened that an expectation or a master announced.";
-    FLOWS_EXPIRED = Counter "weir_flows_expired_total" ["worker"] "Flows whose time ran out.";
-    FLOWS_EVICTED = Counter "weir_flows_evicted_total" ["worker"] "Flows given up early to make room.";
+    FLOW_TABLE_USED = Gauge "weir_flow_table_used_ratio" ["worker"] "Used share of the worker's flow table, from 0 to 1.";
+    FLOW_TABLE_PRESSURE = Gauge "weir_flow_table_pressure" ["worker", "level"]
+        "1 while the worker's flow table is filled to this level: `warning` from 80 % on, `critical` from 95 % on, where closing flows end early.";
+    FLOWS_CREATED = Counter "weir_flows_created_total" ["worker", "protocol"] "Flows opened.";
+    FLOWS_RELATED = Counter "weir_flows_related_total" ["worker", "protocol"] "Flows opened that an expectation or a master announced.";
+    FLOWS_EXPIRED = Counter "weir_flows_expired_total" ["worker", "protocol"] "Flows whose time ran out.";
+    FLOWS_EVICTED = Counter "weir_flows_evicted_total" ["worker", "protocol"] "Flows given up early to make room.";
+    FLOWS_REFUSED = Counter "weir_flows_refused_total" ["worker", "protocol"] "Flows that there was no room for; each packet that came to open one was dropped as `table_full`.";
     EXPECTATIONS = Gauge "weir_expectations" ["worker"] "Live expectations, with those that other workers told of.";
     EXPECTATIONS_MAX = Gauge "weir_expectations_max" [] "Expectations there is room for, over all workers.";
     EXPECTATIONS_CREATED = Counter "weir_expectations_created_total" ["worker"] "Expectations made.";

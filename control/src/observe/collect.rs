@@ -1,8 +1,10 @@
 //! Reads the workers' cells into the model.
 
-use super::model::{Counters, FlowClassCount, WorkerCounts, WorkerPortCounts};
+use super::model::{Counters, FlowClassCount, FlowCounts, WorkerCounts, WorkerPortCounts};
 use std::collections::BTreeMap;
-use weir_dataplane::counters::{Cell, DropReason, FlowClass, Verdict, WorkerCounters};
+use weir_dataplane::counters::{
+    Cell, DropReason, FlowCells, FlowClass, FlowProtocol, Verdict, WorkerCounters,
+};
 use weir_dataplane::units::PortId;
 
 /// Everything `workers` have counted so far. `port_names` is in the order of [`PortId`].
@@ -21,10 +23,8 @@ fn counts(worker: usize, cells: &WorkerCounters, port_names: &[String]) -> Worke
         drops: named(DropReason::ALL.iter().map(|reason| reason.name()), &cells.drops),
         ports: ports(cells, port_names),
         flows: FlowClass::ALL.iter().map(|class| flow_class(*class, cells)).collect(),
-        flows_created: cells.flows_created.read(),
-        flows_related: cells.flows_related.read(),
-        flows_expired: cells.flows_expired.read(),
-        flows_evicted: cells.flows_evicted.read(),
+        protocols: protocols(cells),
+        flows_max: cells.flows_max.read(),
         expectations: cells.expectations.read(),
         expectations_created: cells.expectations_created.read(),
         news_lost: cells.news_lost.read(),
@@ -56,6 +56,20 @@ fn ports(cells: &WorkerCounters, names: &[String]) -> BTreeMap<String, WorkerPor
         .collect()
 }
 
+fn protocols(cells: &WorkerCounters) -> BTreeMap<String, FlowCounts> {
+    let counted = |protocol: FlowProtocol| {
+        let FlowCells { created, related, expired, evicted, refused } = &cells.protocols[protocol.index()];
+        FlowCounts {
+            created: created.read(),
+            related: related.read(),
+            expired: expired.read(),
+            evicted: evicted.read(),
+            refused: refused.read(),
+        }
+    };
+    FlowProtocol::ALL.iter().map(|protocol| (protocol.name().to_owned(), counted(*protocol))).collect()
+}
+
 fn flow_class(class: FlowClass, cells: &WorkerCounters) -> FlowClassCount {
     FlowClassCount {
         protocol: class.protocol().to_owned(),
@@ -76,7 +90,7 @@ mod tests {
         let worker = &counters.workers[1];
         assert_eq!(worker.verdicts.len(), Verdict::NAMES.len());
         assert_eq!(worker.drops.len(), DropReason::COUNT);
-        assert_eq!(worker.flows.len(), FlowClass::COUNT);
+        assert_eq!((worker.flows.len(), worker.protocols.len()), (FlowClass::COUNT, FlowProtocol::COUNT));
         assert_eq!(worker.ports.len(), 1);
         assert_eq!((counters.drops("runt"), counters.verdict("drop"), counters.frames()), (2, 2, 2));
     }

@@ -5,6 +5,7 @@
 
 use super::catalogue::{self as c, Kind, METRICS, Metric};
 use super::model::{Counters, PortStatus, Status, WorkerCounts};
+use super::pressure::Pressure;
 use metrics::{Key, KeyName, Label, Level, Metadata, Recorder};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusRecorder};
 
@@ -43,16 +44,24 @@ impl Page {
 
     /// Sets the sample of `metric` that has these label values.
     fn set(&self, metric: Metric, labels: &[&str], value: u64) {
-        debug_assert_eq!(labels.len(), metric.labels.len(), "{}: one value a label", metric.name);
-        let labels =
-            metric.labels.iter().zip(labels).map(|(name, value)| Label::new(*name, (*value).to_owned()));
-        let key = Key::from_parts(metric.name, labels.collect::<Vec<_>>());
+        let key = key(metric, labels);
         match metric.kind {
             Kind::Counter => self.recorder.register_counter(&key, &METADATA).absolute(value),
             // Gauges are floating point on the page; 2^53 is far beyond any gauge here.
             Kind::Gauge => self.recorder.register_gauge(&key, &METADATA).set(value as f64),
         }
     }
+
+    /// The same for a gauge that is a share.
+    fn set_ratio(&self, metric: Metric, labels: &[&str], share: f64) {
+        self.recorder.register_gauge(&key(metric, labels), &METADATA).set(share);
+    }
+}
+
+fn key(metric: Metric, labels: &[&str]) -> Key {
+    debug_assert_eq!(labels.len(), metric.labels.len(), "{}: one value a label", metric.name);
+    let labels = metric.labels.iter().zip(labels).map(|(name, value)| Label::new(*name, (*value).to_owned()));
+    Key::from_parts(metric.name, labels.collect::<Vec<_>>())
 }
 
 fn gateway(page: &Page, status: &Status) {
@@ -116,10 +125,18 @@ fn flow_metrics(page: &Page, worker: &WorkerCounts) {
     for class in &worker.flows {
         page.set(c::FLOWS, &[id, &class.protocol, &class.state], class.live);
     }
-    page.set(c::FLOWS_CREATED, &[id], worker.flows_created);
-    page.set(c::FLOWS_RELATED, &[id], worker.flows_related);
-    page.set(c::FLOWS_EXPIRED, &[id], worker.flows_expired);
-    page.set(c::FLOWS_EVICTED, &[id], worker.flows_evicted);
+    let used = worker.used();
+    page.set_ratio(c::FLOW_TABLE_USED, &[id], used);
+    for level in Pressure::ALL {
+        page.set(c::FLOW_TABLE_PRESSURE, &[id, level.name()], (used >= level.threshold()).into());
+    }
+    for (protocol, flows) in &worker.protocols {
+        page.set(c::FLOWS_CREATED, &[id, protocol], flows.created);
+        page.set(c::FLOWS_RELATED, &[id, protocol], flows.related);
+        page.set(c::FLOWS_EXPIRED, &[id, protocol], flows.expired);
+        page.set(c::FLOWS_EVICTED, &[id, protocol], flows.evicted);
+        page.set(c::FLOWS_REFUSED, &[id, protocol], flows.refused);
+    }
     page.set(c::EXPECTATIONS, &[id], worker.expectations);
     page.set(c::EXPECTATIONS_CREATED, &[id], worker.expectations_created);
     page.set(c::NEWS_LOST, &[id], worker.news_lost);

@@ -168,14 +168,10 @@ pub struct WorkerCounts {
     pub ports: BTreeMap<String, WorkerPortCounts>,
     /// Live flows by protocol and state.
     pub flows: Vec<FlowClassCount>,
-    /// Flows opened.
-    pub flows_created: u64,
-    /// Of those, flows that an expectation or a master announced.
-    pub flows_related: u64,
-    /// Flows whose time ran out.
-    pub flows_expired: u64,
-    /// Flows given up early to make room.
-    pub flows_evicted: u64,
+    /// What became of flows, by protocol.
+    pub protocols: BTreeMap<String, FlowCounts>,
+    /// Flows there is room for.
+    pub flows_max: u64,
     /// Live expectations.
     pub expectations: u64,
     /// Expectations made.
@@ -192,6 +188,38 @@ pub struct WorkerCounts {
     pub cycles_idle: u64,
     /// Epoch of the snapshot in force.
     pub epoch: u64,
+}
+
+impl WorkerCounts {
+    /// Live flows.
+    pub fn live(&self) -> u64 {
+        self.flows.iter().map(|class| class.live).sum()
+    }
+
+    /// The used share of the flow table, from 0 to 1.
+    pub fn used(&self) -> f64 {
+        if self.flows_max == 0 { 0.0 } else { self.live() as f64 / self.flows_max as f64 }
+    }
+
+    /// The sum of `count` over all protocols.
+    pub fn flows_total(&self, count: impl Fn(&FlowCounts) -> u64) -> u64 {
+        self.protocols.values().map(count).sum()
+    }
+}
+
+/// What became of the flows of one protocol.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+pub struct FlowCounts {
+    /// Flows opened.
+    pub created: u64,
+    /// Of those, flows that an expectation or a master announced.
+    pub related: u64,
+    /// Flows whose time ran out.
+    pub expired: u64,
+    /// Flows given up early to make room.
+    pub evicted: u64,
+    /// Flows that there was no room for.
+    pub refused: u64,
 }
 
 /// What one worker moved on one port.

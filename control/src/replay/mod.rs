@@ -103,8 +103,9 @@ fn summarise(node: &Node, names: &[String]) -> String {
     let counters = collect::counters([node.counters()], names);
     let taken: Vec<String> =
         node.taken().map(|(port, frames)| format!("{frames} by {}", names[port.index()])).collect();
-    let flows: (u64, u64) =
-        counters.workers.first().map_or((0, 0), |worker| (worker.flows_created, worker.flows_related));
+    let flows: (u64, u64) = counters.workers.first().map_or((0, 0), |worker| {
+        (worker.flows_total(|flows| flows.created), worker.flows_total(|flows| flows.related))
+    });
     format!(
         "{}frames in: {}; flows: {}, of them related: {}\n",
         tables::counters(&counters, false),

@@ -2,6 +2,7 @@
 
 use super::crew::End;
 use super::gateway::Gateway;
+use super::pressure;
 use crate::Failure;
 use crate::api::{self, ControlSocket};
 use crate::observe::tables;
@@ -29,6 +30,7 @@ pub(super) async fn run(
     let mut interrupt = handler(SignalKind::interrupt())?;
     let mut terminate = handler(SignalKind::terminate())?;
     let mut hangup = handler(SignalKind::hangup())?;
+    let mut look = tokio::time::interval(pressure::LOOK);
     let trouble = loop {
         tokio::select! {
             Some(call) = calls.recv() => gateway.answer(call).await,
@@ -39,6 +41,7 @@ pub(super) async fn run(
             _ = interrupt.recv() => break None,
             _ = terminate.recv() => break None,
             end = gateway.worker_ended() => break Some(end),
+            _ = look.tick() => gateway.watch_pressure(),
         }
     };
     if trouble.is_none() {

@@ -2,6 +2,7 @@
 
 use super::crew::{Crew, End};
 use super::ports::OpenPort;
+use super::pressure::Watch;
 use super::{restart, state};
 use crate::api::{Call, Refusal, Reloaded};
 use crate::config::{self, GatewayConfig};
@@ -48,6 +49,7 @@ pub(super) struct Gateway {
     started: Instant,
     running: Running,
     port_names: Vec<String>,
+    pressure: Watch,
 }
 
 impl Gateway {
@@ -60,6 +62,7 @@ impl Gateway {
             epoch: Epoch::FIRST,
             started: Instant::now(),
             running,
+            pressure: Watch::default(),
         }
     }
 
@@ -74,6 +77,11 @@ impl Gateway {
     /// Waits for a worker that ends before it is told to.
     pub(super) async fn worker_ended(&mut self) -> End {
         self.running.crew.ended().await
+    }
+
+    /// Says in the log when a flow table fills up.
+    pub(super) fn watch_pressure(&mut self) {
+        self.pressure.look(&self.running.workers);
     }
 
     /// Does what a client asks. A client that has gone away needs no answer, so that is no failure.

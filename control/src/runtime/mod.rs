@@ -5,6 +5,7 @@ mod crew;
 mod gateway;
 mod launch;
 pub mod ports;
+mod pressure;
 mod restart;
 mod state;
 

@@ -58,7 +58,7 @@ pub(super) fn workers(counters: &Counters, cpus: &[Option<usize>]) -> Vec<Worker
             epoch: u32::try_from(counts.epoch).unwrap_or(u32::MAX),
             frames: counts.verdicts.values().sum(),
             busy: busy(counts),
-            flows: live(counts),
+            flows: counts.live(),
         })
         .collect()
 }
@@ -68,14 +68,10 @@ fn busy(counts: &WorkerCounts) -> f64 {
     if all == 0 { 0.0 } else { counts.cycles_busy as f64 / all as f64 }
 }
 
-fn live(counts: &WorkerCounts) -> u64 {
-    counts.flows.iter().map(|class| class.live).sum()
-}
-
 /// Fill of the flow tables.
 pub(super) fn flow_occupancy(counters: &Counters, workers: &[WorkerHandle]) -> Occupancy {
     Occupancy {
-        live: counters.workers.iter().map(live).sum(),
+        live: counters.workers.iter().map(WorkerCounts::live).sum(),
         max: workers.iter().map(|worker| worker.flows_max() as u64).sum(),
     }
 }

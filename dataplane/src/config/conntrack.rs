@@ -17,14 +17,20 @@ pub struct Conntrack {
     pub vlan_tags_max: u8,
     /// TCP.
     pub tcp: Tcp,
-    /// UDP before an answer. `nf_conntrack_udp_timeout`.
+    /// UDP and UDP-Lite before an answer. `nf_conntrack_udp_timeout`.
     pub udp_timeout: Span,
-    /// UDP answered and older than two seconds. `nf_conntrack_udp_timeout_stream`.
+    /// UDP answered and older than two seconds, UDP-Lite answered. `nf_conntrack_udp_timeout_stream`.
     pub udp_timeout_stream: Span,
     /// ICMP queries. `nf_conntrack_icmp_timeout`.
     pub icmp_timeout: Span,
     /// ICMPv6 queries. `nf_conntrack_icmpv6_timeout`.
     pub icmpv6_timeout: Span,
+    /// SCTP: how long each state lasts without a packet.
+    pub sctp: SctpTimeouts,
+    /// GRE before an answer. `nf_conntrack_gre_timeout`.
+    pub gre_timeout: Span,
+    /// GRE answered. `nf_conntrack_gre_timeout_stream`.
+    pub gre_timeout_stream: Span,
     /// Every other protocol. `nf_conntrack_generic_timeout`.
     pub generic_timeout: Span,
     /// Which helpers look into which flows. None unless named.
@@ -61,6 +67,20 @@ pub struct TcpTimeouts {
     pub close: Span,
     pub max_retrans: Span,
     pub unacknowledged: Span,
+}
+
+/// `nf_conntrack_sctp_timeout_*`.
+#[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "each is the sysctl of that name")]
+pub struct SctpTimeouts {
+    pub closed: Span,
+    pub cookie_wait: Span,
+    pub cookie_echoed: Span,
+    pub established: Span,
+    pub shutdown_sent: Span,
+    pub shutdown_recd: Span,
+    pub shutdown_ack_sent: Span,
+    pub heartbeat_sent: Span,
 }
 
 named_enum! {
@@ -168,6 +188,9 @@ impl Default for Conntrack {
             udp_timeout_stream: s(120),
             icmp_timeout: s(30),
             icmpv6_timeout: s(30),
+            sctp: SctpTimeouts::default(),
+            gre_timeout: s(30),
+            gre_timeout_stream: s(180),
             generic_timeout: s(600),
             helpers: Vec::new(),
         }
@@ -199,6 +222,21 @@ impl Default for TcpTimeouts {
             close: s(10),
             max_retrans: s(300),
             unacknowledged: s(300),
+        }
+    }
+}
+
+impl Default for SctpTimeouts {
+    fn default() -> Self {
+        Self {
+            closed: s(10),
+            cookie_wait: s(3),
+            cookie_echoed: s(3),
+            established: s(210),
+            shutdown_sent: s(3),
+            shutdown_recd: s(3),
+            shutdown_ack_sent: s(3),
+            heartbeat_sent: s(30),
         }
     }
 }

@@ -9,7 +9,7 @@ pub mod conntrack;
 
 pub use bridge::Bridge;
 pub use cluster::{BucketSet, Cluster, Share, Tracking};
-pub use conntrack::{Conntrack, HelperKind, HelperRule, Tcp, TcpTimeouts, Transport};
+pub use conntrack::{Conntrack, HelperKind, HelperRule, SctpTimeouts, Tcp, TcpTimeouts, Transport};
 
 /// What the data plane is told to do.
 #[derive(Clone, Debug, Default)]

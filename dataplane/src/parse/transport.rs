@@ -1,4 +1,6 @@
 //! TCP, UDP and every other protocol: sane header, right checksum, the flow's key.
+//!
+//! The device's word on a transport checksum is about TCP and UDP; all others are summed up here.
 
 use super::icmp::{parse_icmp, parse_icmpv6};
 use super::{Addresses, Class, Offload, Packet, Parsed, Rules, Transport};
@@ -6,7 +8,7 @@ use crate::counters::DropReason;
 use crate::key::{Endpoint, FlowKey, Side};
 use crate::port::Checksum;
 use crate::wire::checksum::Sum;
-use crate::wire::{IpProtocol, Tcp, TcpFlags, Udp, tcp, udp};
+use crate::wire::{EtherType, Gre, IpProtocol, Sctp, Tcp, TcpFlags, Udp, UdpLite, tcp, udp, udp_lite};
 
 #[inline]
 pub(super) fn parse_transport(packet: &Packet<'_>, rules: Rules, offload: Offload) -> Parsed {
@@ -19,38 +21,70 @@ pub(super) fn parse_transport(packet: &Packet<'_>, rules: Rules, offload: Offloa
         (IpProtocol::ICMPV6, Addresses::V6(..)) => {
             parse_icmpv6(packet, !rules.checksum || pseudo_sum_verifies(packet))
         }
-        (IpProtocol::UDP_LITE, _) => flow(packet, Transport::Udp),
+        // Each belongs to one IP version.
+        (IpProtocol::ICMP | IpProtocol::ICMPV6, _) => Parsed::invalid(DropReason::InvalidIcmpType),
+        (IpProtocol::UDP_LITE, _) => parse_udp_lite(packet, rules),
+        (IpProtocol::SCTP, _) => parse_sctp(packet, rules),
+        (IpProtocol::GRE, _) => flow(packet, Transport::Gre),
         _ => flow(packet, Transport::Generic),
     }
 }
 
 #[inline]
 fn parse_tcp(packet: &Packet<'_>, rules: Rules, offload: Offload) -> Parsed {
-    let Some(header) = Tcp::new(packet.transport) else { return Parsed::invalid(DropReason::InvalidHeader) };
+    let Some(header) = Tcp::new(packet.transport) else { return invalid(packet, DropReason::InvalidHeader) };
     if header.header_len() < tcp::HEADER_LEN || header.header_len() > packet.transport.len() {
-        return Parsed::invalid(DropReason::InvalidHeader);
+        return invalid(packet, DropReason::InvalidHeader);
     }
     if !checksum_good(packet, rules, offload) {
-        return Parsed::invalid(DropReason::InvalidChecksum);
+        return invalid(packet, DropReason::InvalidChecksum);
     }
     if !flags_valid(header.flags()) {
-        return Parsed::invalid(DropReason::InvalidTcpFlags);
+        return invalid(packet, DropReason::InvalidTcpFlags);
     }
     flow(packet, Transport::Tcp)
 }
 
 #[inline]
 fn parse_udp(packet: &Packet<'_>, rules: Rules, offload: Offload) -> Parsed {
-    let Some(header) = Udp::new(packet.transport) else { return Parsed::invalid(DropReason::InvalidHeader) };
+    let Some(header) = Udp::new(packet.transport) else { return invalid(packet, DropReason::InvalidHeader) };
     let length = header.length();
     if length < udp::HEADER_LEN || length > packet.transport.len() {
-        return Parsed::invalid(DropReason::InvalidHeader);
+        return invalid(packet, DropReason::InvalidHeader);
     }
     // No checksum is allowed, over IPv6 too.
     if header.checksum() != 0 && !checksum_good(packet, rules, offload) {
-        return Parsed::invalid(DropReason::InvalidChecksum);
+        return invalid(packet, DropReason::InvalidChecksum);
     }
     flow(packet, Transport::Udp)
+}
+
+/// Linux (6.18) puts UDP's number into the pseudo-header. What RFC 3828 wants is UDP-Lite's own, so a checksum that
+/// is right by it is wrong to Linux, and to us.
+fn parse_udp_lite(packet: &Packet<'_>, rules: Rules) -> Parsed {
+    let Some(header) = UdpLite::new(packet.transport) else {
+        return invalid(packet, DropReason::InvalidHeader);
+    };
+    let coverage = if header.coverage() == 0 { packet.transport.len() } else { header.coverage() };
+    let covered = match packet.transport.get(..coverage) {
+        Some(covered) if coverage >= udp_lite::HEADER_LEN => covered,
+        _ => return invalid(packet, DropReason::InvalidHeader),
+    };
+    // A checksum there must be.
+    if header.checksum() == 0
+        || rules.checksum && !pseudo_sum(packet, IpProtocol::UDP).and(covered).verifies()
+    {
+        return invalid(packet, DropReason::InvalidChecksum);
+    }
+    flow(packet, Transport::UdpLite)
+}
+
+fn parse_sctp(packet: &Packet<'_>, rules: Rules) -> Parsed {
+    let Some(header) = Sctp::new(packet.transport) else { return invalid(packet, DropReason::InvalidHeader) };
+    if rules.checksum && !header.checksum_verifies() {
+        return invalid(packet, DropReason::InvalidChecksum);
+    }
+    flow(packet, Transport::Sctp)
 }
 
 #[inline]
@@ -61,7 +95,14 @@ fn flow(packet: &Packet<'_>, transport: Transport) -> Parsed {
     }
 }
 
-/// The key of a packet that is not ICMP. `None` when its ports are cut off.
+/// INVALID, under the name of the flow that it would belong to.
+#[cold]
+fn invalid(packet: &Packet<'_>, reason: DropReason) -> Parsed {
+    let (key, side) = key_of(packet).unwrap_or((FlowKey::NONE, Side::First));
+    Parsed { key, side, ..Parsed::invalid(reason) }
+}
+
+/// The key of a packet that is not ICMP. `None` when its ports are cut off, and for version 1 of GRE without PPP.
 #[inline]
 pub(super) fn key_of(packet: &Packet<'_>) -> Option<(FlowKey, Side)> {
     let (source_port, destination_port) = match packet.protocol {
@@ -69,11 +110,21 @@ pub(super) fn key_of(packet: &Packet<'_>) -> Option<(FlowKey, Side)> {
             let [a, b, c, d] = *packet.transport.first_chunk()?;
             (u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d]))
         }
+        IpProtocol::GRE => (0, gre_call(packet.transport)?),
         _ => (0, 0),
     };
     let source = Endpoint::new(packet.addresses.source(), source_port);
     let destination = Endpoint::new(packet.addresses.destination(), destination_port);
     Some(FlowKey::sorted(packet.addresses.family(), packet.protocol.0, source, destination))
+}
+
+/// The call that a GRE packet is of, 0 where it is of none. `None` when its version has calls, but of PPP only.
+fn gre_call(transport: &[u8]) -> Option<u16> {
+    let Some((header, call)) = Gre::new(transport).and_then(|header| Some((header, header.call_id()?)))
+    else {
+        return Some(0);
+    };
+    (header.ethertype() == EtherType::PPP).then_some(call)
 }
 
 #[inline]
@@ -88,16 +139,20 @@ fn checksum_good(packet: &Packet<'_>, rules: Rules, offload: Offload) -> bool {
 /// Over the length that IP gives, as Linux does, not the one that UDP gives.
 #[inline]
 fn pseudo_sum_verifies(packet: &Packet<'_>) -> bool {
+    pseudo_sum(packet, packet.protocol).and(packet.transport).verifies()
+}
+
+#[inline]
+fn pseudo_sum(packet: &Packet<'_>, protocol: IpProtocol) -> Sum {
     let len = packet.transport.len();
-    let pseudo = match packet.addresses {
+    match packet.addresses {
         Addresses::V4(source, destination) => {
-            Sum::pseudo_ipv4(source, destination, packet.protocol, u16::try_from(len).unwrap_or(0))
+            Sum::pseudo_ipv4(source, destination, protocol, u16::try_from(len).unwrap_or(0))
         }
         Addresses::V6(source, destination) => {
-            Sum::pseudo_ipv6(source, destination, packet.protocol, u32::try_from(len).unwrap_or(0))
+            Sum::pseudo_ipv6(source, destination, protocol, u32::try_from(len).unwrap_or(0))
         }
-    };
-    pseudo.and(packet.transport).verifies()
+    }
 }
 
 /// Whether these flags can stand together. PSH, ECE and CWR stand with everything.

@@ -2,7 +2,7 @@
 
 use super::ConnState;
 use super::record::Flags;
-use super::tcp::State;
+use super::{sctp, tcp};
 use crate::config::Conntrack;
 use crate::counters::FlowClass;
 use crate::units::{Direction, Span};
@@ -21,7 +21,8 @@ pub(super) fn answer(direction: Direction, flags: Flags) -> ConnState {
 
 /// What a TCP flow in this state is counted as.
 #[inline]
-pub(super) fn class_of_tcp(state: State) -> FlowClass {
+pub(super) fn class_of_tcp(state: tcp::State) -> FlowClass {
+    use tcp::State;
     match state {
         State::None | State::SynSent => FlowClass::TcpSynSent,
         State::SynRecv => FlowClass::TcpSynRecv,
@@ -35,14 +36,40 @@ pub(super) fn class_of_tcp(state: State) -> FlowClass {
     }
 }
 
-/// How long a flow that is not TCP lives without another packet.
+/// What an SCTP flow in this state is counted as.
+#[inline]
+pub(super) fn class_of_sctp(state: sctp::State) -> FlowClass {
+    use sctp::State;
+    match state {
+        State::None | State::Closed => FlowClass::SctpClosed,
+        State::CookieWait => FlowClass::SctpCookieWait,
+        State::CookieEchoed => FlowClass::SctpCookieEchoed,
+        State::Established => FlowClass::SctpEstablished,
+        State::ShutdownSent => FlowClass::SctpShutdownSent,
+        State::ShutdownRecd => FlowClass::SctpShutdownRecd,
+        State::ShutdownAckSent => FlowClass::SctpShutdownAckSent,
+        State::HeartbeatSent => FlowClass::SctpHeartbeatSent,
+    }
+}
+
+/// How long a flow without states lives without another packet.
 #[inline]
 pub(super) fn timeout_of(class: FlowClass, config: &Conntrack) -> Span {
     match class {
-        FlowClass::Udp => config.udp_timeout,
+        FlowClass::Udp | FlowClass::UdpLite => config.udp_timeout,
         FlowClass::Icmp => config.icmp_timeout,
         FlowClass::Icmpv6 => config.icmpv6_timeout,
+        FlowClass::Gre => config.gre_timeout,
         _ => config.generic_timeout,
+    }
+}
+
+/// How long an answered flow lives without another packet, where the protocol makes a difference.
+#[inline]
+pub(super) fn stream_timeout_of(class: FlowClass, config: &Conntrack) -> Span {
+    match class {
+        FlowClass::Gre => config.gre_timeout_stream,
+        _ => config.udp_timeout_stream,
     }
 }
 

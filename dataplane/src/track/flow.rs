@@ -1,24 +1,19 @@
 //! A packet of a flow: one that is there, or one that it opens.
 
-use super::answer::{answer, class_of_tcp, timeout_of};
+use super::answer::{answer, class_of_sctp, class_of_tcp, stream_timeout_of, timeout_of};
 use super::expect::Used;
+use super::first::{first_packet, segment};
 use super::record::{Cold, Detail, Extra, Flags, Hot, Ingress};
 use super::table::RecordId;
-use super::tcp::{Connection, Effect, Segment, Standing};
-use super::{ConnState, Context, End, Origin, Owners, Packet, Tracked, Tracker};
+use super::tcp::{Effect, Standing};
+use super::{ConnState, Context, End, Origin, Owners, Packet, Tracked, Tracker, sctp};
 use crate::config::{Conntrack, HelperRule};
-use crate::counters::{DropReason, FlowClass};
+use crate::counters::{DropReason, FlowClass, WorkerCounters};
 use crate::helper::Helper;
 use crate::parse::{Parsed, Transport};
 use crate::units::{Direction, Mark, PortId, Span, Tick};
-use crate::wire::{IpProtocol, Tcp};
+use crate::wire::{IpProtocol, Sctp};
 use core::net::SocketAddr;
-
-/// From this age on an answered UDP flow is a stream.
-const UDP_STREAM_AGE: Span = match Span::from_s(2) {
-    Some(span) => span,
-    None => Span::MAX,
-};
 
 /// What a packet does to the flow it belongs to.
 enum Touch {
@@ -51,6 +46,10 @@ impl Tracker {
                 Err(Some(reason)) => return Tracked::invalid(reason),
                 // The old connection is over: what was found was not this packet's flow.
                 Err(None) => return self.open(packet, transport, hash, context),
+            },
+            Transport::Sctp => match self.see_chunks(packet, record, direction, context) {
+                Ok(touch) => touch,
+                Err(reason) => return Tracked::invalid(reason),
             },
             _ => self.see_datagram(record, context),
         };
@@ -123,12 +122,7 @@ impl Tracker {
             remaining: context.now.until(hot.deadline),
         };
         let effect = connection.see(direction, &segment, &standing, &context.config.tcp);
-        let class = class_of_tcp(connection.state());
-        if class != hot.class {
-            self.counters.flows[hot.class.index()].sub(1);
-            self.counters.flows[class.index()].add(1);
-            hot.class = class;
-        }
+        reclass(hot, class_of_tcp(connection.state()), &self.counters);
         match effect {
             Effect::Refresh { timeout, assured } => Ok(Touch::Refresh(timeout, assured)),
             Effect::Keep => Ok(Touch::Keep),
@@ -146,18 +140,38 @@ impl Tracker {
         }
     }
 
+    /// What an SCTP packet says before a chunk that is INVALID counts.
+    fn see_chunks<O>(
+        &mut self,
+        packet: &Packet<'_>,
+        record: RecordId,
+        direction: Direction,
+        context: &Context<'_, O>,
+    ) -> Result<Touch, DropReason> {
+        let header = Sctp::new(packet.parsed.transport(packet.bytes)).ok_or(DropReason::InvalidHeader)?;
+        let (hot, cold) = self.table.lines_mut(record);
+        let Detail::Sctp(association) = &mut cold.detail else { return Err(DropReason::InvalidSctpState) };
+        let effect = association.see(direction, &header, &context.config.sctp);
+        if association.assured() {
+            hot.flags.set(Flags::ASSURED);
+        }
+        reclass(hot, class_of_sctp(association.state()), &self.counters);
+        match effect {
+            sctp::Effect::Refresh(timeout) => Ok(Touch::Refresh(timeout, false)),
+            sctp::Effect::Keep => Ok(Touch::Keep),
+            sctp::Effect::Invalid(reason) => Err(reason),
+        }
+    }
+
     /// UDP, ICMP and everything else: each packet renews the flow.
     #[inline]
     fn see_datagram<O>(&mut self, record: RecordId, context: &Context<'_, O>) -> Touch {
         let (hot, cold) = self.table.lines_mut(record);
-        let usual = timeout_of(hot.class, context.config);
         match cold.detail {
-            Detail::Udp { stream_from }
-                if hot.flags.has(Flags::SEEN_REPLY) && context.now.reached(stream_from) =>
-            {
-                Touch::Refresh(context.config.udp_timeout_stream, true)
+            Detail::Stream { from } if hot.flags.has(Flags::SEEN_REPLY) && context.now.reached(from) => {
+                Touch::Refresh(stream_timeout_of(hot.class, context.config), true)
             }
-            _ => Touch::Refresh(usual, false),
+            _ => Touch::Refresh(timeout_of(hot.class, context.config), false),
         }
     }
 
@@ -228,7 +242,6 @@ impl Tracker {
             tracked.drop = Some(DropReason::TableFull);
             return tracked;
         };
-        self.counters.flows_related.add(u64::from(used.is_some()));
         if extra.is_some_and(|extra| extra.helper.is_some()) {
             tracked.drop = self.help(packet, transport, record, (state, Direction::Original), context.now);
             if tracked.drop.is_some() {
@@ -240,7 +253,7 @@ impl Tracker {
     }
 
     /// The expectation that a first packet uses up.
-    fn take_expectation(&mut self, parsed: &Parsed, now: Tick) -> Option<Used> {
+    pub(super) fn take_expectation(&mut self, parsed: &Parsed, now: Tick) -> Option<Used> {
         if self.expectations.is_empty() {
             return None;
         }
@@ -258,20 +271,35 @@ impl Tracker {
         used.master.map_or(used.mark, |master| self.table.hot(master).mark)
     }
 
-    /// Adds a flow, at the cost of one that has not proven itself if need be.
+    /// Adds a flow, at the cost of one that is worth less if need be.
     fn insert(&mut self, hash: u64, hot: Hot, cold: Cold, extra: Option<Extra>) -> Option<RecordId> {
         let mut record = self.table.insert(hash, hot, cold, extra);
-        if record.is_none()
-            && let Some(victim) = self.table.victim()
+        if let Err(full) = record
+            && let Some(victim) = self.table.victim(hash, full)
         {
             self.end(victim, End::Evicted);
             record = self.table.insert(hash, hot, cold, extra);
         }
-        if record.is_some() {
-            self.counters.flows[hot.class.index()].add(1);
-            self.counters.flows_created.add(1);
+        let cells = self.counters.protocol(hot.class);
+        match record {
+            Ok(_) => {
+                self.counters.flows[hot.class.index()].add(1);
+                cells.created.add(1);
+                cells.related.add(u64::from(hot.flags.has(Flags::EXPECTED)));
+            }
+            Err(_) => cells.refused.add(1),
         }
-        record
+        record.ok()
+    }
+}
+
+/// Counts a flow as what it is now.
+#[inline]
+fn reclass(hot: &mut Hot, class: FlowClass, counters: &WorkerCounters) {
+    if class != hot.class {
+        counters.flows[hot.class.index()].sub(1);
+        counters.flows[class.index()].add(1);
+        hot.class = class;
     }
 }
 
@@ -285,50 +313,4 @@ fn extra_of(used: Option<&Used>, parsed: &Parsed, config: &Conntrack) -> Option<
     let attached = |rule: &&HelperRule| rule.port == port && rule.transport.protocol().0 == protocol;
     let rule = config.helpers.iter().find(attached)?;
     Some(Extra { helper: Some(Helper::new(rule.kind)), master: None })
-}
-
-fn segment<'a>(packet: &Packet<'a>) -> Option<Segment<'a>> {
-    let bytes = packet.parsed.transport(packet.bytes);
-    let header = Tcp::new(bytes)?;
-    Some(Segment::new(&header, u32::try_from(bytes.len()).unwrap_or(0)))
-}
-
-/// What the first packet of a flow makes of it, or why it may not be the first.
-fn first_packet<O>(
-    packet: &Packet<'_>,
-    transport: Transport,
-    context: &Context<'_, O>,
-) -> Result<(FlowClass, Cold, Span), DropReason> {
-    let class = match transport {
-        Transport::Tcp => return first_segment(packet, context),
-        Transport::Udp => FlowClass::Udp,
-        Transport::Icmp { query: true } => FlowClass::Icmp,
-        Transport::Icmpv6 { query: true } => FlowClass::Icmpv6,
-        Transport::Icmp { query: false } | Transport::Icmpv6 { query: false } => {
-            return Err(DropReason::InvalidNoFlow);
-        }
-        Transport::Generic => FlowClass::Generic,
-    };
-    let detail = match class {
-        FlowClass::Udp => Detail::Udp { stream_from: context.now.after(UDP_STREAM_AGE) },
-        _ => Detail::None,
-    };
-    Ok((class, Cold { detail }, timeout_of(class, context.config)))
-}
-
-fn first_segment<O>(
-    packet: &Packet<'_>,
-    context: &Context<'_, O>,
-) -> Result<(FlowClass, Cold, Span), DropReason> {
-    let config = &context.config.tcp;
-    let segment = segment(packet).ok_or(DropReason::InvalidHeader)?;
-    let mut connection = Connection::open(&segment, config.loose).ok_or(DropReason::InvalidNoFlow)?;
-    let standing = Standing { seen_reply: false, assured: false, remaining: Span::default() };
-    match connection.see(Direction::Original, &segment, &standing, config) {
-        Effect::Refresh { timeout, .. } => {
-            Ok((class_of_tcp(connection.state()), Cold { detail: Detail::Tcp(connection) }, timeout))
-        }
-        Effect::Invalid { reason, .. } => Err(reason),
-        Effect::Keep | Effect::Delete | Effect::Reopen => Err(DropReason::InvalidNoFlow),
-    }
 }

@@ -102,6 +102,16 @@ impl Index {
         search(&self.buckets[self.other(place.home, place.tag)], place.tag, &is_it)
     }
 
+    /// The records in this many buckets from the home of `hash` on.
+    pub fn near(&self, hash: u64, buckets: usize) -> impl Iterator<Item = u32> + '_ {
+        let home = self.place(hash).home;
+        (0..buckets).flat_map(move |step| {
+            let bucket = &self.buckets[(home + step) & self.mask];
+            let slots = bucket.tags.iter().zip(&bucket.records);
+            slots.filter(|(tag, _)| **tag != 0).map(|(_, record)| *record)
+        })
+    }
+
     /// Adds a record that is not there; false when there is no room for it.
     pub fn insert(&mut self, hash: u64, record: u32) -> bool {
         let place = self.place(hash);

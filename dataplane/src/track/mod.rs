@@ -7,10 +7,12 @@
 mod answer;
 mod desk;
 pub mod expect;
+mod first;
 mod flow;
 pub mod index;
 pub mod news;
 pub mod record;
+pub mod sctp;
 pub mod table;
 pub mod tcp;
 pub mod wheel;
@@ -19,6 +21,7 @@ pub use record::Origin;
 
 use crate::config::Conntrack;
 use crate::counters::{DropReason, WorkerCounters, named_enum};
+use crate::key::FlowKey;
 use crate::parse::{Class, Parsed};
 use crate::units::{BucketId, Epoch, PortId, Tick};
 use expect::Expectations;
@@ -137,11 +140,9 @@ impl Tracker {
         counters: Arc<WorkerCounters>,
     ) -> Self {
         let start = Tick::default();
-        Self {
-            table: FlowTable::new(flows_max, secret, start),
-            expectations: Expectations::new(expectations_max, secret, start, peers),
-            counters,
-        }
+        let table = FlowTable::new(flows_max, secret, start);
+        counters.flows_max.set(table.capacity() as u64);
+        Self { table, expectations: Expectations::new(expectations_max, secret, start, peers), counters }
     }
 
     /// The next thing to tell other workers.
@@ -203,7 +204,7 @@ impl Tracker {
         match parsed.class {
             Class::NonIp => Tracked::default(),
             Class::Drop(reason) => Tracked::dropped(reason),
-            Class::Invalid(reason) => Tracked::invalid(reason),
+            Class::Invalid(reason) => self.invalid(parsed, reason, context.now),
             Class::Untracked => Tracked { state: Some(ConnState::Untracked), ..Tracked::default() },
             Class::Flow(transport) => {
                 let record = self.find(parsed, lookup, changes, context.now);
@@ -216,7 +217,20 @@ impl Tracker {
         }
     }
 
-    /// Ends flows and expectations whose time has run out; looks at `budget` records at most.
+    /// A packet that its transport makes INVALID before any flow is asked. Linux has looked for its flow by then, and
+    /// where there was none the packet has used up the expectation that it fits.
+    fn invalid(&mut self, parsed: &Parsed, reason: DropReason, now: Tick) -> Tracked {
+        if !self.expectations.is_empty() && parsed.key != FlowKey::NONE {
+            let record = self.table.find_key(&parsed.key);
+            if record.is_none_or(|record| now.reached(self.table.hot(record).deadline)) {
+                self.take_expectation(parsed, now);
+            }
+        }
+        Tracked::invalid(reason)
+    }
+
+    /// Ends flows and expectations whose time has run out, and when the table is nearly full such as are closing;
+    /// looks at `budget` records at most.
     pub fn expire(&mut self, now: Tick, budget: u32) {
         let mut left = budget;
         while let Some(record) = self.table.expire(now, &mut left) {
@@ -225,6 +239,17 @@ impl Tracker {
         }
         self.expectations.expire(now, &mut left);
         self.counters.expectations.set(self.expectations.len() as u64);
+        self.relieve(left);
+    }
+
+    /// Ends flows that are closing until the table is no longer nearly full. One that has yet to prove itself may stay
+    /// until its room is needed, or no handshake would come to its end in a table that open flows fill.
+    fn relieve(&mut self, mut budget: u32) {
+        while self.table.is_nearly_full()
+            && let Some(victim) = self.table.closing(&mut budget)
+        {
+            self.end(victim, End::Evicted);
+        }
     }
 
     /// The packet's flow, if it is there and its time has not run out.
@@ -254,8 +279,8 @@ impl Tracker {
         let hot = self.table.hot(record);
         self.counters.flows[hot.class.index()].sub(1);
         match end {
-            End::Expired => self.counters.flows_expired.add(1),
-            End::Evicted => self.counters.flows_evicted.add(1),
+            End::Expired => self.counters.protocol(hot.class).expired.add(1),
+            End::Evicted => self.counters.protocol(hot.class).evicted.add(1),
             End::Closed => {}
         }
         if hot.flags.has(Flags::EXPECTING) {

@@ -1,5 +1,6 @@
 //! A flow's record: two cache lines, and a third one for the few flows that need it.
 
+use super::sctp::Association;
 use super::tcp::Connection;
 use crate::counters::FlowClass;
 use crate::helper::Helper;
@@ -144,10 +145,12 @@ pub enum Detail {
     None,
     /// TCP: state and windows.
     Tcp(Connection),
-    /// UDP: from when on an answered flow counts as a stream.
-    Udp {
-        /// Two seconds after its first packet.
-        stream_from: Tick,
+    /// SCTP: state and tags.
+    Sctp(Association),
+    /// UDP, UDP-Lite, GRE: an answered flow lives longer and is assured.
+    Stream {
+        /// From when on: UDP flows must be two seconds old.
+        from: Tick,
     },
 }
 

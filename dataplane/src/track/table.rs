@@ -8,8 +8,12 @@ use crate::key::FlowKey;
 use crate::prefetch::prefetch;
 use crate::units::Tick;
 
-/// Records looked at for one that may be evicted.
-const EVICTION_SCAN: usize = 64;
+/// Buckets looked at for a flow that may be evicted, and then records.
+const EVICTION_BUCKETS: usize = 8;
+const EVICTION_RECORDS: usize = 64;
+
+/// From here on closing flows end early, so that new ones find room; Linux's share.
+const NEARLY_FULL_PERCENT: u64 = 95;
 
 /// Of this many flows one can have a helper or a master.
 const FLOWS_AN_EXTRA: usize = 4;
@@ -31,7 +35,41 @@ pub struct FlowTable {
     secret: u64,
     /// Grows with every flow that comes or goes: a look-up made before is stale when it has changed.
     changes: u64,
-    rover: usize,
+    rover: RecordId,
+}
+
+/// Where a table has no room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Full {
+    /// Each record is in use.
+    Records,
+    /// Each extra line is in use, and the flow needs one.
+    Extras,
+    /// The index has no place for this hash. No other flow's end is known to help.
+    Index,
+}
+
+/// What a flow is worth when room is needed. An open flow that has proven itself is worth more than any new one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Worth {
+    Unproven,
+    Closing,
+    Open,
+}
+
+impl Worth {
+    /// `None` for a record that no flow uses.
+    fn of(hot: &Hot) -> Option<Self> {
+        if !hot.flags.has(Flags::LIVE) {
+            None
+        } else if !hot.flags.has(Flags::ASSURED) {
+            Some(Self::Unproven)
+        } else if hot.class.is_closing() {
+            Some(Self::Closing)
+        } else {
+            Some(Self::Open)
+        }
+    }
 }
 
 /// What the wheel needs of the records.
@@ -127,15 +165,24 @@ impl FlowTable {
         self.find(key, key.hash(self.secret))
     }
 
-    /// Adds a flow that is not there. `None` when there is no room: evict one first, or refuse it.
-    pub fn insert(&mut self, hash: u64, mut hot: Hot, cold: Cold, extra: Option<Extra>) -> Option<RecordId> {
+    /// Adds a flow that is not there.
+    ///
+    /// # Errors
+    /// Where there is no room: evict a [`FlowTable::victim`] first, or refuse the flow.
+    pub fn insert(
+        &mut self,
+        hash: u64,
+        mut hot: Hot,
+        cold: Cold,
+        extra: Option<Extra>,
+    ) -> Result<RecordId, Full> {
         debug_assert!(self.find(&hot.key, hash).is_none(), "a flow is inserted once");
         if extra.is_some() && self.free_extras.is_empty() {
-            return None;
+            return Err(Full::Extras);
         }
-        let record = *self.free.last()?;
+        let record = *self.free.last().ok_or(Full::Records)?;
         if !self.index.insert(hash, record) {
-            return None;
+            return Err(Full::Index);
         }
         self.free.pop();
         hot.flags.set(Flags::LIVE);
@@ -149,7 +196,7 @@ impl FlowTable {
         let mut timers = Timers { hot: &self.hot, links: &mut self.links };
         self.wheel.insert(&mut timers, record);
         self.changes += 1;
-        Some(record)
+        Ok(record)
     }
 
     /// Ends a flow.
@@ -179,17 +226,65 @@ impl FlowTable {
         self.changes += 1;
     }
 
-    /// A flow that has not proven itself, in about the order they came. Looks at a few records only.
-    pub fn victim(&mut self) -> Option<RecordId> {
-        for _ in 0..EVICTION_SCAN.min(self.hot.len()) {
+    /// A flow to give up for a new one of this hash: one that has not proven itself, else one that is closing. Looks
+    /// where Linux does, in the eight buckets from the new one's on, which nobody can aim at who does not know the
+    /// secret; then at a few records in the order of their numbers.
+    pub fn victim(&mut self, hash: u64, full: Full) -> Option<RecordId> {
+        let (mut closing, mut rover) = (None, self.rover);
+        let mut is_unproven = |record: RecordId| match self.worth_to(record, full) {
+            Some(Worth::Unproven) => true,
+            Some(Worth::Closing) => {
+                closing = closing.or(Some(record));
+                false
+            }
+            _ => false,
+        };
+        let near = self.index.near(hash, EVICTION_BUCKETS).find(|record| is_unproven(*record));
+        let unproven = near.or_else(|| {
+            (0..EVICTION_RECORDS).find_map(|_| {
+                let record = rover;
+                rover = self.after(record);
+                is_unproven(record).then_some(record)
+            })
+        });
+        self.rover = rover;
+        unproven.or(closing)
+    }
+
+    /// What a record is worth whose end would make room where it is wanted.
+    fn worth_to(&self, record: RecordId, full: Full) -> Option<Worth> {
+        let hot = &self.hot[record as usize];
+        let helps = match full {
+            Full::Records => true,
+            Full::Extras => hot.extra != Hot::NO_EXTRA,
+            Full::Index => false,
+        };
+        if helps { Worth::of(hot) } else { None }
+    }
+
+    /// Whether so few records are free that closing flows are to end early.
+    #[inline]
+    pub fn is_nearly_full(&self) -> bool {
+        self.len() as u64 * 100 >= self.capacity() as u64 * NEARLY_FULL_PERCENT
+    }
+
+    /// The next flow that is closing. Looks at `budget` records at most.
+    pub fn closing(&mut self, budget: &mut u32) -> Option<RecordId> {
+        while *budget > 0 {
+            *budget -= 1;
             let record = self.rover;
-            self.rover = if record + 1 == self.hot.len() { 0 } else { record + 1 };
-            let flags = self.hot[record].flags;
-            if flags.has(Flags::LIVE) && !flags.has(Flags::ASSURED) {
-                return u32::try_from(record).ok();
+            self.rover = self.after(record);
+            let hot = &self.hot[record as usize];
+            if hot.flags.has(Flags::LIVE) && hot.class.is_closing() {
+                return Some(record);
             }
         }
         None
+    }
+
+    /// The record after this one, round and round.
+    fn after(&self, record: RecordId) -> RecordId {
+        if record as usize + 1 == self.hot.len() { 0 } else { record + 1 }
     }
 
     /// The hot line of a flow.

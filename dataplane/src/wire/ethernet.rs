@@ -54,6 +54,8 @@ impl EtherType {
     pub const VLAN: Self = Self(0x8100);
     /// IPv6.
     pub const IPV6: Self = Self(0x86dd);
+    /// PPP, in GRE.
+    pub const PPP: Self = Self(0x880b);
     /// PPPoE, session stage.
     pub const PPPOE_SESSION: Self = Self(0x8864);
     /// A service tag, 802.1ad.

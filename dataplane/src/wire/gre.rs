@@ -50,10 +50,11 @@ impl<'a> Gre<'a> {
         self.rest.get(at..).and_then(<[u8]>::first_chunk).copied().map(u32::from_be_bytes)
     }
 
-    /// PPTP: the receiver's call, which is the lower half of the key field.
+    /// PPTP: the receiver's call, behind the payload's length. Version 1 always has both (RFC 2637 4.1), whatever
+    /// the flags say.
     #[inline]
     pub fn call_id(&self) -> Option<u16> {
-        let [_, _, high, low] = self.key()?.to_be_bytes();
+        let [_, _, high, low] = *self.rest.first_chunk()?;
         (self.version() == 1).then_some(u16::from_be_bytes([high, low]))
     }
 }
@@ -75,8 +76,10 @@ mod tests {
     }
 
     #[test]
-    fn pptp_puts_the_call_into_the_key() {
+    fn pptp_has_its_call_where_the_key_would_be() {
         let pptp = Gre::new(&[0x30, 0x81, 0x88, 0x0b, 0x00, 0x20, 0xab, 0xcd, 0, 0, 0, 1]).unwrap();
         assert_eq!((pptp.version(), pptp.call_id()), (1, Some(0xabcd)));
+        assert_eq!(Gre::new(&[0x00, 0x01, 0x88, 0x0b, 0, 0, 0, 7]).unwrap().call_id(), Some(7));
+        assert_eq!(Gre::new(&[0x30, 0x01, 0x88, 0x0b, 0, 0, 0]).unwrap().call_id(), None);
     }
 }

@@ -20,6 +20,7 @@ pub mod pppoe;
 pub mod sctp;
 pub mod tcp;
 pub mod udp;
+pub mod udp_lite;
 pub mod vlan;
 
 pub use arp::Arp;
@@ -31,9 +32,10 @@ pub use ip_protocol::IpProtocol;
 pub use ipv4::{Ipv4, Ipv4Mut};
 pub use ipv6::{Extension, Ipv6, Ipv6Mut};
 pub use pppoe::Pppoe;
-pub use sctp::Sctp;
+pub use sctp::{Chunk, ChunkType, Sctp};
 pub use tcp::{Tcp, TcpFlags, TcpMut, TcpOption};
 pub use udp::{Udp, UdpMut};
+pub use udp_lite::UdpLite;
 pub use vlan::Vlan;
 
 /// The 16-bit number at `at` of a fixed header.
@@ -102,7 +104,13 @@ mod tests {
             if let Some(v) = Udp::new(bytes) { let _ = (v.length(), v.payload()); }
             if let Some(v) = Icmp::new(bytes) { let _ = (v.kind(), v.id(), v.payload()); }
             if let Some(v) = Icmpv6::new(bytes) { let _ = (v.kind(), v.id(), v.payload()); }
-            if let Some(v) = Sctp::new(bytes) { let _ = (v.verification_tag(), v.checksum(), v.payload()); }
+            if let Some(v) = Sctp::new(bytes) {
+                let _ = (v.verification_tag(), v.checksum_verifies());
+                for chunk in v.chunks() {
+                    let _ = (chunk.length(), chunk.initiate_tag());
+                }
+            }
+            if let Some(v) = UdpLite::new(bytes) { let _ = (v.coverage(), v.checksum()); }
             if let Some(v) = Gre::new(bytes) { let _ = (v.version(), v.ethertype(), v.key(), v.call_id()); }
         }
     }

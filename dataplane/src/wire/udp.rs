@@ -1,4 +1,4 @@
-//! UDP (RFC 768). UDP-Lite (RFC 3828) has the same ports.
+//! UDP (RFC 768).
 
 use super::{be16, set};
 

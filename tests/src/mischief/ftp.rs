@@ -26,10 +26,10 @@ pub(super) fn act<A: Mischievous>(
     let rng = &mut world.rng;
     let client_port = 41_000 + rng.below(4) as u16;
     Some(if rng.chance(50) {
-        (ends, Tcp::data(rng, [client_port, port]))
+        (ends, Tcp::new(rng, [client_port, port]))
     } else {
         let from = if rng.chance(80) { SERVER_DATA_PORT } else { client_port };
-        ([ends[1], ends[0]], Tcp::data(rng, [from, port]))
+        ([ends[1], ends[0]], Tcp::new(rng, [from, port]))
     })
 }
 

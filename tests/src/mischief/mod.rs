@@ -1,18 +1,20 @@
 //! Random traffic that misbehaves, for comparing two trackers: the same seed, the same frames.
 //!
-//! A few hosts hold TCP, FTP, UDP, ICMP and other conversations, all at once. Mostly they do what comes next;
+//! A few hosts hold TCP, FTP, UDP, SCTP, ICMP and other conversations, all at once. Mostly they do what comes next;
 //! now and then a segment is out of state, has senseless flags or a wrong checksum, is repeated or cut short,
 //! a port is used again, or an ICMP error quotes what was said before. Sequence numbers and acknowledgements
 //! always fit, and nothing is fragmented.
 
 mod ftp;
 mod icmp;
+mod sctp;
 mod tcp;
 
 use crate::packet::{Ip, Mac, eth};
 use crate::rng::Rng;
 use crate::scenario::Family;
 
+use sctp::Sctp;
 use tcp::Tcp;
 
 const CLIENTS: u64 = 12;
@@ -55,6 +57,14 @@ pub fn frames<A: Mischievous>(seed: u64, count: usize) -> Vec<Vec<u8>> {
             }
         }
     }
+    world.said.truncate(count);
+    world.said
+}
+
+/// `count` frames of SCTP associations alone.
+pub fn associations<A: Mischievous>(seed: u64, count: usize) -> Vec<Vec<u8>> {
+    let mut world = World::<A>::new(Rng::new(seed));
+    sctp::frames(&mut world, count);
     world.said.truncate(count);
     world.said
 }
@@ -129,6 +139,10 @@ enum Kind {
     Tcp(Tcp),
     Ftp(Tcp),
     Udp([u16; 2]),
+    UdpLite([u16; 2]),
+    Sctp(Sctp),
+    /// GRE, of a call or of none.
+    Gre(Option<u16>),
     Icmp(u16),
     Other(u8),
 }
@@ -144,7 +158,7 @@ impl<A: Mischievous> Conversation<A> {
         let rng = &mut world.rng;
         // Few ports, so that they are used again.
         let client_port = 40_000 + rng.below(6) as u16;
-        let kind = match rng.below(10) {
+        let kind = match rng.below(13) {
             0..=3 => {
                 let server_port = *rng.pick(&[80, 443]);
                 Kind::Tcp(Tcp::new(rng, [client_port, server_port]))
@@ -152,8 +166,11 @@ impl<A: Mischievous> Conversation<A> {
             4..=5 => Kind::Ftp(Tcp::new(rng, [client_port, 21])),
             6..=7 => Kind::Udp([client_port, *rng.pick(&[53, 123])]),
             8 => Kind::Icmp(rng.below(4) as u16),
-            // Tunnels, VRRP, and numbers nobody uses: all generic.
-            _ => Kind::Other(*rng.pick(&[4, 41, 99, 112, 253])),
+            9 => Kind::Sctp(sctp::anywhere(rng)),
+            10 => Kind::UdpLite([client_port, 53]),
+            11 => Kind::Gre(*rng.pick(&[None, Some(0), Some(1), Some(2)])),
+            // Tunnels, DCCP, VRRP, and numbers nobody uses: all generic.
+            _ => Kind::Other(*rng.pick(&[4, 33, 41, 99, 112, 253])),
         };
         Self { ends, kind }
     }
@@ -169,6 +186,9 @@ impl<A: Mischievous> Conversation<A> {
                 return ftp::act(tcp, world, ends).map(|(ends, tcp)| Self { ends, kind: Kind::Tcp(tcp) });
             }
             Kind::Udp(ports) => udp(world, ends, *ports),
+            Kind::UdpLite(ports) => udp_lite(world, ends, *ports),
+            Kind::Sctp(sctp) => sctp.act(world, ends),
+            Kind::Gre(call) => gre(world, ends, *call),
             Kind::Icmp(id) => icmp::message(world, ends, *id),
             Kind::Other(protocol) => {
                 let side = world.rng.below(2) as usize;
@@ -189,6 +209,34 @@ fn udp<A: Mischievous>(world: &mut World<A>, ends: Ends<A>, ports: [u16; 2]) {
         _ => datagram,
     };
     world.say(ends, side, datagram.build());
+}
+
+fn udp_lite<A: Mischievous>(world: &mut World<A>, ends: Ends<A>, ports: [u16; 2]) {
+    let side = usize::from(world.rng.chance(40));
+    let datagram = world.ip(ends, side).udp_lite(ports[side], ports[1 - side]).payload(b"mostly right");
+    let datagram = match world.rng.below(20) {
+        0 => datagram.summed_as_udp().bad_checksum(),
+        1 => datagram.no_checksum(),
+        // As the RFC wants it.
+        2 => datagram,
+        _ => datagram.summed_as_udp(),
+    };
+    let coverage = *world.rng.pick(&[0, 0, 8, 11, 12, 20, 7, 21]);
+    world.say(ends, side, datagram.coverage(coverage).build());
+}
+
+fn gre<A: Mischievous>(world: &mut World<A>, ends: Ends<A>, call: Option<u16>) {
+    let side = world.rng.index(2);
+    let ip = world.ip(ends, side);
+    let frame = match (call, world.rng.below(10)) {
+        // Cut before the call, and version 1 of something that is not PPP.
+        (_, 0) => ip.protocol(47).payload(&[0x30, 1, 0x88, 0x0b, 0, 0]),
+        (_, 1) => ip.protocol(47).payload(&[0x30, 1, 0x08, 0x00, 0, 0, 0, 1]),
+        (None, 2) => ip.protocol(47).payload(&[0x20, 0, 0x65, 0x58, 0, 0, 0, 7]),
+        (None, _) => ip.gre(0x0800).payload(&[0; 20]),
+        (Some(call), _) => ip.gre_call(call),
+    };
+    world.say(ends, side, frame.build());
 }
 
 #[cfg(test)]

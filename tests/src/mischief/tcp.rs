@@ -25,19 +25,11 @@ pub(super) struct Tcp {
     ports: [u16; 2],
     next: [u32; 2],
     phase: Phase,
-    /// None of its segments is broken.
-    whole: bool,
 }
 
 impl Tcp {
     pub(super) fn new(rng: &mut Rng, ports: [u16; 2]) -> Self {
-        Self { ports, next: [rng.next() as u32, rng.next() as u32], phase: Phase::Closed, whole: false }
-    }
-
-    /// A data connection. A segment with a wrong checksum or with flags that contradict each other uses up an
-    /// expectation in Linux; a gateway does not look one up for it.
-    pub(super) fn data(rng: &mut Rng, ports: [u16; 2]) -> Self {
-        Self { whole: true, ..Self::new(rng, ports) }
+        Self { ports, next: [rng.next() as u32, rng.next() as u32], phase: Phase::Closed }
     }
 
     /// Says one segment; `data` is what a side has to say when it is its turn.
@@ -48,7 +40,7 @@ impl Tcp {
         data: impl FnOnce(&mut Rng) -> Vec<u8>,
     ) {
         match world.rng.below(100) {
-            0..=5 if !self.whole => {
+            0..=5 => {
                 let side = world.rng.below(2) as usize;
                 let flags = *world.rng.pick(ANY_FLAGS);
                 self.segment(world, ends, side, flags, &[]);
@@ -66,7 +58,7 @@ impl Tcp {
     }
 
     fn restart<A: Mischievous>(&mut self, world: &mut World<A>) {
-        *self = Self { whole: self.whole, ..Self::new(&mut world.rng, self.ports) };
+        *self = Self::new(&mut world.rng, self.ports);
     }
 
     fn proceed<A: Mischievous>(
@@ -134,7 +126,7 @@ impl Tcp {
         let segment = world.ip(ends, side).tcp(self.ports[side], self.ports[1 - side]).seq(self.next[side]);
         let segment = if flags.0 & Flags::ACK.0 != 0 { segment.ack(self.next[1 - side]) } else { segment };
         let segment = segment.flags(flags).payload(data);
-        let frame = if !self.whole && world.rng.chance(2) { segment.bad_checksum() } else { segment }.build();
+        let frame = if world.rng.chance(2) { segment.bad_checksum() } else { segment }.build();
         world.say(ends, side, frame);
     }
 }

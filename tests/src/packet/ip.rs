@@ -4,8 +4,10 @@ use super::checksum::{fold, sum};
 use super::icmp::Icmp;
 use super::link::Carrier;
 use super::raw::Raw;
+use super::sctp::Sctp;
 use super::tcp::Tcp;
 use super::udp::Udp;
+use super::udp_lite::UdpLite;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 pub(super) const TCP: u8 = 6;
@@ -96,6 +98,16 @@ impl<A: Address> Ip<A> {
         Udp::new(self, source, destination)
     }
 
+    /// Goes on with UDP-Lite.
+    pub fn udp_lite(self, source: u16, destination: u16) -> UdpLite<A> {
+        UdpLite::new(self, source, destination)
+    }
+
+    /// Goes on with SCTP.
+    pub fn sctp(self, source: u16, destination: u16) -> Sctp<A> {
+        Sctp::new(self, source, destination)
+    }
+
     /// Goes on with an ICMP message of this family: `rest` is what follows the checksum.
     pub fn icmp(self, kind: u8, code: u8, rest: [u8; 4]) -> Icmp<A> {
         Icmp::new(self, kind, code, rest)
@@ -115,6 +127,12 @@ impl<A: Address> Ip<A> {
     pub fn gre(self, ethertype: u16) -> Raw<A> {
         let [high, low] = ethertype.to_be_bytes();
         Raw::new(self, GRE, vec![0, 0, high, low])
+    }
+
+    /// Goes on with PPTP's GRE (RFC 2637) of the call that the receiver knows by this number.
+    pub fn gre_call(self, call_id: u16) -> Raw<A> {
+        let [high, low] = call_id.to_be_bytes();
+        Raw::new(self, GRE, vec![0x30, 0x01, 0x88, 0x0b, 0, 0, high, low, 0, 0, 0, 1])
     }
 
     /// Goes on with any protocol by its number; no checksum is filled in.

@@ -10,12 +10,16 @@ pub mod icmp;
 pub mod ip;
 pub mod link;
 pub mod raw;
+pub mod sctp;
 pub mod tcp;
 pub mod udp;
+pub mod udp_lite;
 
 pub use icmp::Icmp;
 pub use ip::{Address, Ip};
 pub use link::{Link, Mac, Pppoe, eth, packet_of};
 pub use raw::Raw;
+pub use sctp::{Sctp, chunk};
 pub use tcp::{Flags, Tcp, TcpOption};
 pub use udp::Udp;
+pub use udp_lite::UdpLite;

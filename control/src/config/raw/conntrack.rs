@@ -21,12 +21,16 @@ pub(in crate::config) struct Conntrack {
     pub(in crate::config) vlan_tags_max: u8,
     /// TCP.
     pub(in crate::config) tcp: Tcp,
-    /// UDP.
+    /// UDP and UDP-Lite.
     pub(in crate::config) udp: Udp,
     /// ICMP queries.
     pub(in crate::config) icmp: Icmp,
     /// ICMPv6 queries.
     pub(in crate::config) icmpv6: Icmpv6,
+    /// SCTP.
+    pub(in crate::config) sctp: Sctp,
+    /// GRE.
+    pub(in crate::config) gre: Gre,
     /// Every other protocol.
     pub(in crate::config) generic: Generic,
     /// Which helpers look into which flows. A helper finds related flows; none works unless it is named.
@@ -45,6 +49,8 @@ impl Default for Conntrack {
             udp: Udp::default(),
             icmp: Icmp::default(),
             icmpv6: Icmpv6::default(),
+            sctp: Sctp::default(),
+            gre: Gre::default(),
             generic: Generic::default(),
             helpers: Helpers::default(),
         }
@@ -123,7 +129,8 @@ impl Default for TcpTimeouts {
 pub(in crate::config) struct Udp {
     /// Before an answer, in seconds. Linux's `nf_conntrack_udp_timeout`.
     pub(in crate::config) timeout_s: Seconds,
-    /// Answered and older than two seconds, in seconds. Linux's `nf_conntrack_udp_timeout_stream`.
+    /// Answered and older than two seconds (UDP-Lite: answered), in seconds. Linux's
+    /// `nf_conntrack_udp_timeout_stream`.
     pub(in crate::config) timeout_stream_s: Seconds,
 }
 
@@ -157,6 +164,66 @@ pub(in crate::config) struct Icmpv6 {
 impl Default for Icmpv6 {
     fn default() -> Self {
         Self { timeout_s: domain::Conntrack::default().icmpv6_timeout.into() }
+    }
+}
+
+#[derive(Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(in crate::config) struct Sctp {
+    /// How long each state lasts without a packet, in seconds.
+    pub(in crate::config) timeouts_s: SctpTimeouts,
+}
+
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(in crate::config) struct SctpTimeouts {
+    /// An INIT was seen, or the end. Linux's `nf_conntrack_sctp_timeout_closed`.
+    pub(in crate::config) closed: Seconds,
+    /// The INIT was answered. Linux's `nf_conntrack_sctp_timeout_cookie_wait`.
+    pub(in crate::config) cookie_wait: Seconds,
+    /// A COOKIE ECHO was seen. Linux's `nf_conntrack_sctp_timeout_cookie_echoed`.
+    pub(in crate::config) cookie_echoed: Seconds,
+    /// The handshake is done. Linux's `nf_conntrack_sctp_timeout_established`.
+    pub(in crate::config) established: Seconds,
+    /// The side that opened wants to close. Linux's `nf_conntrack_sctp_timeout_shutdown_sent`.
+    pub(in crate::config) shutdown_sent: Seconds,
+    /// The other side wants to close. Linux's `nf_conntrack_sctp_timeout_shutdown_recd`.
+    pub(in crate::config) shutdown_recd: Seconds,
+    /// Both want to close. Linux's `nf_conntrack_sctp_timeout_shutdown_ack_sent`.
+    pub(in crate::config) shutdown_ack_sent: Seconds,
+    /// A HEARTBEAT was seen on a new path. Linux's `nf_conntrack_sctp_timeout_heartbeat_sent`.
+    pub(in crate::config) heartbeat_sent: Seconds,
+}
+
+impl Default for SctpTimeouts {
+    fn default() -> Self {
+        let domain = domain::SctpTimeouts::default();
+        Self {
+            closed: domain.closed.into(),
+            cookie_wait: domain.cookie_wait.into(),
+            cookie_echoed: domain.cookie_echoed.into(),
+            established: domain.established.into(),
+            shutdown_sent: domain.shutdown_sent.into(),
+            shutdown_recd: domain.shutdown_recd.into(),
+            shutdown_ack_sent: domain.shutdown_ack_sent.into(),
+            heartbeat_sent: domain.heartbeat_sent.into(),
+        }
+    }
+}
+
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(in crate::config) struct Gre {
+    /// Before an answer, in seconds. Linux's `nf_conntrack_gre_timeout`.
+    pub(in crate::config) timeout_s: Seconds,
+    /// Answered, in seconds. Linux's `nf_conntrack_gre_timeout_stream`.
+    pub(in crate::config) timeout_stream_s: Seconds,
+}
+
+impl Default for Gre {
+    fn default() -> Self {
+        let domain = domain::Conntrack::default();
+        Self { timeout_s: domain.gre_timeout.into(), timeout_stream_s: domain.gre_timeout_stream.into() }
     }
 }
 

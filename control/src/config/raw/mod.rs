@@ -16,7 +16,7 @@ mod ports;
 mod workers;
 
 pub(in crate::config) use cluster::{Cluster, Share, Tracking};
-pub(in crate::config) use conntrack::{Conntrack, Helpers, Tcp, TcpTimeouts};
+pub(in crate::config) use conntrack::{Conntrack, Helpers, SctpTimeouts, Tcp, TcpTimeouts};
 pub(in crate::config) use control::Control;
 pub(in crate::config) use forwarding::{Forwarding, Mode, Stp};
 pub(in crate::config) use memory::Memory;

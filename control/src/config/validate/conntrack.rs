@@ -3,16 +3,19 @@
 use crate::config::finding::{Findings, Target};
 use crate::config::path::Path;
 use crate::config::raw;
-use weir_dataplane::config::{Conntrack, HelperKind, HelperRule, Tcp, TcpTimeouts};
+use weir_dataplane::config::{Conntrack, HelperKind, HelperRule, SctpTimeouts, Tcp, TcpTimeouts};
 use weir_dataplane::units::{Span, TICK_MS};
 
 pub(super) fn validate(raw: raw::Conntrack, path: &Path, findings: &mut Findings) -> Option<Conntrack> {
     let tcp = tcp(&raw.tcp, &path.key("tcp"), findings);
+    let sctp = sctp_timeouts(&raw.sctp.timeouts_s, &path.key("sctp").key("timeouts_s"), findings);
     let mut time = |seconds, section: &str, key: &str| span(seconds, &path.key(section).key(key), findings);
     let udp_timeout = time(raw.udp.timeout_s, "udp", "timeout_s");
     let udp_timeout_stream = time(raw.udp.timeout_stream_s, "udp", "timeout_stream_s");
     let icmp_timeout = time(raw.icmp.timeout_s, "icmp", "timeout_s");
     let icmpv6_timeout = time(raw.icmpv6.timeout_s, "icmpv6", "timeout_s");
+    let gre_timeout = time(raw.gre.timeout_s, "gre", "timeout_s");
+    let gre_timeout_stream = time(raw.gre.timeout_stream_s, "gre", "timeout_stream_s");
     let generic_timeout = time(raw.generic.timeout_s, "generic", "timeout_s");
     let helpers = helpers(&raw.helpers, &path.key("helpers"), findings);
     Some(Conntrack {
@@ -25,6 +28,9 @@ pub(super) fn validate(raw: raw::Conntrack, path: &Path, findings: &mut Findings
         udp_timeout_stream: udp_timeout_stream?,
         icmp_timeout: icmp_timeout?,
         icmpv6_timeout: icmpv6_timeout?,
+        sctp: sctp?,
+        gre_timeout: gre_timeout?,
+        gre_timeout_stream: gre_timeout_stream?,
         generic_timeout: generic_timeout?,
         helpers,
     })
@@ -64,6 +70,28 @@ fn tcp_timeouts(raw: &raw::TcpTimeouts, path: &Path, findings: &mut Findings) ->
         close: close?,
         max_retrans: max_retrans?,
         unacknowledged: unacknowledged?,
+    })
+}
+
+fn sctp_timeouts(raw: &raw::SctpTimeouts, path: &Path, findings: &mut Findings) -> Option<SctpTimeouts> {
+    let mut time = |seconds, key: &str| span(seconds, &path.key(key), findings);
+    let closed = time(raw.closed, "closed");
+    let cookie_wait = time(raw.cookie_wait, "cookie_wait");
+    let cookie_echoed = time(raw.cookie_echoed, "cookie_echoed");
+    let established = time(raw.established, "established");
+    let shutdown_sent = time(raw.shutdown_sent, "shutdown_sent");
+    let shutdown_recd = time(raw.shutdown_recd, "shutdown_recd");
+    let shutdown_ack_sent = time(raw.shutdown_ack_sent, "shutdown_ack_sent");
+    let heartbeat_sent = time(raw.heartbeat_sent, "heartbeat_sent");
+    Some(SctpTimeouts {
+        closed: closed?,
+        cookie_wait: cookie_wait?,
+        cookie_echoed: cookie_echoed?,
+        established: established?,
+        shutdown_sent: shutdown_sent?,
+        shutdown_recd: shutdown_recd?,
+        shutdown_ack_sent: shutdown_ack_sent?,
+        heartbeat_sent: heartbeat_sent?,
     })
 }
 

@@ -1,0 +1,76 @@
+//! What the first packet of a flow makes of it, or why it may not be the first.
+
+use super::answer::{class_of_sctp, class_of_tcp, timeout_of};
+use super::record::{Cold, Detail};
+use super::sctp::{self, Association};
+use super::tcp::{Connection, Effect, Segment, Standing};
+use super::{Context, Packet};
+use crate::counters::{DropReason, FlowClass};
+use crate::parse::Transport;
+use crate::units::{Direction, Span};
+use crate::wire::{Sctp, Tcp};
+
+/// From this age on an answered UDP flow is a stream.
+const UDP_STREAM_AGE: Span = match Span::from_s(2) {
+    Some(span) => span,
+    None => Span::MAX,
+};
+
+/// What the flow is counted as, what its protocol remembers, and how long it lives without another packet.
+type First = (FlowClass, Cold, Span);
+
+pub(super) fn first_packet<O>(
+    packet: &Packet<'_>,
+    transport: Transport,
+    context: &Context<'_, O>,
+) -> Result<First, DropReason> {
+    let now = context.now;
+    let (class, detail) = match transport {
+        Transport::Tcp => return first_segment(packet, context),
+        Transport::Sctp => return first_chunks(packet, context),
+        Transport::Udp => (FlowClass::Udp, Detail::Stream { from: now.after(UDP_STREAM_AGE) }),
+        Transport::UdpLite => (FlowClass::UdpLite, Detail::Stream { from: now }),
+        Transport::Gre => (FlowClass::Gre, Detail::Stream { from: now }),
+        Transport::Icmp { query: true } => (FlowClass::Icmp, Detail::None),
+        Transport::Icmpv6 { query: true } => (FlowClass::Icmpv6, Detail::None),
+        Transport::Icmp { query: false } | Transport::Icmpv6 { query: false } => {
+            return Err(DropReason::InvalidNoFlow);
+        }
+        Transport::Generic => (FlowClass::Generic, Detail::None),
+    };
+    Ok((class, Cold { detail }, timeout_of(class, context.config)))
+}
+
+fn first_segment<O>(packet: &Packet<'_>, context: &Context<'_, O>) -> Result<First, DropReason> {
+    let config = &context.config.tcp;
+    let segment = segment(packet).ok_or(DropReason::InvalidHeader)?;
+    let mut connection = Connection::open(&segment, config.loose).ok_or(DropReason::InvalidNoFlow)?;
+    let standing = Standing { seen_reply: false, assured: false, remaining: Span::default() };
+    match connection.see(Direction::Original, &segment, &standing, config) {
+        Effect::Refresh { timeout, .. } => {
+            Ok((class_of_tcp(connection.state()), Cold { detail: Detail::Tcp(connection) }, timeout))
+        }
+        Effect::Invalid { reason, .. } => Err(reason),
+        Effect::Keep | Effect::Delete | Effect::Reopen => Err(DropReason::InvalidNoFlow),
+    }
+}
+
+fn first_chunks<O>(packet: &Packet<'_>, context: &Context<'_, O>) -> Result<First, DropReason> {
+    let header = Sctp::new(packet.parsed.transport(packet.bytes)).ok_or(DropReason::InvalidHeader)?;
+    let mut association = Association::open(&header)?;
+    match association.see(Direction::Original, &header, &context.config.sctp) {
+        sctp::Effect::Refresh(timeout) => {
+            Ok((class_of_sctp(association.state()), Cold { detail: Detail::Sctp(association) }, timeout))
+        }
+        sctp::Effect::Keep => Err(DropReason::InvalidNoFlow),
+        sctp::Effect::Invalid(reason) => Err(reason),
+    }
+}
+
+/// The segment that a packet of TCP carries.
+#[inline]
+pub(super) fn segment<'a>(packet: &Packet<'a>) -> Option<Segment<'a>> {
+    let bytes = packet.parsed.transport(packet.bytes);
+    let header = Tcp::new(bytes)?;
+    Some(Segment::new(&header, u32::try_from(bytes.len()).unwrap_or(0)))
+}
