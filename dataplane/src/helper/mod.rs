@@ -7,6 +7,7 @@
 
 pub mod amanda;
 pub mod book;
+mod broadcast;
 pub mod ftp;
 pub mod h323;
 pub mod irc;
