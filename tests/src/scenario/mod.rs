@@ -8,6 +8,7 @@ pub mod ftp;
 pub mod hostile;
 pub mod http;
 pub mod icmp;
+pub mod pptp;
 pub mod town;
 
 pub use family::Family;
