@@ -132,6 +132,11 @@ impl HelperKind {
         }
     }
 
+    /// Whether it is attached to flows of IPv4 only, as in Linux.
+    pub const fn ipv4_only(self) -> bool {
+        matches!(self, Self::Irc | Self::Pptp | Self::NetbiosNs | Self::Snmp)
+    }
+
     /// The rules that attach it to flows to `port`.
     pub fn rules(self, port: u16) -> impl Iterator<Item = HelperRule> {
         self.listens().0.iter().map(move |transport| HelperRule { kind: self, transport: *transport, port })

@@ -4,6 +4,7 @@
 //! port, a source that may be open, a class with a limit and a time.
 
 use super::Helper;
+use super::pptp::Call;
 use crate::config::HelperKind;
 use crate::units::Span;
 use crate::wire::IpProtocol;
@@ -30,6 +31,14 @@ pub trait Book {
 
     /// Lets this flow live this long from now, whatever its protocol says.
     fn refresh(&mut self, timeout: Span);
+
+    /// Names the GRE packets of a PPTP call between this flow's ends by both of its ids; a packet itself has only its
+    /// receiver's. A flow has one call named at a time. The same again is fine; another is refused.
+    fn map_gre(&mut self, call: Call) -> Result<(), Refused>;
+
+    /// Ends a PPTP call between this flow's ends: whatever call of this flow was named is so no longer, and the GRE
+    /// flow of this call ends, or where there is none, what expects it goes. As in Linux, whosever it is.
+    fn end_gre(&mut self, call: Call);
 
     /// Withdraws those of this flow that are not wanted.
     fn withdraw_where(&mut self, mut unwanted: impl FnMut(&Expected) -> bool)
@@ -239,15 +248,30 @@ pub(super) struct Notes {
     pub(super) of_others: Vec<(Expected, HelperKind)>,
     /// What every [`Book::expect`] answers, if set.
     pub(super) refuse: Option<Refused>,
+    /// What every [`Book::map_gre`] answers, if set.
+    pub(super) refuse_map: Option<Refused>,
     /// The latest [`Book::refresh`].
     pub(super) refreshed: Option<Span>,
+    /// The latest [`Book::map_gre`] that was not refused.
+    pub(super) mapped: Option<Call>,
+    /// The latest [`Book::end_gre`].
+    pub(super) ended: Option<Call>,
     helper: HelperKind,
 }
 
 #[cfg(test)]
 impl Notes {
     pub(super) fn of(helper: HelperKind) -> Self {
-        Self { entries: Vec::new(), of_others: Vec::new(), refuse: None, refreshed: None, helper }
+        Self {
+            entries: Vec::new(),
+            of_others: Vec::new(),
+            refuse: None,
+            refuse_map: None,
+            refreshed: None,
+            mapped: None,
+            ended: None,
+            helper,
+        }
     }
 
     /// Those that wait, oldest first.
@@ -313,6 +337,18 @@ impl Book for Notes {
 
     fn refresh(&mut self, timeout: Span) {
         self.refreshed = Some(timeout);
+    }
+
+    fn map_gre(&mut self, call: Call) -> Result<(), Refused> {
+        if let Some(refused) = self.refuse_map {
+            return Err(refused);
+        }
+        self.mapped = Some(call);
+        Ok(())
+    }
+
+    fn end_gre(&mut self, call: Call) {
+        self.ended = Some(call);
     }
 }
 

@@ -7,6 +7,7 @@
 
 pub mod amanda;
 pub mod book;
+mod broadcast;
 pub mod ftp;
 pub mod h323;
 pub mod irc;
@@ -157,5 +158,41 @@ impl Outcome {
     /// [`Outcome::Drop`] for what could not be booked.
     pub fn of<T>(booked: Result<T, Refused>) -> Self {
         if booked.is_ok() { Self::Pass } else { Self::Drop }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use core::net::Ipv4Addr;
+
+    /// The ends of the flows that helpers are tested with; the client's port is 4000.
+    pub(super) const CLIENT: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
+    pub(super) const SERVER: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 9);
+
+    /// A segment of an answered TCP flow to the server's `port`.
+    pub(super) fn segment(direction: Direction, port: u16, payload: &[u8]) -> Segment<'_> {
+        let (client, server) = ((CLIENT, 4000).into(), (SERVER, port).into());
+        let (source, destination) = match direction {
+            Direction::Original => (client, server),
+            Direction::Reply => (server, client),
+        };
+        Segment {
+            direction,
+            protocol: IpProtocol::TCP,
+            established: true,
+            expected: false,
+            seq: 1000,
+            payload,
+            source,
+            destination,
+            local: None,
+        }
+    }
+
+    /// A datagram of a UDP flow to the server's `port`; the first one of the original direction.
+    pub(super) fn datagram(direction: Direction, port: u16, payload: &[u8]) -> Segment<'_> {
+        let established = direction == Direction::Reply;
+        Segment { protocol: IpProtocol::UDP, established, seq: 0, ..segment(direction, port, payload) }
     }
 }

@@ -36,6 +36,12 @@ impl<'a> Text<'a> {
         self.literal(end)
     }
 
+    /// Goes on at the next byte that is not this, or at the end.
+    pub(super) fn skip_all(&mut self, byte: u8) {
+        let at = self.0.iter().position(|other| *other != byte).unwrap_or(self.0.len());
+        self.0 = &self.0[at..];
+    }
+
     /// Goes on at the next digit, or at the end.
     pub(super) fn skip_to_digit(&mut self) {
         let at = self.0.iter().position(u8::is_ascii_digit).unwrap_or(self.0.len());
@@ -80,6 +86,9 @@ mod tests {
         assert_eq!(text.skip_past(b' '), Some(()));
         text.skip_to_digit();
         assert_eq!((text.byte(), text.number()), (None, 0));
+        text = Text::new(b"  a");
+        text.skip_all(b' ');
+        assert_eq!(text.byte(), Some(b'a'));
     }
 
     #[test]

@@ -1,10 +1,12 @@
 //! The tracker's side of helpers: shows them packets, and books what they expect.
 
 use super::expect::{Expectations, Master};
+use super::gre::Calls;
 use super::record::Flags;
 use super::table::RecordId;
 use super::{ConnState, Packet, Tracker};
 use crate::counters::DropReason;
+use crate::helper::pptp::Call;
 use crate::helper::{Book, Booked, Expected, Found, Outcome, Refused, Segment};
 use crate::parse::Transport;
 use crate::units::{Direction, Span, Tick};
@@ -14,10 +16,12 @@ use core::net::{IpAddr, SocketAddr};
 /// A [`Book`] for one flow.
 struct Desk<'a> {
     expectations: &'a mut Expectations,
+    calls: &'a mut Calls,
     master: Master,
     now: Tick,
     booked: u32,
     refresh: Option<Span>,
+    ended: Option<Call>,
 }
 
 impl Book for Desk<'_> {
@@ -52,6 +56,14 @@ impl Book for Desk<'_> {
     fn refresh(&mut self, timeout: Span) {
         self.refresh = Some(timeout);
     }
+
+    fn map_gre(&mut self, call: Call) -> Result<(), Refused> {
+        self.calls.map(&self.master, call)
+    }
+
+    fn end_gre(&mut self, call: Call) {
+        self.ended = Some(call);
+    }
 }
 
 impl Tracker {
@@ -74,9 +86,17 @@ impl Tracker {
             ..segment
         };
         let master = Master { record, origin: self.itself(record), mark: hot.mark, helper: helper.kind() };
-        let mut desk = Desk { expectations: &mut self.expectations, master, now, booked: 0, refresh: None };
+        let mut desk = Desk {
+            expectations: &mut self.expectations,
+            calls: &mut self.calls,
+            master,
+            now,
+            booked: 0,
+            refresh: None,
+            ended: None,
+        };
         let outcome = helper.inspect(&segment, &mut desk);
-        let Desk { booked, refresh, .. } = desk;
+        let Desk { booked, refresh, ended, .. } = desk;
         if let Some(extra) = self.table.extra_mut(record) {
             extra.helper = Some(helper);
         }
@@ -87,6 +107,9 @@ impl Tracker {
         }
         if let Some(timeout) = refresh {
             self.table.reschedule(record, now.after(timeout));
+        }
+        if let Some(call) = ended {
+            self.end_call(record, call);
         }
         (outcome == Outcome::Drop).then_some(DropReason::Helper)
     }

@@ -10,6 +10,7 @@ use super::{ConnState, Context, End, Origin, Owners, Packet, Tracked, Tracker, s
 use crate::config::{Conntrack, HelperRule};
 use crate::counters::{DropReason, FlowClass, WorkerCounters};
 use crate::helper::Helper;
+use crate::key::Family;
 use crate::parse::{Parsed, Transport};
 use crate::units::{Direction, Mark, PortId, Span, Tick};
 use crate::wire::{IpProtocol, Sctp};
@@ -310,7 +311,11 @@ fn extra_of(used: Option<&Used>, parsed: &Parsed, config: &Conntrack) -> Option<
         return Some(Extra { helper: used.helper, master: Some(used.origin) });
     }
     let (port, protocol) = (parsed.key.endpoint(parsed.side.opposite()).port, parsed.key.protocol());
-    let attached = |rule: &&HelperRule| rule.port == port && rule.transport.protocol().0 == protocol;
+    let attached = |rule: &&HelperRule| {
+        rule.port == port
+            && rule.transport.protocol().0 == protocol
+            && !(rule.kind.ipv4_only() && parsed.family() == Family::V6)
+    };
     let rule = config.helpers.iter().find(attached)?;
     Some(Extra { helper: Some(Helper::new(rule.kind)), master: None })
 }

@@ -9,6 +9,7 @@ mod desk;
 pub mod expect;
 mod first;
 mod flow;
+pub mod gre;
 pub mod index;
 pub mod news;
 pub mod record;
@@ -22,11 +23,13 @@ pub use record::Origin;
 use crate::config::Conntrack;
 use crate::counters::{DropReason, WorkerCounters, named_enum};
 use crate::key::FlowKey;
-use crate::parse::{Class, Parsed};
+use crate::parse::{Class, Parsed, Transport};
 use crate::units::{BucketId, Epoch, PortId, Tick};
+use crate::wire::IpProtocol;
 use expect::Expectations;
+use gre::Calls;
 use news::{News, Peers, Post};
-use record::Flags;
+use record::{Flags, Hot};
 use std::sync::Arc;
 use table::{FlowTable, RecordId};
 
@@ -127,6 +130,7 @@ enum End {
 pub struct Tracker {
     table: FlowTable,
     expectations: Expectations,
+    calls: Calls,
     counters: Arc<WorkerCounters>,
 }
 
@@ -142,7 +146,13 @@ impl Tracker {
         let start = Tick::default();
         let table = FlowTable::new(flows_max, secret, start);
         counters.flows_max.set(table.capacity() as u64);
-        Self { table, expectations: Expectations::new(expectations_max, secret, start, peers), counters }
+        Self {
+            table,
+            expectations: Expectations::new(expectations_max, secret, start, peers),
+            // A call is expected twice before it is one.
+            calls: Calls::new(expectations_max as usize / 2, secret),
+            counters,
+        }
     }
 
     /// The next thing to tell other workers.
@@ -206,12 +216,16 @@ impl Tracker {
             Class::Drop(reason) => Tracked::dropped(reason),
             Class::Invalid(reason) => self.invalid(parsed, reason, context.now),
             Class::Untracked => Tracked { state: Some(ConnState::Untracked), ..Tracked::default() },
+            Class::Flow(Transport::Gre) => self.gre(packet, lookup, changes, context),
             Class::Flow(transport) => {
                 let record = self.find(parsed, lookup, changes, context.now);
                 self.flow(packet, transport, lookup.hash, record, context)
             }
             Class::IcmpError => {
-                let record = self.find(parsed, lookup, changes, context.now);
+                let mut record = self.find(parsed, lookup, changes, context.now);
+                if parsed.key.protocol() == IpProtocol::GRE.0 {
+                    record = self.quoted_gre(parsed, record, context.now);
+                }
                 self.icmp_error(parsed, record, context)
             }
         }
@@ -262,6 +276,12 @@ impl Tracker {
             None if changes != self.table.changes() => self.table.find(&parsed.key, lookup.hash)?,
             None => return None,
         };
+        self.alive(record, now)
+    }
+
+    /// The flow, unless its time has run out.
+    #[inline]
+    fn alive(&mut self, record: RecordId, now: Tick) -> Option<RecordId> {
         if now.reached(self.table.hot(record).deadline) {
             self.end(record, End::Expired);
             return None;
@@ -283,7 +303,11 @@ impl Tracker {
             End::Evicted => self.counters.protocol(hot.class).evicted.add(1),
             End::Closed => {}
         }
-        if hot.flags.has(Flags::EXPECTING) {
+        let (extra, expecting) = (hot.extra, hot.flags.has(Flags::EXPECTING));
+        if extra != Hot::NO_EXTRA {
+            self.close_pptp(record);
+        }
+        if expecting {
             self.expectations.forget_master(record);
             self.counters.expectations.set(self.expectations.len() as u64);
         }

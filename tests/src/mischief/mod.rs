@@ -6,6 +6,7 @@
 //! always fit, and nothing is fragmented.
 
 mod ftp;
+pub mod helpers;
 mod icmp;
 mod sctp;
 mod tcp;

@@ -9,6 +9,7 @@ pub mod h323;
 pub mod hostile;
 pub mod http;
 pub mod icmp;
+pub mod pptp;
 pub mod town;
 
 pub use family::Family;

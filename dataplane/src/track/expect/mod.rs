@@ -192,6 +192,16 @@ impl Expectations {
         self.store.remove(number);
     }
 
+    /// Takes out the newest that a packet would fit, whosever it is.
+    pub fn withdraw(&mut self, protocol: IpProtocol, source: SocketAddr, destination: SocketAddr) {
+        let fits = |entry: &Entry| entry.expected.fits(source.ip(), source.port());
+        let key = key_of(protocol, destination);
+        let found = self.store.chain(&key).find(|number| self.store.entry(*number).is_some_and(fits));
+        if let Some(found) = found {
+            self.remove(found);
+        }
+    }
+
     /// Forgets all that `master` announced.
     pub fn forget_master(&mut self, master: RecordId) {
         loop {
