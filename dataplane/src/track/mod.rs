@@ -102,7 +102,7 @@ pub struct Tracked {
 }
 
 impl Tracked {
-    const fn dropped(reason: DropReason) -> Self {
+    pub(crate) const fn dropped(reason: DropReason) -> Self {
         Self { state: None, reply: false, bucket: None, drop: Some(reason) }
     }
 
@@ -201,7 +201,8 @@ impl Tracker {
     ) -> Tracked {
         let parsed = packet.parsed;
         match parsed.class {
-            Class::NonIp => Tracked::default(),
+            // A fragment is not tracked: its datagram is.
+            Class::NonIp | Class::Fragment => Tracked::default(),
             Class::Drop(reason) => Tracked::dropped(reason),
             Class::Invalid(reason) => Tracked::invalid(reason),
             Class::Untracked => Tracked { state: Some(ConnState::Untracked), ..Tracked::default() },
@@ -214,6 +215,13 @@ impl Tracker {
                 self.icmp_error(parsed, record, context)
             }
         }
+    }
+
+    /// All three steps for a packet that comes alone.
+    pub fn track_one<O: Owners>(&mut self, packet: &Packet<'_>, context: &Context<'_, O>) -> Tracked {
+        let mut lookup = self.prepare(packet.parsed);
+        self.fetch(packet.parsed, &mut lookup);
+        self.track(packet, &lookup, self.changes(), context)
     }
 
     /// Ends flows and expectations whose time has run out; looks at `budget` records at most.

@@ -1,12 +1,20 @@
 //! Checks `conntrack`.
 
+use super::fragments;
 use crate::config::finding::{Findings, Target};
 use crate::config::path::Path;
 use crate::config::raw;
 use weir_dataplane::config::{Conntrack, HelperKind, HelperRule, Tcp, TcpTimeouts};
 use weir_dataplane::units::{Span, TICK_MS};
 
-pub(super) fn validate(raw: raw::Conntrack, path: &Path, findings: &mut Findings) -> Option<Conntrack> {
+/// `buffers`: as many packet buffers as the configuration names.
+pub(super) fn validate(
+    raw: raw::Conntrack,
+    buffers: Option<u32>,
+    path: &Path,
+    findings: &mut Findings,
+) -> Option<Conntrack> {
+    let fragments = fragments::validate(&raw.fragments, buffers, &path.key("fragments"), findings);
     let tcp = tcp(&raw.tcp, &path.key("tcp"), findings);
     let mut time = |seconds, section: &str, key: &str| span(seconds, &path.key(section).key(key), findings);
     let udp_timeout = time(raw.udp.timeout_s, "udp", "timeout_s");
@@ -20,6 +28,7 @@ pub(super) fn validate(raw: raw::Conntrack, path: &Path, findings: &mut Findings
         expectations_max: raw.expectations_max,
         checksum: raw.checksum,
         vlan_tags_max: raw.vlan_tags_max,
+        fragments: fragments?,
         tcp: tcp?,
         udp_timeout: udp_timeout?,
         udp_timeout_stream: udp_timeout_stream?,
@@ -73,7 +82,7 @@ fn tcp_timeouts(raw: &raw::TcpTimeouts, path: &Path, findings: &mut Findings) ->
     clippy::cast_sign_loss,
     reason = "the schema bounds it, and `as` saturates"
 )]
-fn span(seconds: raw::Seconds, path: &Path, findings: &mut Findings) -> Option<Span> {
+pub(super) fn span(seconds: raw::Seconds, path: &Path, findings: &mut Findings) -> Option<Span> {
     let ms = (seconds.0 * 1000.0).round();
     if ms % f64::from(TICK_MS) == 0.0 && (seconds.0 * 1000.0 - ms).abs() < 0.001 {
         return Span::from_ms(ms as u64);
