@@ -2,6 +2,7 @@
 //!
 //! Nothing here knows the other fragments.
 
+use super::ip::{Chain, Fragments, skip_extensions};
 use crate::key::{Address, Endpoint, Family, FlowKey};
 use crate::wire::{Ecn, Extension, IpProtocol, Ipv4, Ipv4Mut, Ipv6, Ipv6Mut, icmpv6, ipv6, tcp, udp};
 
@@ -119,27 +120,17 @@ fn key(family: Family, protocol: IpProtocol, ends: [Address; 2], id: u32) -> Flo
 
 /// Whether the transport header, after `next` and the extensions behind it, does not end in `rest`. Linux then takes
 /// the fragment for a whole packet.
-fn is_headless(mut next: IpProtocol, mut rest: &[u8]) -> bool {
-    while next.is_extension() {
-        let [follower, _, ..] = *rest else { return false };
-        let extension = Extension::new(next, rest);
-        if next == IpProtocol::FRAGMENT && extension.is_some_and(|header| header.fragment_offset() != 0) {
-            return false;
-        }
-        next = IpProtocol(follower);
-        match extension.and_then(|header| header.payload()) {
-            Some(behind) => rest = behind,
-            None => return !next.is_extension() && next != IpProtocol::NO_NEXT,
-        }
-    }
-    let needed = match next {
+fn is_headless(next: IpProtocol, rest: &[u8]) -> bool {
+    let Chain::Transport(protocol, transport) = skip_extensions(next, rest, Fragments::Skip) else {
+        return false;
+    };
+    let needed = match protocol {
         IpProtocol::TCP => tcp::HEADER_LEN,
         IpProtocol::UDP => udp::HEADER_LEN,
         IpProtocol::ICMPV6 => icmpv6::HEADER_LEN,
-        IpProtocol::NO_NEXT => 0,
         _ => 1,
     };
-    rest.len() < needed
+    transport.len() < needed
 }
 
 /// A length within an IP packet.

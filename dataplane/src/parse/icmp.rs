@@ -141,7 +141,7 @@ fn quoted_ipv6(bytes: &[u8]) -> Option<(FlowKey, Side)> {
     let rest = &bytes[crate::wire::ipv6::HEADER_LEN..];
     let (protocol, transport) = match skip_extensions(ip.next_header(), rest, Fragments::Skip) {
         Chain::Transport(protocol, transport) => (protocol, transport),
-        Chain::Fragment | Chain::Broken => return None,
+        _ => return None,
     };
     let quoted = Packet {
         addresses: Addresses::V6(ip.source(), ip.destination()),

@@ -4,7 +4,7 @@ use super::transport::parse_transport;
 use super::{Addresses, Class, Offload, Packet, Parsed, Rules};
 use crate::counters::DropReason;
 use crate::port::Checksum;
-use crate::wire::{Extension, IpProtocol, Ipv4, Ipv6, ipv4, ipv6};
+use crate::wire::{Extension, IpProtocol, Ipv4, Ipv6, ipv4, ipv6, tcp, udp};
 
 const OPTION_PAD1: u8 = 0;
 const OPTION_JUMBO: u8 = 0xc2;
@@ -41,7 +41,7 @@ fn deliver_ipv4(ip: &Ipv4<'_>, at: usize, rules: Rules, offload: Offload) -> Par
         transport: ip.payload(),
         hop_limit: ip.ttl(),
     };
-    placed(parse_transport(&packet, rules, offload), at + ip.header_len(), packet.transport.len())
+    deliver(&packet, at + ip.header_len(), rules, offload)
 }
 
 /// `bytes` begin at `at` of the frame.
@@ -66,8 +66,10 @@ pub(super) fn parse_ipv6(bytes: &[u8], at: usize, rules: Rules, offload: Offload
 
 /// A datagram whose IP header has been checked, and that ends at `end`.
 fn deliver_ipv6(ip: &Ipv6<'_>, chain: &Chain<'_>, end: usize, rules: Rules, offload: Offload) -> Parsed {
-    let Chain::Transport(protocol, transport) = *chain else {
-        return Parsed::invalid(DropReason::InvalidExtension);
+    let (protocol, transport) = match *chain {
+        Chain::Transport(protocol, transport) => (protocol, transport),
+        Chain::Cut => return Parsed::drop(DropReason::HeaderCut),
+        Chain::Nothing | Chain::Fragment => return Parsed::invalid(DropReason::InvalidExtension),
     };
     let packet = Packet {
         addresses: Addresses::V6(ip.source(), ip.destination()),
@@ -75,7 +77,21 @@ fn deliver_ipv6(ip: &Ipv6<'_>, chain: &Chain<'_>, end: usize, rules: Rules, offl
         transport,
         hop_limit: ip.hop_limit(),
     };
-    placed(parse_transport(&packet, rules, offload), end - transport.len(), transport.len())
+    deliver(&packet, end - transport.len(), rules, offload)
+}
+
+/// What IP delivers, `at` in the frame. iptables drops what ends within the header of TCP or UDP when it is to look
+/// at the ports, as it is for helpers, before it has a state.
+fn deliver(packet: &Packet<'_>, at: usize, rules: Rules, offload: Offload) -> Parsed {
+    let needed = match packet.protocol {
+        IpProtocol::TCP => tcp::HEADER_LEN,
+        IpProtocol::UDP => udp::HEADER_LEN,
+        _ => 0,
+    };
+    if packet.transport.len() < needed {
+        return Parsed::drop(DropReason::HeaderCut);
+    }
+    placed(parse_transport(packet, rules, offload), at, packet.transport.len())
 }
 
 /// A datagram that was put together, or a fragment that goes as it is, from `at` of the frame on.
@@ -122,8 +138,10 @@ pub(super) enum Chain<'a> {
     Transport(IpProtocol, &'a [u8]),
     /// To a fragment header.
     Fragment,
-    /// Nowhere.
-    Broken,
+    /// Into the middle of a datagram, or to a header that says that nothing follows.
+    Nothing,
+    /// To a header that is not there.
+    Cut,
 }
 
 /// What to do at a fragment header.
@@ -135,20 +153,21 @@ pub(super) enum Fragments {
     Skip,
 }
 
-/// Follows the chain as Linux does.
+/// Follows the chain as Linux does: a header that runs past the end is looked at all the same, and what it says
+/// follows, of which nothing is there.
 #[inline]
 pub(super) fn skip_extensions(mut next: IpProtocol, mut rest: &[u8], fragments: Fragments) -> Chain<'_> {
     while next.is_extension() {
         if next == IpProtocol::FRAGMENT && fragments == Fragments::Stop {
             return Chain::Fragment;
         }
-        let Some(extension) = Extension::new(next, rest) else { return Chain::Broken };
-        if next == IpProtocol::FRAGMENT && extension.fragment_offset() != 0 {
-            return Chain::Broken;
+        let [follower, _, ..] = *rest else { return Chain::Cut };
+        let extension = Extension::new(next, rest);
+        if next == IpProtocol::FRAGMENT && extension.is_some_and(|header| header.fragment_offset() != 0) {
+            return Chain::Nothing;
         }
-        let Some(payload) = extension.payload() else { return Chain::Broken };
-        next = extension.next_header();
-        rest = payload;
+        next = IpProtocol(follower);
+        rest = extension.and_then(|header| header.payload()).unwrap_or_default();
     }
-    if next == IpProtocol::NO_NEXT { Chain::Broken } else { Chain::Transport(next, rest) }
+    if next == IpProtocol::NO_NEXT { Chain::Nothing } else { Chain::Transport(next, rest) }
 }
