@@ -19,7 +19,8 @@ pub struct Fragments {
 pub struct Ipv4Fragments {
     /// How long a datagram may take. `ipfrag_time`.
     pub timeout: Span,
-    /// Bytes of the whole node that wait before fragments are refused. `ipfrag_high_thresh`.
+    /// Bytes of the whole node that wait before fragments are refused. `ipfrag_high_thresh`, but Linux counts its
+    /// buffers with all that belongs to them, and here the frames are counted.
     pub high_thresh_bytes: u32,
     /// Fragments of the same source that may come between two of one datagram; 0: any number. `ipfrag_max_dist`.
     pub max_dist: u32,
