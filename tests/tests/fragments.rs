@@ -332,7 +332,7 @@ impl Model {
     fn judge(&mut self, from: usize, length: usize, more: bool) -> (Option<DropReason>, bool) {
         let misfit = (Some(DropReason::FragmentInvalid), !self.ipv6);
         let mut to = from + length;
-        if more && to % 8 != 0 {
+        if more && !to.is_multiple_of(8) {
             if self.ipv6 {
                 return (Some(DropReason::InvalidExtension), true);
             }

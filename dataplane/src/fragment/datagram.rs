@@ -107,7 +107,7 @@ impl Progress {
             self.len = end;
             return Ok(end);
         }
-        if end % UNIT != 0 {
+        if !end.is_multiple_of(UNIT) {
             if family == Family::V6 {
                 return Err(Added::Stray);
             }

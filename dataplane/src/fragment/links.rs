@@ -58,7 +58,8 @@ impl Chains {
 /// Slots by age.
 #[derive(Debug)]
 pub(super) struct Ages {
-    /// Before and after each slot, and at the end the youngest and the oldest of all.
+    /// Each slot's younger and older neighbour. The last one stands for both ends: older than it is the youngest of
+    /// all, younger the oldest.
     links: Vec<[u32; 2]>,
 }
 
@@ -66,7 +67,6 @@ const YOUNGER: usize = 0;
 const OLDER: usize = 1;
 
 impl Ages {
-    #[expect(clippy::cast_possible_truncation, reason = "the slots are counted in 32 bits")]
     pub(super) fn new(slots: u32) -> Self {
         Self { links: vec![[slots; 2]; slots as usize + 1] }
     }

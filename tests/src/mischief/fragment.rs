@@ -133,7 +133,10 @@ impl<A: Mischievous> Datagram<A> {
         let Some(part) = self.parts.pop() else { return false };
         let style = varied(&mut world.rng, self.style);
         let link = eth(Mac::host(1 + self.side as u32), Mac::host(2 - self.side as u32));
-        let link = style.vlan.map_or(link.clone(), |id| link.vlan(id));
+        let link = match style.vlan {
+            Some(id) => link.vlan(id),
+            None => link,
+        };
         let (from, to) = (self.ends[self.side], self.ends[1 - self.side]);
         let ip = if style.pppoe { link.pppoe(1).ip(from, to) } else { link.ip(from, to) };
         let ip = A::dress(ip, style.headers).id(self.id).ecn(style.ecn);
