@@ -171,3 +171,86 @@ fn count(units: &[u64; WORDS], from: u32, to: u32) -> u32 {
 fn set(units: &mut [u64; WORDS], from: u32, to: u32) {
     words(from, to, |word, mask| units[word] |= mask);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A datagram whose fragments are given as offset, length and whether more follow.
+    struct Datagram {
+        family: Family,
+        progress: Progress,
+        covered: Box<[u64; WORDS]>,
+        begins: Box<[u64; WORDS]>,
+    }
+
+    impl Datagram {
+        fn new(family: Family) -> Self {
+            let [covered, begins] = [(); 2].map(|()| Box::new([0; WORDS]));
+            Self { family, progress: Progress::default(), covered, begins }
+        }
+
+        fn add(&mut self, offset: u32, len: u32, more: bool) -> Added {
+            let ipv4 = [0x45, 0, 0, 20, 0, 0, 0, 0, 64, 17, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2];
+            let mut ipv6 = [0; 48];
+            (ipv6[0], ipv6[5], ipv6[6], ipv6[40]) = (0x60, 8, 44, 99);
+            let packet: &[u8] = if self.family == Family::V4 { &ipv4 } else { &ipv6 };
+            let mut fragment = Fragment::new(packet).unwrap();
+            (fragment.offset, fragment.len, fragment.more) = (offset, len, more);
+            let mut coverage = Coverage { covered: &mut self.covered, begins: &mut self.begins };
+            self.progress.add(&mut coverage, &fragment)
+        }
+    }
+
+    const DUPLICATE: Added = Added::Refused(DropReason::FragmentDuplicate);
+    const OVERLAP: Added = Added::Spoilt(DropReason::FragmentOverlap);
+
+    #[test]
+    fn what_came_one_after_the_other_is_one_run_and_a_part_of_it_is_double() {
+        for family in [Family::V4, Family::V6] {
+            let mut datagram = Datagram::new(family);
+            for offset in [0, 8, 16] {
+                assert_eq!(datagram.add(offset, 8, true), Added::Waits(8));
+            }
+            assert_eq!(datagram.add(8, 16, true), DUPLICATE);
+            assert_eq!(datagram.add(24, 5, false), Added::Completes(5));
+            assert_eq!(datagram.progress.len(), 29);
+        }
+    }
+
+    #[test]
+    fn what_filled_a_gap_is_a_run_of_its_own() {
+        for (offset, len, added) in [(8, 8, DUPLICATE), (8, 16, OVERLAP), (0, 16, OVERLAP)] {
+            let mut datagram = Datagram::new(Family::V4);
+            for offset in [0, 16, 8] {
+                assert_eq!(datagram.add(offset, 8, true), Added::Waits(8));
+            }
+            assert_eq!(datagram.add(offset, len, true), added, "{offset}+{len}");
+        }
+    }
+
+    #[test]
+    fn the_end_is_believed_even_of_a_fragment_that_is_refused() {
+        let mut datagram = Datagram::new(Family::V6);
+        assert_eq!(datagram.add(16, 0, false), Added::Refused(DropReason::FragmentInvalid));
+        assert_eq!(datagram.add(16, 8, true), Added::Refused(DropReason::FragmentInvalid));
+        assert_eq!(datagram.add(0, 16, true), Added::Completes(16));
+    }
+
+    #[test]
+    fn an_odd_length_in_the_middle_is_cut_over_ipv4_and_astray_over_ipv6() {
+        assert_eq!(Datagram::new(Family::V4).add(0, 29, true), Added::Waits(24));
+        assert_eq!(Datagram::new(Family::V6).add(0, 29, true), Added::Stray);
+    }
+
+    #[test]
+    fn units_are_counted_and_set_across_words() {
+        let mut units = Box::new([0; WORDS]);
+        let last = u32::try_from(WORDS * 64).unwrap();
+        for (from, to) in [(0, 1), (60, 200), (last - 1, last), (300, 300)] {
+            set(&mut units, from, to);
+            assert_eq!(count(&units, from, to), to - from);
+        }
+        assert_eq!((count(&units, 0, last), count(&units, 100, 130)), (142, 30));
+    }
+}

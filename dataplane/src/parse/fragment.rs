@@ -145,7 +145,8 @@ mod tests {
 
     /// From ::1 to ::2, with `next` and what follows the header.
     fn ipv6(next: u8, rest: &[u8]) -> Vec<u8> {
-        let mut packet = vec![0x60, 0x20, 0, 0, 0, rest.len() as u8, next, 64];
+        let len = u8::try_from(rest.len()).unwrap();
+        let mut packet = vec![0x60, 0x20, 0, 0, 0, len, next, 64];
         packet.extend([[0; 15].as_slice(), &[1], &[0; 15], &[2], rest].concat());
         packet
     }
