@@ -140,7 +140,7 @@ pub fn shuffled(count: u32) -> Vec<u32> {
 
 /// One pipeline, and the frames that go round through it.
 pub struct Bench {
-    pipeline: Pipeline,
+    pipeline: Pipeline<BenchFrame>,
     counters: Arc<WorkerCounters>,
     outbox: Outbox<BenchFrame>,
     burst: Burst<BenchFrame>,
@@ -153,7 +153,8 @@ impl Bench {
         let snapshot = Arc::new(Snapshot::compile(Epoch::FIRST, config));
         let limits = Limits { flows_max, expectations_max: 64 };
         let pipeline = Pipeline::new(limits, 0x5eed, snapshot, Arc::clone(&counters));
-        Self { pipeline, counters, outbox: Outbox::new(2), burst: Burst::new() }
+        let outbox = pipeline.outbox(2);
+        Self { pipeline, counters, outbox, burst: Burst::new() }
     }
 
     /// Sends the frames of these flows, a burst at most.

@@ -18,6 +18,7 @@ use weir_dataplane::counters::{DropReason, Verdict, WorkerCounters};
 fn page() -> String {
     let cells = WorkerCounters::default();
     cells.outcome(Verdict::Drop(DropReason::Runt));
+    cells.outcome(Verdict::Hold);
     cells.bursts[3].add(7);
     let port = PortStatus {
         name: "lan".to_owned(),
@@ -75,6 +76,8 @@ fn every_drop_reason_is_there_from_the_start() {
     assert!(page.contains("weir_worker_bursts_total{worker=\"0\",frames=\"2-3\"} 7\n"), "{page}");
     assert!(page.contains("weir_port_rx_frames_total{port=\"lan\"} 9\n"), "{page}");
     assert!(page.contains("weir_cluster_buckets_owned 1\n"), "{page}");
+    assert!(page.contains("weir_worker_fragments_held{worker=\"0\"} 1\n"), "{page}");
+    assert!(!page.contains("verdict=\"hold\""), "{page}");
 }
 
 #[test]

@@ -4,7 +4,7 @@
 
 mod common;
 
-use common::{frames_of, pcap, pcapng, stderr, stdout, udp, weir};
+use common::{fragments, frames_of, pcap, pcapng, stderr, stdout, udp, weir};
 use serde_json::{Value, json};
 use std::ffi::OsString;
 use std::fs;
@@ -93,6 +93,36 @@ fn time_is_the_captures_unless_it_is_frozen() {
     assert!(stdout(&desk.replay(&inputs)).contains("; flows: 2,"));
     let frozen = desk.replay(&["--in", "lan=lan.pcap", "--in", "wan=wan.pcap", "--clock", "frozen"]);
     assert!(stdout(&frozen).contains("; flows: 1,"), "{}", stdout(&frozen));
+}
+
+#[test]
+fn the_line_of_a_frame_that_was_held_says_what_became_of_it() {
+    let desk = Desk::new();
+    let [first, last] = fragments(&udp((1, 5000), (2, 53), 60), 32);
+    let [late, _] = fragments(&udp((3, 5000), (2, 53), 60), 32);
+    let [waits, _] = fragments(&udp((4, 5000), (2, 53), 60), 32);
+    let ask = udp((5, 5000), (2, 53), 20);
+    let times = [(0, &*first), (1, &late), (2, &ask), (3, &last), (40_000, &waits)];
+    desk.write("lan.pcap", &pcap(times));
+    let output = desk.replay(&["--in", "lan=lan.pcap", "--out", "wan=out.pcap"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let verdicts = desk.verdicts();
+    let frames: Vec<_> = verdicts.iter().map(|line| line["frame"].as_u64().unwrap()).collect();
+    assert_eq!(frames, [1, 2, 3, 4, 5]);
+    let told: Vec<_> = verdicts.iter().map(|line| (&line["verdict"], line.get("released"))).collect();
+    let forwarded = json!({"frame": 4, "port": "lan", "verdict": "forward", "out": "wan", "reason": null});
+    let dropped =
+        json!({"frame": null, "port": null, "verdict": "drop", "out": null, "reason": "fragment_timeout"});
+    let (hold, forward) = (json!("hold"), json!("forward"));
+    let expected = [
+        (&hold, Some(&forwarded)),
+        (&hold, Some(&dropped)),
+        (&forward, None),
+        (&forward, None),
+        (&hold, Some(&Value::Null)),
+    ];
+    assert_eq!(told, expected);
+    assert_eq!(frames_of(&desk.path("out.pcap")), [ask, first, last]);
 }
 
 #[test]

@@ -95,8 +95,22 @@ named_enum! {
         Ipv6Length = "ipv6_length",
         /// A hop-by-hop header that runs past the packet or carries a broken option.
         Ipv6HopByHop = "ipv6_hop_by_hop",
-        /// An IP fragment; virtual reassembly is not there to hold it.
-        Fragment = "fragment",
+        /// A fragment whose header is cut, that carries nothing, or that contradicts what is known of its datagram.
+        FragmentInvalid = "fragment_invalid",
+        /// A fragment whose place in the datagram is partly taken; its whole datagram goes with it (RFC 5722).
+        FragmentOverlap = "fragment_overlap",
+        /// A fragment that is there already.
+        FragmentDuplicate = "fragment_duplicate",
+        /// A fragment of a datagram that would be longer than IP allows.
+        FragmentOversize = "fragment_oversize",
+        /// A fragment whose datagram was given up, because too many others of its source came in between.
+        FragmentDistance = "fragment_distance",
+        /// A fragment that there is no room for to wait.
+        FragmentLimit = "fragment_limit",
+        /// A fragment that waited in vain for the rest of its datagram.
+        FragmentTimeout = "fragment_timeout",
+        /// The extension headers, or the header of TCP or UDP, are cut.
+        HeaderCut = "header_cut",
         /// INVALID: the transport header is cut or contradicts itself.
         InvalidHeader = "invalid_header",
         /// INVALID: the transport checksum is wrong.
@@ -338,7 +352,8 @@ pub struct FlowCells {
 #[derive(Debug)]
 #[repr(align(128))]
 pub struct WorkerCounters {
-    /// Outcomes by [`Verdict::index`]; their sum is the frames processed.
+    /// Outcomes by [`Verdict::index`]; their sum is the frames processed. That of [`Verdict::Hold`] is a gauge: the
+    /// frames that wait now.
     pub verdicts: [Cell; Verdict::NAMES.len()],
     /// Drops by [`DropReason::index`]; their sum is the drop outcome.
     pub drops: [Cell; DropReason::COUNT],
@@ -397,6 +412,13 @@ impl WorkerCounters {
         if let Verdict::Drop(reason) = verdict {
             self.drops[reason.index()].add(1);
         }
+    }
+
+    /// Books the outcome of a frame that was held.
+    #[inline]
+    pub fn release(&self, verdict: Verdict) {
+        self.verdicts[Verdict::Hold.index()].sub(1);
+        self.outcome(verdict);
     }
 
     /// Books frames again that were to be forwarded and that the transmit queue, or the ring to it, did not take.

@@ -3,6 +3,7 @@
 //! Header and checksum checks are those of a Linux bridge with netfilter behind it: a broken IP header is dropped,
 //! a broken transport header is INVALID. Nothing here knows flows.
 
+pub mod fragment;
 mod icmp;
 mod ip;
 mod transport;
@@ -21,6 +22,8 @@ pub enum Class {
     NonIp,
     /// Dropped before it is tracked.
     Drop(DropReason),
+    /// A part of an IP datagram, to be read by [`fragment::Fragment::new`].
+    Fragment,
     /// INVALID for everybody. Where it could be read, [`Parsed::key`] is that of the flow it would belong to.
     Invalid(DropReason),
     /// IP that is never tracked: neighbour and multicast listener discovery.
@@ -68,15 +71,15 @@ pub struct Parsed {
     pub key: FlowKey,
     /// Which side of the key the packet comes from.
     pub side: Side,
-    /// Where the transport header begins in the frame.
-    pub transport_at: u16,
-    /// Where the IP packet ends in the frame; padding follows.
-    pub end: u16,
+    /// Where the transport header begins in the frame; the IP header of a [`Class::Fragment`].
+    pub at: u16,
+    /// Bytes from there to the end of the IP packet; padding may follow.
+    pub len: u16,
 }
 
 impl Parsed {
     const fn of(class: Class) -> Self {
-        Self { class, key: FlowKey::NONE, side: Side::First, transport_at: 0, end: 0 }
+        Self { class, key: FlowKey::NONE, side: Side::First, at: 0, len: 0 }
     }
 
     /// A frame that is dropped before it is looked into.
@@ -88,10 +91,11 @@ impl Parsed {
         Self::of(Class::Invalid(reason))
     }
 
-    /// Transport header and payload in the frame it was parsed from.
+    /// Transport header and payload in the frame it was parsed from; the IP packet of a [`Class::Fragment`].
     #[inline]
     pub fn transport<'a>(&self, frame: &'a [u8]) -> &'a [u8] {
-        frame.get(usize::from(self.transport_at)..usize::from(self.end)).unwrap_or_default()
+        let at = usize::from(self.at);
+        frame.get(at..at + usize::from(self.len)).unwrap_or_default()
     }
 
     /// IP version of a packet that has a key.
@@ -155,6 +159,12 @@ pub fn parse(frame: &[u8], rules: Rules, offload: Offload) -> Parsed {
         EtherType::IPV6 => ip::parse_ipv6(rest, at, rules, offload),
         _ => Parsed::of(Class::NonIp),
     }
+}
+
+/// Reads the IP packet at `at` of a frame as a whole datagram: one that was put together from its fragments, or a
+/// fragment that Linux takes for one. Its IP header has been checked.
+pub fn parse_datagram(packet: &[u8], at: usize, rules: Rules, offload: Offload) -> Parsed {
+    ip::parse_datagram(packet, at, rules, offload)
 }
 
 /// A packet as IP delivers it.

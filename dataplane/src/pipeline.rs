@@ -1,17 +1,25 @@
 //! The packet path over one burst: parse, track, decide, emit, each one plain loop.
 //!
+//! A burst with fragments goes frame by frame where they stand (`pipeline/fragments.rs`); all others take no notice.
+//!
 //! Between the first byte read and the last frame handed on nothing allocates, locks, logs or calls the system.
 //! Each frame ends in exactly one [`Verdict`]. (The bridge changes no byte, so there is no rewrite loop here.)
 
+mod fragments;
+mod outbox;
+
+pub use outbox::Outbox;
+
 use crate::config::Share;
 use crate::counters::{DropReason, Verdict, WorkerCounters};
+use crate::fragment::Reassembly;
 use crate::parse::{Class, Offload, Parsed, parse};
 use crate::port::{Burst, Frame, FrameDefect};
 use crate::snapshot::Snapshot;
 use crate::steer::bridge;
 use crate::track::news::{News, Peers, Post};
 use crate::track::{ConnState, Context, Lookup, Packet, Tracked, Tracker};
-use crate::units::{BURST_MAX, PORTS_MAX, PortId, Tick};
+use crate::units::{BURST_MAX, PortId, Tick};
 use crate::wire::Ethernet;
 use std::sync::Arc;
 
@@ -32,6 +40,8 @@ pub struct Limits {
 pub struct Sight {
     /// Its place in the burst.
     pub index: usize,
+    /// Its number among all frames that the pipeline has seen, from 0.
+    pub number: u64,
     /// Where it came from.
     pub port: PortId,
     /// What conntrack calls it; `None` when it was not tracked.
@@ -44,10 +54,26 @@ pub struct Sight {
     pub verdict: Verdict,
 }
 
+/// What became of a frame that was held.
+#[derive(Clone, Copy, Debug)]
+pub struct Release {
+    /// The frame's [`Sight::number`].
+    pub number: u64,
+    /// That of the frame with which it was released; `None` when its time ran out.
+    pub with: Option<u64>,
+    /// Where it came from.
+    pub port: PortId,
+    /// Its outcome.
+    pub verdict: Verdict,
+}
+
 /// Looks on while frames get their outcomes.
 pub trait Observer {
     /// Called once a frame, in the order of the burst.
     fn observe(&mut self, sight: &Sight);
+
+    /// Called once for each frame that was held, when it waits no longer.
+    fn release(&mut self, _: &Release) {}
 }
 
 impl Observer for () {
@@ -55,38 +81,22 @@ impl Observer for () {
     fn observe(&mut self, _: &Sight) {}
 }
 
-/// Frames that wait to be transmitted, port by port.
-#[derive(Debug)]
-pub struct Outbox<F> {
-    ports: Vec<Burst<F>>,
-}
-
-impl<F: Frame> Outbox<F> {
-    /// Empty, for `ports` ports.
-    pub fn new(ports: usize) -> Self {
-        Self { ports: (0..ports.min(PORTS_MAX)).map(|_| Burst::new()).collect() }
-    }
-
-    /// What is to leave by `port`.
-    #[inline]
-    pub fn take(&mut self, port: PortId) -> Option<&mut Burst<F>> {
-        self.ports.get_mut(port.index())
-    }
-}
-
 /// What one worker does to frames.
 #[derive(Debug)]
-pub struct Pipeline {
+pub struct Pipeline<F> {
     tracker: Tracker,
+    reassembly: Reassembly<F>,
     snapshot: Arc<Snapshot>,
     counters: Arc<WorkerCounters>,
     // One array a stage writes and the next reads.
     parsed: [Parsed; BURST_MAX],
     lookups: [Lookup; BURST_MAX],
     tracked: [Tracked; BURST_MAX],
+    /// Frames seen before this burst.
+    seen: u64,
 }
 
-impl Pipeline {
+impl<F: Frame> Pipeline<F> {
     /// The pipeline of the only worker, with empty tables. `secret` seeds their hashes: it should be random where
     /// traffic is not trusted.
     pub fn new(limits: Limits, secret: u64, snapshot: Arc<Snapshot>, counters: Arc<WorkerCounters>) -> Self {
@@ -102,7 +112,9 @@ impl Pipeline {
         counters: Arc<WorkerCounters>,
     ) -> Self {
         counters.epoch.set(u64::from(crate::track::Owners::epoch(&*snapshot).number()));
+        let workers = u32::try_from(peers.workers).unwrap_or(u32::MAX);
         Self {
+            reassembly: Reassembly::new(snapshot.conntrack().fragments.frames_max, workers, secret),
             tracker: Tracker::new(
                 limits.flows_max,
                 limits.expectations_max,
@@ -115,6 +127,7 @@ impl Pipeline {
             parsed: [Parsed::default(); BURST_MAX],
             lookups: [Lookup::default(); BURST_MAX],
             tracked: [Tracked::default(); BURST_MAX],
+            seen: 0,
         }
     }
 
@@ -145,14 +158,20 @@ impl Pipeline {
         self.tracker.hear(news);
     }
 
+    /// An outbox for `ports` ports that takes all that this pipeline can release at once.
+    pub fn outbox(&self, ports: usize) -> Outbox<F> {
+        Outbox::new(ports, self.reassembly.capacity() + BURST_MAX)
+    }
+
     /// Ends what has run out of time; a bounded amount of it.
-    pub fn housekeep(&mut self, now: Tick) {
+    pub fn housekeep<O: Observer>(&mut self, now: Tick, observer: &mut O) {
         self.tracker.expire(now, EXPIRE_A_TURN);
+        self.expire_fragments(now, observer);
     }
 
     /// Takes `burst` through all stages and leaves it empty; what is forwarded waits in `outbox`. `origins[i]` is
     /// the port that frame `i` came from.
-    pub fn process<F: Frame, O: Observer>(
+    pub fn process<O: Observer>(
         &mut self,
         burst: &mut Burst<F>,
         origins: &[PortId],
@@ -163,14 +182,19 @@ impl Pipeline {
         debug_assert!(origins.len() >= burst.len(), "each frame comes from a port");
         let before = self.counters.frames();
         let count = burst.len() as u64;
-        self.parse(burst);
-        self.track(burst, origins, now);
-        self.emit(burst, origins, outbox, observer);
+        if self.parse(burst) {
+            self.process_with_fragments(burst, origins, now, outbox, observer);
+        } else {
+            self.process_whole(burst, 0, origins, now, outbox, observer);
+        }
+        self.seen += count;
         debug_assert_eq!(self.counters.frames() - before, count, "each frame has one outcome");
     }
 
-    fn parse<F: Frame>(&mut self, burst: &Burst<F>) {
+    /// Reads each frame; whether one of them is a fragment.
+    fn parse(&mut self, burst: &Burst<F>) -> bool {
         let rules = self.snapshot.rules();
+        let mut has_fragments = false;
         for (frame, parsed) in burst.iter().zip(&mut self.parsed) {
             *parsed = match frame.defect() {
                 None => {
@@ -180,8 +204,28 @@ impl Pipeline {
                 Some(FrameDefect::Segmented) => Parsed::drop(DropReason::Segmented),
                 Some(FrameDefect::Oversize) => Parsed::drop(DropReason::Oversize),
             };
+            has_fragments |= parsed.class == Class::Fragment;
         }
-        let count = burst.len();
+        has_fragments
+    }
+
+    /// The stages behind parse, for frames of which none is a fragment. `first` is the place of the first of them
+    /// in the burst that `origins` is about.
+    fn process_whole<O: Observer>(
+        &mut self,
+        frames: &mut Burst<F>,
+        first: usize,
+        origins: &[PortId],
+        now: Tick,
+        outbox: &mut Outbox<F>,
+        observer: &mut O,
+    ) {
+        self.look_up(frames.len());
+        self.track(frames, &origins[first..], now);
+        self.emit(frames, first, origins, outbox, observer);
+    }
+
+    fn look_up(&mut self, count: usize) {
         for (parsed, lookup) in self.parsed[..count].iter().zip(&mut self.lookups) {
             *lookup = self.tracker.prepare(parsed);
         }
@@ -190,51 +234,54 @@ impl Pipeline {
         }
     }
 
-    fn track<F: Frame>(&mut self, burst: &Burst<F>, origins: &[PortId], now: Tick) {
+    fn track(&mut self, frames: &Burst<F>, origins: &[PortId], now: Tick) {
         let context = Context { now, config: self.snapshot.conntrack(), owners: &*self.snapshot };
         let changes = self.tracker.changes();
-        for (i, frame) in burst.iter().enumerate() {
+        for (i, frame) in frames.iter().enumerate() {
             let packet = Packet { bytes: frame.bytes(), parsed: &self.parsed[i], port: origins[i] };
             self.tracked[i] = self.tracker.track(&packet, &self.lookups[i], changes, &context);
         }
     }
 
-    fn emit<F: Frame, O: Observer>(
+    fn emit<O: Observer>(
         &mut self,
-        burst: &mut Burst<F>,
+        frames: &mut Burst<F>,
+        first: usize,
         origins: &[PortId],
         outbox: &mut Outbox<F>,
         observer: &mut O,
     ) {
         let mut spent = Burst::new();
-        for (index, frame) in burst.drain(..).enumerate() {
-            let (port, tracked) = (origins[index], self.tracked[index]);
-            let (owned, mut verdict) = decide(&self.snapshot, &frame, port, &self.parsed[index], &tracked);
-            let refused = match verdict {
-                Verdict::Forward(out) => match outbox.take(out) {
-                    Some(waiting) => waiting.try_push(frame).err().map(arrayvec::CapacityError::element),
-                    None => Some(frame),
-                },
-                _ => {
-                    spent.push(frame);
-                    None
-                }
-            };
-            if let Some(frame) = refused {
-                verdict = Verdict::Drop(DropReason::TxFull);
-                spent.push(frame);
-            }
+        for (i, frame) in frames.drain(..).enumerate() {
+            let (index, tracked) = (first + i, self.tracked[i]);
+            let port = origins[index];
+            let (owned, verdict) = decide(&self.snapshot, &frame, port, &self.parsed[i], &tracked);
+            let verdict = hand_on(frame, verdict, outbox, &mut spent);
             self.counters.outcome(verdict);
-            observer.observe(&Sight {
-                index,
-                port,
-                state: tracked.state,
-                reply: tracked.reply,
-                owned,
-                verdict,
-            });
+            let number = self.seen + index as u64;
+            let Tracked { state, reply, .. } = tracked;
+            observer.observe(&Sight { index, number, port, state, reply, owned, verdict });
         }
         F::release(&mut spent);
+    }
+}
+
+/// Puts what is forwarded into the outbox, and what is not into `spent`, which has room. Answers the outcome.
+#[inline]
+fn hand_on<F: Frame>(frame: F, verdict: Verdict, outbox: &mut Outbox<F>, spent: &mut Burst<F>) -> Verdict {
+    let refused = match verdict {
+        Verdict::Forward(out) => outbox.put(out, frame).err(),
+        _ => {
+            spent.push(frame);
+            return verdict;
+        }
+    };
+    match refused {
+        None => verdict,
+        Some(frame) => {
+            spent.push(frame);
+            Verdict::Drop(DropReason::TxFull)
+        }
     }
 }
 

@@ -111,7 +111,7 @@ pub struct Worker<R: RxQueue, T, C> {
     mesh: Arc<Mesh<R::Frame>>,
     clock: C,
     idle: Idle,
-    pipeline: Pipeline,
+    pipeline: Pipeline<R::Frame>,
     counters: Arc<WorkerCounters>,
     mailbox: Arc<Mailbox>,
     burst: Burst<R::Frame>,
@@ -136,6 +136,7 @@ where
         let peers = Peers { me: setup.id, workers: setup.mesh.news.len().max(1) };
         let pipeline =
             Pipeline::among(peers, setup.limits, setup.secret, setup.snapshot, Arc::clone(&counters));
+        let outbox = pipeline.outbox(PORTS_MAX);
         let handle = WorkerHandle {
             id: setup.id,
             mailbox: Arc::clone(&mailbox),
@@ -153,7 +154,7 @@ where
             mailbox,
             burst: Burst::new(),
             origins: [PortId::default(); BURST_MAX],
-            outbox: Outbox::new(PORTS_MAX),
+            outbox,
             dump: None,
             idle_turns: 0,
             rest_us: REST_US_MIN,
@@ -191,7 +192,7 @@ where
         moved += self.take_over(now);
         moved += self.send_for_others();
         self.hear();
-        self.pipeline.housekeep(now);
+        self.pipeline.housekeep(now, &mut ());
         self.tell();
         self.copy_flows(now);
         if moved > 0 {
@@ -273,8 +274,13 @@ where
         self.hear();
         self.pipeline.process(&mut self.burst, &self.origins, now, &mut self.outbox, &mut ());
         self.tell();
-        for index in 0..self.ports.len() {
-            self.flush(index);
+        loop {
+            for index in 0..self.ports.len() {
+                self.flush(index);
+            }
+            if !self.outbox.refill() {
+                break;
+            }
         }
     }
 

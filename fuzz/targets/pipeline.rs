@@ -12,6 +12,7 @@ use weir_tests::node::{Node, member};
 fuzz_target!(|frames: Vec<(bool, u32, Vec<u8>)>| {
     let mut config = member(2, 0..1, Tracking::All);
     config.conntrack.checksum = false;
+    config.conntrack.fragments.frames_max = 64;
     let mut at_us = 0;
     let passages: Vec<Passage> = frames
         .into_iter()

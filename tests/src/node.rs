@@ -1,11 +1,12 @@
 //! One gateway of a simulated cluster: the real pipeline between a LAN and a WAN port, in memory.
 
 use crate::conversation::{Passage, Side};
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 use weir_dataplane::config::{BucketSet, Cluster, Config, HelperKind, Share, Tracking};
 use weir_dataplane::counters::{Verdict, WorkerCounters};
-use weir_dataplane::pipeline::{Limits, Observer, Outbox, Pipeline, Sight};
+use weir_dataplane::pipeline::{Limits, Observer, Outbox, Pipeline, Release, Sight};
 use weir_dataplane::port::Burst;
 use weir_dataplane::port::mem::MemFrame;
 use weir_dataplane::snapshot::Snapshot;
@@ -14,11 +15,14 @@ use weir_dataplane::units::{BURST_MAX, BucketId, Epoch, PortId, Tick};
 
 /// A gateway with one worker.
 pub struct Node {
-    pipeline: Pipeline,
+    pipeline: Pipeline<MemFrame>,
     outbox: Outbox<MemFrame>,
     counters: Arc<WorkerCounters>,
     epoch: Epoch,
     frames: u64,
+    /// Frames that are held, by their numbers.
+    waiting: BTreeMap<u64, Vec<u8>>,
+    releases: Vec<Release>,
 }
 
 impl Node {
@@ -33,7 +37,8 @@ impl Node {
         let epoch = Epoch::FIRST;
         let snapshot = Arc::new(Snapshot::compile(epoch, config));
         let pipeline = Pipeline::new(limits, 0x5eed, snapshot, Arc::clone(&counters));
-        Self { pipeline, outbox: Outbox::new(2), counters, epoch, frames: 0 }
+        let outbox = pipeline.outbox(2);
+        Self { pipeline, outbox, counters, epoch, frames: 0, waiting: BTreeMap::new(), releases: Vec::new() }
     }
 
     /// From the next frame on this configuration counts.
@@ -73,61 +78,101 @@ impl Node {
     fn take_burst(&mut self, passages: &[&Passage]) -> Vec<Sight> {
         let now = Tick::from_ms(passages.last().map_or(0, |passage| passage.at_us) / 1000);
         let frames = passages.iter().map(|passage| (passage.side, MemFrame::new(passage.bytes.as_slice())));
-        let sights = self.process(frames, now);
-        self.check_departures(passages, &sights);
-        sights
+        self.process(frames.collect(), now)
     }
 
-    /// Takes one burst in; what it forwards waits in the outbox.
-    fn process(&mut self, frames: impl Iterator<Item = (Side, MemFrame)>, now: Tick) -> Vec<Sight> {
-        let (sides, frames): (Vec<Side>, Vec<MemFrame>) = frames.unzip();
+    /// What has become of held frames since this was asked last.
+    pub fn released(&mut self) -> Vec<Release> {
+        std::mem::take(&mut self.releases)
+    }
+
+    /// Takes nothing in for some turns, at this moment.
+    pub fn idle(&mut self, turns: usize, now: Tick) {
+        (0..turns).for_each(|_| drop(self.process(Vec::new(), now)));
+    }
+
+    /// Takes one burst in, and lets what it forwards leave.
+    fn process(&mut self, frames: Vec<(Side, MemFrame)>, now: Tick) -> Vec<Sight> {
+        let (sides, frames): (Vec<Side>, Vec<MemFrame>) = frames.into_iter().unzip();
+        let bytes: Vec<Vec<u8>> = frames.iter().map(|frame| frame.clone().into_bytes()).collect();
         let mut burst: Burst<MemFrame> = frames.into_iter().collect();
         let origins: Vec<PortId> = sides.into_iter().map(port).collect();
         let mut seen = Seen::default();
         self.pipeline.process(&mut burst, &origins, now, &mut self.outbox, &mut seen);
-        self.pipeline.housekeep(now);
+        self.pipeline.housekeep(now, &mut seen);
         assert!(burst.is_empty(), "the pipeline takes the whole burst");
-        let indices: Vec<usize> = seen.0.iter().map(|sight| sight.index).collect();
+        let indices: Vec<usize> = seen.sights.iter().map(|sight| sight.index).collect();
         assert!(indices.into_iter().eq(0..origins.len()), "each frame is observed once, in order");
         self.frames += origins.len() as u64;
         assert_eq!(self.counters.frames(), self.frames, "each frame has one outcome");
-        seen.0
+        self.check_departures(&seen, &bytes);
+        self.releases.extend(&seen.releases);
+        seen.sights
     }
 
     /// Takes a single frame in at the start of time.
     pub fn verdict(&mut self, side: Side, frame: MemFrame) -> Verdict {
-        let verdict = self.process(std::iter::once((side, frame)), Tick::default())[0].verdict;
-        for side in [Side::Lan, Side::Wan] {
-            self.departing(side);
-        }
-        verdict
+        self.process(vec![(side, frame)], Tick::default())[0].verdict
     }
 
-    /// Empties the outbox of a port.
-    fn departing(&mut self, side: Side) -> Vec<Vec<u8>> {
-        let waiting = self.outbox.take(port(side)).expect("the outbox has both ports");
-        waiting.drain(..).map(MemFrame::into_bytes).collect()
+    /// Empties the outbox; what leaves by each port.
+    fn departing(&mut self) -> [Vec<Vec<u8>>; 2] {
+        let mut left = [Vec::new(), Vec::new()];
+        loop {
+            for (side, left) in [Side::Lan, Side::Wan].into_iter().zip(&mut left) {
+                let waiting = self.outbox.take(port(side)).expect("the outbox has both ports");
+                left.extend(waiting.drain(..).map(MemFrame::into_bytes));
+            }
+            if !self.outbox.refill() {
+                return left;
+            }
+        }
     }
 
     /// What leaves by a port is what the verdicts say, in order and unchanged.
-    fn check_departures(&mut self, passages: &[&Passage], sights: &[Sight]) {
-        for side in [Side::Lan, Side::Wan] {
-            let left = self.departing(side);
-            let forwarded = sights
-                .iter()
-                .zip(passages)
-                .filter(|(sight, _)| sight.verdict == Verdict::Forward(port(side)));
-            assert!(left.iter().eq(forwarded.map(|(_, passage)| &passage.bytes)), "{side:?}");
+    fn check_departures(&mut self, seen: &Seen, bytes: &[Vec<u8>]) {
+        let held = seen.sights.iter().filter(|sight| sight.verdict == Verdict::Hold);
+        self.waiting.extend(held.map(|sight| (sight.number, bytes[sight.index].clone())));
+        let left = self.departing();
+        for (side, left) in [Side::Lan, Side::Wan].into_iter().zip(left) {
+            let through =
+                seen.outcomes.iter().filter(|(_, verdict)| *verdict == Verdict::Forward(port(side)));
+            let forwarded = through.map(|(frame, _)| match frame {
+                Departing::New(index) => &bytes[*index],
+                Departing::Held(number) => self.waiting.get(number).expect("it was held"),
+            });
+            assert!(left.iter().eq(forwarded), "{side:?}");
         }
+        for release in &seen.releases {
+            assert!(self.waiting.remove(&release.number).is_some(), "a frame is released once: {release:?}");
+        }
+        let held = self.counters.verdicts[Verdict::Hold.index()].read();
+        assert_eq!(held, self.waiting.len() as u64, "what is held is counted");
     }
 }
 
 #[derive(Default)]
-struct Seen(Vec<Sight>);
+struct Seen {
+    sights: Vec<Sight>,
+    releases: Vec<Release>,
+    outcomes: Vec<(Departing, Verdict)>,
+}
+
+/// A frame of this burst, or of an earlier one.
+enum Departing {
+    New(usize),
+    Held(u64),
+}
 
 impl Observer for Seen {
     fn observe(&mut self, sight: &Sight) {
-        self.0.push(*sight);
+        self.sights.push(*sight);
+        self.outcomes.push((Departing::New(sight.index), sight.verdict));
+    }
+
+    fn release(&mut self, release: &Release) {
+        self.releases.push(*release);
+        self.outcomes.push((Departing::Held(release.number), release.verdict));
     }
 }
 

@@ -79,7 +79,6 @@ fn an_ipv4_header_that_is_wrong() {
     dropped(DropReason::Ipv4Header, [with(v4().udp(1, 2).build(), 14, 0x44)]);
     dropped(DropReason::Ipv4Checksum, [v4().bad_checksum().udp(1, 2).build()]);
     dropped(DropReason::Ipv4Length, [cut(v4().udp(1, 2).payload(&[0; 9]).build(), 45)]);
-    dropped(DropReason::Fragment, [v4().fragment(8, false).protocol(17).payload(&[0; 9]).build()]);
 }
 
 #[test]
@@ -88,13 +87,15 @@ fn an_ipv6_header_that_is_wrong() {
     dropped(DropReason::Ipv6Length, [cut(v6().udp(1, 2).payload(&[0; 9]).build(), 65)]);
     let option_past_the_end = v6().extension(0, &[5, 0xff, 0, 0, 0, 0]).udp(1, 2).build();
     dropped(DropReason::Ipv6HopByHop, [option_past_the_end]);
-    dropped(DropReason::Fragment, [v6().fragment(8, false).protocol(17).payload(&[0; 9]).build()]);
+    dropped(DropReason::InvalidExtension, [v6().protocol(59).build()]);
     let endless_destination_options = with(v6().extension(60, &[1, 4]).udp(1, 2).build(), 55, 0xff);
-    dropped(DropReason::InvalidExtension, [endless_destination_options]);
+    dropped(DropReason::HeaderCut, [endless_destination_options]);
 }
 
 #[test]
 fn a_transport_header_that_is_wrong() {
+    dropped(DropReason::HeaderCut, [v4().protocol(6).payload(&[0; 19]).build()]);
+    dropped(DropReason::HeaderCut, [v6().protocol(17).payload(&[0; 7]).build()]);
     let syn = v4().tcp(5000, 80).syn();
     dropped(DropReason::InvalidChecksum, [syn.clone().bad_checksum().build()]);
     dropped(DropReason::InvalidChecksum, [v6().udp(1, 2).payload(b"x").bad_checksum().build()]);

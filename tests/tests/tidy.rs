@@ -14,7 +14,7 @@ const IMPORT_ORDER: &[&[&str]] = &[
     &["mailbox", "pipeline"],
     &["snapshot"],
     &["gate", "steer"],
-    &["track", "rewrite", "sched"],
+    &["track", "fragment", "rewrite", "sched"],
     &["parse", "helper", "spread"],
     &["config"],
     &["key", "hash", "wire", "port"],

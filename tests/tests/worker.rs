@@ -16,7 +16,7 @@ use weir_dataplane::units::{Epoch, PORTS_MAX, WorkerId};
 use weir_dataplane::worker::{Idle, Mesh, Setup, Worker, WorkerPort};
 use weir_tests::conversation::{Fate, Passage, Side};
 use weir_tests::node::{Node, bridge, member, port};
-use weir_tests::packet::{Mac, eth};
+use weir_tests::packet::{Mac, eth, packet_of};
 use weir_tests::scenario::{Town, town};
 
 const SIDES: [Side; 2] = [Side::Lan, Side::Wan];
@@ -165,6 +165,32 @@ fn what_a_transmit_queue_refuses_is_a_counted_drop() {
     assert_eq!((gateway.outcome(forward), gateway.drops(DropReason::TxFull)), (10, 20));
     let counters = gateway.workers[0].1.counters();
     assert_eq!((counters.frames(), counters.port(port(Side::Wan)).tx_frames.read()), (30, 10));
+}
+
+#[test]
+fn a_datagram_of_many_fragments_leaves_whole_however_long_a_burst_is() {
+    let (client, server) = (Ipv4Addr::new(10, 0, 0, 1), Ipv4Addr::new(192, 0, 2, 53));
+    let ip = || eth(Mac::host(1), Mac::host(2)).ip(client, server).id(9);
+    let whole = ip().udp(5000, 53).payload(&[0; 4000]).build();
+    let datagram = &packet_of(&whole)[20..];
+    let fragments: Vec<Vec<u8>> = (0_u16..)
+        .step_by(8)
+        .zip(datagram.chunks(8))
+        .map(|(from, part)| {
+            let more = usize::from(from) + 8 < datagram.len();
+            ip().fragment(from, more).protocol(17).payload(part).build()
+        })
+        .collect();
+    for workers in 1..=3 {
+        let mut gateway = Gateway::new(&bridge(), workers, usize::MAX);
+        for fragment in &fragments {
+            gateway.rx[0].push(MemFrame::new(fragment.as_slice()));
+        }
+        gateway.turns(40);
+        assert_eq!(gateway.left(Side::Wan), fragments, "{workers} workers");
+        assert_eq!(gateway.outcome(Verdict::Forward(port(Side::Wan))), fragments.len() as u64);
+        assert_eq!(gateway.outcome(Verdict::Hold), 0);
+    }
 }
 
 #[test]

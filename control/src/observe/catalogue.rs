@@ -69,8 +69,9 @@ metrics! {
     WORKER_RX_BYTES = Counter "weir_worker_rx_bytes_total" ["worker", "port"] "Bytes taken from the worker's receive queue.";
     WORKER_TX_FRAMES = Counter "weir_worker_tx_frames_total" ["worker", "port"] "Frames that the worker's transmit queue took.";
     WORKER_TX_BYTES = Counter "weir_worker_tx_bytes_total" ["worker", "port"] "Bytes that the worker's transmit queue took.";
-    VERDICTS = Counter "weir_worker_verdicts_total" ["worker", "verdict"] "Frames by outcome; each frame has exactly one.";
+    VERDICTS = Counter "weir_worker_verdicts_total" ["worker", "verdict"] "Frames by outcome; each frame has exactly one, unless it is held.";
     DROPS = Counter "weir_worker_drops_total" ["worker", "reason"] "Dropped frames by reason; each drop has exactly one.";
+    FRAGMENTS_HELD = Gauge "weir_worker_fragments_held" ["worker"] "Frames that wait for the rest of their datagram.";
     HANDED_OVER = Counter "weir_worker_handed_over_frames_total" ["worker"] "Frames handed to the worker that owns their flow.";
     BURSTS = Counter "weir_worker_bursts_total" ["worker", "frames"]
         "Looks into a receive queue by how many frames they found: 0, 1, 2-3, 4-7, 8-15, 16-31, 32-63, 64.";

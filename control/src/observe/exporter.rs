@@ -8,6 +8,7 @@ use super::model::{Counters, PortStatus, Status, WorkerCounts};
 use super::pressure::Pressure;
 use metrics::{Key, KeyName, Label, Level, Metadata, Recorder};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusRecorder};
+use weir_dataplane::counters::Verdict;
 
 /// The text of the `/metrics` page.
 pub fn render(status: &Status, counters: &Counters) -> String {
@@ -106,7 +107,12 @@ fn worker_metrics(page: &Page, worker: &WorkerCounts) {
         page.set(c::WORKER_TX_BYTES, &[id, port], counts.tx_bytes);
     }
     for (verdict, frames) in &worker.verdicts {
-        page.set(c::VERDICTS, &[id, verdict], *frames);
+        // Of those held, only how many there are now is known.
+        if verdict == Verdict::Hold.name() {
+            page.set(c::FRAGMENTS_HELD, &[id], *frames);
+        } else {
+            page.set(c::VERDICTS, &[id, verdict], *frames);
+        }
     }
     for (reason, frames) in &worker.drops {
         page.set(c::DROPS, &[id, reason], *frames);

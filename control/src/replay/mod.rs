@@ -1,6 +1,7 @@
 //! Runs the real pipeline over captures instead of live ports: single-threaded, repeatable, real net_pcap ports.
 
 pub mod capture;
+mod lines;
 mod merge;
 mod node;
 mod verdict_line;
@@ -12,10 +13,9 @@ use crate::config::GatewayConfig;
 use crate::observe::{collect, tables};
 use crate::runtime::ports;
 use crate::{Failure, replay::capture::Capture};
+use lines::{Lines, Watch};
 use std::io::Write;
 use std::path::PathBuf;
-use verdict_line::VerdictLine;
-use weir_dataplane::pipeline::{Observer, Sight};
 
 /// A replay that is ready to run.
 #[derive(Debug)]
@@ -54,47 +54,19 @@ impl Replay {
 
 fn play(node: &mut Node, names: &[String], mut verdicts: Option<Box<dyn Write>>) -> Result<(), Failure> {
     let mut batch = Batch::default();
-    let mut lines = Vec::new();
+    let mut lines = Lines::new(names);
     let watched = verdicts.is_some();
     loop {
+        let lines_if_watched = watched.then_some(&mut lines);
         let more = node
-            .turn(&mut batch, |numbers| Lines {
-                names,
-                numbers: numbers.to_vec(),
-                lines: &mut lines,
-                watched,
-            })
+            .turn(&mut batch, |numbers| Watch { lines: lines_if_watched, numbers: numbers.to_vec() })
             .map_err(Failure::runtime)?;
         if let Some(verdicts) = &mut verdicts {
-            let written = if more { verdicts.write_all(&lines) } else { verdicts.flush() };
-            written.map_err(unwritable)?;
+            let written = if more { lines.write(verdicts) } else { lines.finish(verdicts) };
+            written.map_err(|error| Failure::runtime(format!("cannot write the verdicts: {error}")))?;
         }
         if !more {
             return Ok(());
-        }
-        lines.clear();
-    }
-}
-
-fn unwritable(error: std::io::Error) -> Failure {
-    Failure::runtime(format!("cannot write the verdicts: {error}"))
-}
-
-/// Writes a line for each frame of one batch.
-struct Lines<'a> {
-    names: &'a [String],
-    numbers: Vec<u64>,
-    lines: &'a mut Vec<u8>,
-    watched: bool,
-}
-
-impl Observer for Lines<'_> {
-    fn observe(&mut self, sight: &Sight) {
-        if self.watched {
-            let line = VerdictLine::new(self.numbers[sight.index], sight, self.names);
-            // A line has nothing in it that JSON cannot hold, and a vector takes any bytes.
-            let _ = serde_json::to_writer(&mut *self.lines, &line);
-            self.lines.push(b'\n');
         }
     }
 }

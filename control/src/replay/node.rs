@@ -99,7 +99,7 @@ fn fd_path(file: &File) -> String {
 /// A node at work.
 pub struct Node {
     merge: Merge,
-    pipeline: Pipeline,
+    pipeline: Pipeline<Mbuf>,
     outbox: Outbox<Mbuf>,
     outputs: Vec<(PortId, String, TxQueue)>,
     counters: Arc<WorkerCounters>,
@@ -131,10 +131,11 @@ impl Node {
         let conntrack = &dataplane.conntrack;
         let limits = Limits { flows_max: conntrack.flows_max, expectations_max: conntrack.expectations_max };
         let snapshot = Arc::new(Snapshot::compile(Epoch::FIRST, dataplane));
+        let pipeline = Pipeline::new(limits, HASH_KEY, snapshot, Arc::clone(&counters));
         Ok(Self {
             merge: Merge::new(eal, clock, inputs),
-            pipeline: Pipeline::new(limits, HASH_KEY, snapshot, Arc::clone(&counters)),
-            outbox: Outbox::new(config.ports().len()),
+            outbox: pipeline.outbox(config.ports().len()),
+            pipeline,
             outputs,
             counters,
             busy: Duration::ZERO,
@@ -157,7 +158,7 @@ impl Node {
         }
         let mut observer = observer(&batch.numbers);
         let start = Instant::now();
-        self.pipeline.housekeep(batch.now);
+        self.pipeline.housekeep(batch.now, &mut observer);
         self.pipeline.process(&mut batch.frames, &batch.origins, batch.now, &mut self.outbox, &mut observer);
         self.busy += start.elapsed();
         self.send()?;
@@ -165,16 +166,20 @@ impl Node {
     }
 
     fn send(&mut self) -> Result<(), NodeError> {
-        for (port, name, queue) in &mut self.outputs {
-            let Some(burst) = self.outbox.take(*port) else { continue };
-            while !burst.is_empty() {
-                if queue.transmit(burst) == 0 {
-                    Mbuf::release(burst);
-                    return Err(NodeError::Output(name.clone()));
+        loop {
+            for (port, name, queue) in &mut self.outputs {
+                let Some(burst) = self.outbox.take(*port) else { continue };
+                while !burst.is_empty() {
+                    if queue.transmit(burst) == 0 {
+                        Mbuf::release(burst);
+                        return Err(NodeError::Output(name.clone()));
+                    }
                 }
             }
+            if !self.outbox.refill() {
+                return Ok(());
+            }
         }
-        Ok(())
     }
 
     /// What the pipeline counted.

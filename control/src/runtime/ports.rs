@@ -172,5 +172,5 @@ fn buffers(config: &GatewayConfig) -> u32 {
     let descriptors =
         |port: &config::Port| u32::from(port.descriptors().rx) + u32::from(port.descriptors().tx);
     let queues: u32 = config.ports().iter().map(|port| descriptors(port) * workers).sum();
-    queues + workers * WORKER_FRAMES
+    queues + workers * WORKER_FRAMES + config.dataplane().conntrack.fragments.frames_max
 }

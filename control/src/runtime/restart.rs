@@ -30,6 +30,10 @@ pub(super) fn keys_needing_restart(old: &GatewayConfig, new: &GatewayConfig) -> 
     let (old_tables, new_tables) = (&old.dataplane().conntrack, &new.dataplane().conntrack);
     compare(old_tables.flows_max == new_tables.flows_max, "conntrack.flows_max");
     compare(old_tables.expectations_max == new_tables.expectations_max, "conntrack.expectations_max");
+    compare(
+        old_tables.fragments.frames_max == new_tables.fragments.frames_max,
+        "conntrack.fragments.frames_max",
+    );
     compare(old.metrics() == new.metrics(), "metrics.listen");
     compare(old.control_socket() == new.control_socket(), "control.socket");
     keys

@@ -33,15 +33,34 @@ pub(crate) fn udp(source: (u8, u16), destination: (u8, u16), payload: usize) -> 
     let mut ip = vec![0x45, 0];
     ip.extend(total.to_be_bytes());
     ip.extend([0, 0, 0x40, 0, 64, 17, 0, 0, 10, 0, 0, source.0, 10, 0, 0, destination.0]);
-    let sum: u32 = ip.chunks(2).map(|pair| u32::from(u16::from_be_bytes([pair[0], pair[1]]))).sum();
-    let folded = (sum & 0xffff) + (sum >> 16);
-    ip[10..12].copy_from_slice(&(!folded as u16).to_be_bytes());
+    sum_up(&mut ip);
     frame.extend(ip);
     for half in [source.1, destination.1, (8 + payload) as u16, 0] {
         frame.extend(half.to_be_bytes());
     }
     frame.resize(frame.len() + payload, 0);
     frame
+}
+
+/// Writes the checksum of an IPv4 header that has none.
+fn sum_up(header: &mut [u8]) {
+    let sum: u32 = header.chunks(2).map(|pair| u32::from(u16::from_be_bytes([pair[0], pair[1]]))).sum();
+    let folded = (sum & 0xffff) + (sum >> 16);
+    header[10..12].copy_from_slice(&(!folded as u16).to_be_bytes());
+}
+
+/// A frame of [`udp`] in two fragments, of which the first holds `cut` bytes, a multiple of 8.
+pub(crate) fn fragments(frame: &[u8], cut: usize) -> [Vec<u8>; 2] {
+    let (headers, carried) = frame.split_at(34);
+    let (first, last) = carried.split_at(cut);
+    [(first, 0x2000), (last, (cut / 8) as u16)].map(|(part, place)| {
+        let mut headers = headers.to_vec();
+        headers[16..18].copy_from_slice(&((20 + part.len()) as u16).to_be_bytes());
+        headers[20..22].copy_from_slice(&place.to_be_bytes());
+        headers[24..26].fill(0);
+        sum_up(&mut headers[14..]);
+        [headers, part.to_vec()].concat()
+    })
 }
 
 /// A pcap file of Ethernet frames, each with its time in milliseconds.

@@ -5,7 +5,7 @@ use dpdk_sys::{RTE_ETH_RETA_GROUP_SIZE, WEIR_RSS_IP, WEIR_RSS_SCTP, WEIR_RSS_TCP
 /// What the device hashes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum RssFields {
-    /// The two addresses: flows between the same hosts, such as FTP's, meet on one queue.
+    /// The two addresses, of fragments too: flows between the same hosts, such as FTP's, meet on one queue.
     #[default]
     Addresses,
     /// And the ports of TCP, UDP and SCTP: spreads few hosts better.

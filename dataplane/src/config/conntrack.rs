@@ -1,5 +1,6 @@
 //! Connection tracking: Linux's settings under Linux's names, with Linux's defaults except `tcp_loose`.
 
+use super::Fragments;
 use crate::counters::named_enum;
 use crate::units::Span;
 use crate::wire::IpProtocol;
@@ -15,6 +16,8 @@ pub struct Conntrack {
     pub checksum: bool,
     /// VLAN tags to look behind, 0 to 2; a frame with more is not IP. A Linux bridge looks behind one.
     pub vlan_tags_max: u8,
+    /// Fragments.
+    pub fragments: Fragments,
     /// TCP.
     pub tcp: Tcp,
     /// UDP and UDP-Lite before an answer. `nf_conntrack_udp_timeout`.
@@ -188,6 +191,7 @@ impl Default for Conntrack {
             expectations_max: 4096,
             checksum: true,
             vlan_tags_max: 2,
+            fragments: Fragments::default(),
             tcp: Tcp::default(),
             udp_timeout: s(30),
             udp_timeout_stream: s(120),

@@ -6,10 +6,12 @@
 pub mod bridge;
 pub mod cluster;
 pub mod conntrack;
+pub mod fragments;
 
 pub use bridge::Bridge;
 pub use cluster::{BucketSet, Cluster, Share, Tracking};
 pub use conntrack::{Conntrack, HelperKind, HelperRule, SctpTimeouts, Tcp, TcpTimeouts, Transport};
+pub use fragments::{Fragments, Ipv4Fragments, Ipv6Fragments};
 
 /// What the data plane is told to do.
 #[derive(Clone, Debug, Default)]

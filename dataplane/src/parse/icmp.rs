@@ -1,6 +1,6 @@
 //! ICMP and ICMPv6: queries with their answers, errors with the packet that they quote.
 
-use super::ip::{Chain, skip_extensions};
+use super::ip::{Chain, Fragments, skip_extensions};
 use super::transport::key_of;
 use super::{Addresses, Class, Packet, Parsed, Transport};
 use crate::counters::DropReason;
@@ -139,9 +139,9 @@ fn quoted_ipv4(bytes: &[u8]) -> Option<(FlowKey, Side)> {
 fn quoted_ipv6(bytes: &[u8]) -> Option<(FlowKey, Side)> {
     let ip = Ipv6::new(bytes)?;
     let rest = &bytes[crate::wire::ipv6::HEADER_LEN..];
-    let (protocol, transport) = match skip_extensions(ip.next_header(), rest) {
+    let (protocol, transport) = match skip_extensions(ip.next_header(), rest, Fragments::Skip) {
         Chain::Transport(protocol, transport) => (protocol, transport),
-        Chain::Fragment | Chain::Broken => return None,
+        _ => return None,
     };
     let quoted = Packet {
         addresses: Addresses::V6(ip.source(), ip.destination()),

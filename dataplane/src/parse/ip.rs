@@ -1,10 +1,10 @@
 //! IPv4, IPv6 and its extension headers.
 
 use super::transport::parse_transport;
-use super::{Addresses, Offload, Packet, Parsed, Rules};
+use super::{Addresses, Class, Offload, Packet, Parsed, Rules};
 use crate::counters::DropReason;
 use crate::port::Checksum;
-use crate::wire::{Extension, IpProtocol, Ipv4, Ipv6, ipv4, ipv6};
+use crate::wire::{Extension, IpProtocol, Ipv4, Ipv6, ipv4, ipv6, tcp, udp};
 
 const OPTION_PAD1: u8 = 0;
 const OPTION_JUMBO: u8 = 0xc2;
@@ -28,15 +28,20 @@ pub(super) fn parse_ipv4(bytes: &[u8], at: usize, rules: Rules, offload: Offload
         return Parsed::drop(DropReason::Ipv4Length);
     }
     if ip.is_fragment() {
-        return Parsed::drop(DropReason::Fragment);
+        return placed(Parsed::of(Class::Fragment), at, ip.total_len());
     }
+    deliver_ipv4(&ip, at, rules, offload)
+}
+
+/// A datagram whose IP header has been checked.
+fn deliver_ipv4(ip: &Ipv4<'_>, at: usize, rules: Rules, offload: Offload) -> Parsed {
     let packet = Packet {
         addresses: Addresses::V4(ip.source(), ip.destination()),
         protocol: ip.protocol(),
         transport: ip.payload(),
         hop_limit: ip.ttl(),
     };
-    placed(parse_transport(&packet, rules, offload), at + header_len, at + ip.total_len())
+    deliver(&packet, at + ip.header_len(), rules, offload)
 }
 
 /// `bytes` begin at `at` of the frame.
@@ -53,10 +58,18 @@ pub(super) fn parse_ipv6(bytes: &[u8], at: usize, rules: Rules, offload: Offload
     if end > bytes.len() {
         return Parsed::drop(DropReason::Ipv6Length);
     }
-    let (protocol, transport) = match skip_extensions(ip.next_header(), ip.payload()) {
+    match skip_extensions(ip.next_header(), ip.payload(), Fragments::Stop) {
+        Chain::Fragment => placed(Parsed::of(Class::Fragment), at, end),
+        chain => deliver_ipv6(&ip, &chain, at + end, rules, offload),
+    }
+}
+
+/// A datagram whose IP header has been checked, and that ends at `end`.
+fn deliver_ipv6(ip: &Ipv6<'_>, chain: &Chain<'_>, end: usize, rules: Rules, offload: Offload) -> Parsed {
+    let (protocol, transport) = match *chain {
         Chain::Transport(protocol, transport) => (protocol, transport),
-        Chain::Fragment => return Parsed::drop(DropReason::Fragment),
-        Chain::Broken => return Parsed::invalid(DropReason::InvalidExtension),
+        Chain::Cut => return Parsed::drop(DropReason::HeaderCut),
+        Chain::Nothing | Chain::Fragment => return Parsed::invalid(DropReason::InvalidExtension),
     };
     let packet = Packet {
         addresses: Addresses::V6(ip.source(), ip.destination()),
@@ -64,15 +77,39 @@ pub(super) fn parse_ipv6(bytes: &[u8], at: usize, rules: Rules, offload: Offload
         transport,
         hop_limit: ip.hop_limit(),
     };
-    placed(parse_transport(&packet, rules, offload), at + end - transport.len(), at + end)
+    deliver(&packet, end - transport.len(), rules, offload)
 }
 
-fn placed(mut parsed: Parsed, transport_at: usize, end: usize) -> Parsed {
-    let (Ok(transport_at), Ok(end)) = (u16::try_from(transport_at), u16::try_from(end)) else {
+/// What IP delivers, `at` in the frame. iptables drops what ends within the header of TCP or UDP when it is to look
+/// at the ports, as it is for helpers, before it has a state.
+fn deliver(packet: &Packet<'_>, at: usize, rules: Rules, offload: Offload) -> Parsed {
+    let needed = match packet.protocol {
+        IpProtocol::TCP => tcp::HEADER_LEN,
+        IpProtocol::UDP => udp::HEADER_LEN,
+        _ => 0,
+    };
+    if packet.transport.len() < needed {
+        return Parsed::drop(DropReason::HeaderCut);
+    }
+    placed(parse_transport(packet, rules, offload), at, packet.transport.len())
+}
+
+/// A datagram that was put together, or a fragment that goes as it is, from `at` of the frame on.
+pub(super) fn parse_datagram(packet: &[u8], at: usize, rules: Rules, offload: Offload) -> Parsed {
+    if let Some(ip) = Ipv4::new(packet).filter(|ip| ip.version() == 4) {
+        return deliver_ipv4(&ip, at, rules, offload);
+    }
+    let Some(ip) = Ipv6::new(packet) else { return Parsed::drop(DropReason::Ipv6Header) };
+    let chain = skip_extensions(ip.next_header(), ip.payload(), Fragments::Skip);
+    deliver_ipv6(&ip, &chain, at + ipv6::HEADER_LEN + ip.payload().len(), rules, offload)
+}
+
+fn placed(mut parsed: Parsed, at: usize, len: usize) -> Parsed {
+    let (Ok(at), Ok(len)) = (u16::try_from(at), u16::try_from(len)) else {
         return Parsed::drop(DropReason::Oversize);
     };
-    parsed.transport_at = transport_at;
-    parsed.end = end;
+    parsed.at = at;
+    parsed.len = len;
     parsed
 }
 
@@ -99,23 +136,38 @@ fn hop_by_hop_intact(packet: &[u8]) -> bool {
 pub(super) enum Chain<'a> {
     /// To this protocol.
     Transport(IpProtocol, &'a [u8]),
-    /// To a part of a datagram.
+    /// To a fragment header.
     Fragment,
-    /// Nowhere.
-    Broken,
+    /// Into the middle of a datagram, or to a header that says that nothing follows.
+    Nothing,
+    /// To a header that is not there.
+    Cut,
 }
 
-/// Follows the chain as Linux does: a fragment header for a whole datagram (RFC 6946) is one more to skip.
+/// What to do at a fragment header.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fragments {
+    /// Say so. That of a whole datagram (RFC 6946) is no exception: Linux takes it through reassembly as well.
+    Stop,
+    /// Look behind it, if the datagram begins there.
+    Skip,
+}
+
+/// Follows the chain as Linux does: a header that runs past the end is looked at all the same, and what it says
+/// follows, of which nothing is there.
 #[inline]
-pub(super) fn skip_extensions(mut next: IpProtocol, mut rest: &[u8]) -> Chain<'_> {
+pub(super) fn skip_extensions(mut next: IpProtocol, mut rest: &[u8], fragments: Fragments) -> Chain<'_> {
     while next.is_extension() {
-        let Some(extension) = Extension::new(next, rest) else { return Chain::Broken };
-        if next == IpProtocol::FRAGMENT && (extension.fragment_offset() != 0 || extension.more_fragments()) {
+        if next == IpProtocol::FRAGMENT && fragments == Fragments::Stop {
             return Chain::Fragment;
         }
-        let Some(payload) = extension.payload() else { return Chain::Broken };
-        next = extension.next_header();
-        rest = payload;
+        let [follower, _, ..] = *rest else { return Chain::Cut };
+        let extension = Extension::new(next, rest);
+        if next == IpProtocol::FRAGMENT && extension.is_some_and(|header| header.fragment_offset() != 0) {
+            return Chain::Nothing;
+        }
+        next = IpProtocol(follower);
+        rest = extension.and_then(|header| header.payload()).unwrap_or_default();
     }
-    if next == IpProtocol::NO_NEXT { Chain::Broken } else { Chain::Transport(next, rest) }
+    if next == IpProtocol::NO_NEXT { Chain::Nothing } else { Chain::Transport(next, rest) }
 }

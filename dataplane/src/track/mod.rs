@@ -108,7 +108,7 @@ pub struct Tracked {
 }
 
 impl Tracked {
-    const fn dropped(reason: DropReason) -> Self {
+    pub(crate) const fn dropped(reason: DropReason) -> Self {
         Self { state: None, reply: false, bucket: None, drop: Some(reason) }
     }
 
@@ -212,7 +212,8 @@ impl Tracker {
     ) -> Tracked {
         let parsed = packet.parsed;
         match parsed.class {
-            Class::NonIp => Tracked::default(),
+            // A fragment is not tracked: its datagram is.
+            Class::NonIp | Class::Fragment => Tracked::default(),
             Class::Drop(reason) => Tracked::dropped(reason),
             Class::Invalid(reason) => self.invalid(parsed, reason, context.now),
             Class::Untracked => Tracked { state: Some(ConnState::Untracked), ..Tracked::default() },
@@ -241,6 +242,13 @@ impl Tracker {
             }
         }
         Tracked::invalid(reason)
+    }
+
+    /// All three steps for a packet that comes alone.
+    pub fn track_one<O: Owners>(&mut self, packet: &Packet<'_>, context: &Context<'_, O>) -> Tracked {
+        let mut lookup = self.prepare(packet.parsed);
+        self.fetch(packet.parsed, &mut lookup);
+        self.track(packet, &lookup, self.changes(), context)
     }
 
     /// Ends flows and expectations whose time has run out, and when the table is nearly full such as are closing;

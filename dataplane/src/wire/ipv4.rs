@@ -1,13 +1,14 @@
 //! IPv4 (RFC 791).
 
 use super::checksum::Sum;
-use super::{IpProtocol, be16, octets, set};
+use super::{Ecn, IpProtocol, be16, octets, set};
 use core::net::Ipv4Addr;
 
 /// Length of the header without options.
 pub const HEADER_LEN: usize = 20;
 
 const VERSION_IHL: usize = 0;
+const TOS: usize = 1;
 const TOTAL_LEN: usize = 2;
 const ID: usize = 4;
 const FRAGMENT: usize = 6;
@@ -46,6 +47,12 @@ impl<'a> Ipv4<'a> {
     #[inline]
     pub fn header_len(&self) -> usize {
         usize::from(self.header[VERSION_IHL] & 0x0f) * 4
+    }
+
+    /// Explicit congestion notification (RFC 3168).
+    #[inline]
+    pub fn ecn(&self) -> Ecn {
+        Ecn::of(self.header[TOS])
     }
 
     /// Bytes of the packet, as it says itself.
@@ -148,6 +155,18 @@ impl<'a> Ipv4Mut<'a> {
         bytes.first_chunk_mut().map(Self)
     }
 
+    /// Bytes of the packet with its header.
+    #[inline]
+    pub fn set_total_len(&mut self, len: u16) {
+        set(self.0, TOTAL_LEN, len.to_be_bytes());
+    }
+
+    /// Makes it a whole datagram that may be fragmented.
+    #[inline]
+    pub fn clear_fragment(&mut self) {
+        set(self.0, FRAGMENT, [0; 2]);
+    }
+
     /// Time to live.
     #[inline]
     pub fn set_ttl(&mut self, ttl: u8) {
@@ -224,11 +243,14 @@ mod tests {
     fn writes_each_field() {
         let mut packet = PACKET;
         let mut ipv4 = Ipv4Mut::new(&mut packet).unwrap();
+        ipv4.set_total_len(0x0102);
+        ipv4.clear_fragment();
         ipv4.set_ttl(63);
         ipv4.set_checksum(0xabcd);
         ipv4.set_source(Ipv4Addr::new(1, 2, 3, 4));
         ipv4.set_destination(Ipv4Addr::new(5, 6, 7, 8));
         assert_eq!(packet[8..20], [63, 0x11, 0xab, 0xcd, 1, 2, 3, 4, 5, 6, 7, 8]);
-        assert_eq!((&packet[..8], &packet[20..]), (&PACKET[..8], &PACKET[20..]));
+        assert_eq!((&packet[2..4], &packet[6..8]), (&[1, 2][..], &[0, 0][..]));
+        assert_eq!((&packet[4..6], &packet[20..]), (&PACKET[4..6], &PACKET[20..]));
     }
 }

@@ -1,17 +1,19 @@
 //! IPv6 and its extension headers (RFC 8200, RFC 4302).
 
-use super::{IpProtocol, be16, octets, set};
+use super::{Ecn, IpProtocol, be16, octets, set};
 use core::net::Ipv6Addr;
 
 /// Length of the header without extensions.
 pub const HEADER_LEN: usize = 40;
+
+/// Where the header says what follows it.
+pub const NEXT_HEADER: usize = 6;
 
 /// Length of the shortest extension header, which is also the fragment header's.
 pub const EXTENSION_LEN_MIN: usize = 8;
 
 const VERSION: usize = 0;
 const PAYLOAD_LEN: usize = 4;
-const NEXT_HEADER: usize = 6;
 const HOP_LIMIT: usize = 7;
 const SOURCE: usize = 8;
 const DESTINATION: usize = 24;
@@ -44,6 +46,13 @@ impl<'a> Ipv6<'a> {
     #[inline]
     pub fn version(&self) -> u8 {
         self.header[VERSION] >> 4
+    }
+
+    /// Explicit congestion notification (RFC 3168).
+    #[inline]
+    pub fn ecn(&self) -> Ecn {
+        // The traffic class lies across two bytes.
+        Ecn::of(self.header[VERSION + 1] >> 4)
     }
 
     /// Bytes after the header, extensions included, as it says itself; 0 in a jumbogram.
@@ -167,6 +176,12 @@ impl<'a> Ipv6Mut<'a> {
         bytes.first_chunk_mut().map(Self)
     }
 
+    /// Bytes after the header, extensions included.
+    #[inline]
+    pub fn set_payload_len(&mut self, len: u16) {
+        set(self.0, PAYLOAD_LEN, len.to_be_bytes());
+    }
+
     /// Hop limit.
     #[inline]
     pub fn set_hop_limit(&mut self, hop_limit: u8) {
@@ -230,12 +245,14 @@ mod tests {
     fn writes_each_field() {
         let mut packet = PACKET;
         let mut ipv6 = Ipv6Mut::new(&mut packet).unwrap();
+        ipv6.set_payload_len(0x0102);
         ipv6.set_hop_limit(1);
         ipv6.set_source(Ipv6Addr::LOCALHOST);
         ipv6.set_destination(Ipv6Addr::UNSPECIFIED);
         let ipv6 = Ipv6::new(&packet).unwrap();
         assert_eq!((ipv6.hop_limit(), ipv6.source()), (1, Ipv6Addr::LOCALHOST));
         assert_eq!(ipv6.destination(), Ipv6Addr::UNSPECIFIED);
-        assert_eq!((&packet[..7], &packet[40..]), (&PACKET[..7], &PACKET[40..]));
+        assert_eq!(packet[4..7], [1, 2, PACKET[6]]);
+        assert_eq!((&packet[..4], &packet[40..]), (&PACKET[..4], &PACKET[40..]));
     }
 }

@@ -9,6 +9,7 @@
 
 pub mod arp;
 pub mod checksum;
+pub mod ecn;
 pub mod ethernet;
 pub mod gre;
 pub mod icmp;
@@ -24,6 +25,7 @@ pub mod udp_lite;
 pub mod vlan;
 
 pub use arp::Arp;
+pub use ecn::{Ecn, EcnSet};
 pub use ethernet::{EtherType, Ethernet, EthernetMut, MacAddr};
 pub use gre::Gre;
 pub use icmp::{Icmp, IcmpType};

@@ -71,6 +71,25 @@ pub struct WeirAnswer {
     pub out: Option<String>,
     /// Why it was dropped.
     pub reason: Option<String>,
+    /// What became of it after it was held.
+    #[serde(default)]
+    pub released: Option<Released>,
+}
+
+/// What became of a frame that was held, and with which frame.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Released {
+    /// Absent when its time ran out.
+    pub frame: Option<usize>,
+    /// The port which that came in by.
+    pub port: Option<String>,
+    /// Its outcome.
+    pub verdict: String,
+    /// The port it left by.
+    pub out: Option<String>,
+    /// Why it was dropped.
+    pub reason: Option<String>,
 }
 
 /// Where the two differ.
@@ -82,7 +101,8 @@ pub struct Difference {
     pub weir: String,
 }
 
-/// `None` where the two agree, or where Linux was never shown the frame.
+/// `None` where the two agree, or where Linux was never shown the frame. A fragment that is held agrees with one that
+/// Linux keeps: what becomes of it later goes to the account of the frame that completes its datagram.
 ///
 /// In [`Mode::All`] the Linux set-up drops nothing by ownership, while a node forwards its own share alone: there
 /// a frame that both saw as a packet must be forwarded exactly if Linux let it through and the match matched.

@@ -8,7 +8,7 @@ pub mod answer;
 pub mod expected;
 pub mod replay;
 
-pub use answer::{Difference, LinuxAnswer, LinuxVerdict, Mode, WeirAnswer, compare};
+pub use answer::{Difference, LinuxAnswer, LinuxVerdict, Mode, Released, WeirAnswer, compare};
 pub use expected::{Expectations, Expected};
 
 use anyhow::{Context, Result, ensure};

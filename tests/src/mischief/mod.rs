@@ -5,6 +5,7 @@
 //! a port is used again, or an ICMP error quotes what was said before. Sequence numbers and acknowledgements
 //! always fit, and nothing is fragmented.
 
+mod fragment;
 mod ftp;
 pub mod helpers;
 mod icmp;
@@ -15,6 +16,7 @@ use crate::packet::{Ip, Mac, eth};
 use crate::rng::Rng;
 use crate::scenario::Family;
 
+pub use fragment::Fragmented;
 use sctp::Sctp;
 use tcp::Tcp;
 
@@ -25,7 +27,7 @@ const CONVERSATIONS: usize = 24;
 const MEMORY: usize = 60;
 
 /// An address family with what misbehaving needs of it.
-pub trait Mischievous: Family {
+pub trait Mischievous: Family + Fragmented {
     /// ICMP types and codes that report an error.
     const ERRORS: &'static [(u8, u8)];
     /// ICMP types that ask, answer or announce something.
@@ -66,6 +68,14 @@ pub fn frames<A: Mischievous>(seed: u64, count: usize) -> Vec<Vec<u8>> {
 pub fn associations<A: Mischievous>(seed: u64, count: usize) -> Vec<Vec<u8>> {
     let mut world = World::<A>::new(Rng::new(seed));
     sctp::frames(&mut world, count);
+    world.said.truncate(count);
+    world.said
+}
+
+/// `count` frames, most of them fragments.
+pub fn fragments<A: Mischievous>(seed: u64, count: usize) -> Vec<Vec<u8>> {
+    let mut world = World::<A>::new(Rng::new(seed));
+    fragment::frames(&mut world, count);
     world.said.truncate(count);
     world.said
 }

@@ -44,6 +44,7 @@ pub struct Ip<A> {
     source: A,
     destination: A,
     hop_limit: u8,
+    ecn: u8,
     id: u32,
     fragment: Option<(u16, bool)>,
     options: Vec<u8>,
@@ -58,6 +59,7 @@ impl<A: Address> Ip<A> {
             source,
             destination,
             hop_limit: 64,
+            ecn: 0,
             id: 0,
             fragment: None,
             options: Vec::new(),
@@ -70,6 +72,13 @@ impl<A: Address> Ip<A> {
     #[must_use]
     pub fn hop_limit(mut self, hops: u8) -> Self {
         self.hop_limit = hops;
+        self
+    }
+
+    /// The two bits of explicit congestion notification.
+    #[must_use]
+    pub fn ecn(mut self, ecn: u8) -> Self {
+        self.ecn = ecn & 3;
         self
     }
 
@@ -205,7 +214,7 @@ impl Address for Ipv4Addr {
             None => 0x4000,
             Some((offset, more)) => (offset / 8) | if more { 0x2000 } else { 0 },
         };
-        let mut header = vec![0x40 | words as u8, 0];
+        let mut header = vec![0x40 | words as u8, ip.ecn];
         for field in [total, ip.id as u16, fragment, u16::from(ip.hop_limit) << 8 | u16::from(protocol), 0] {
             header.extend(field.to_be_bytes());
         }
@@ -244,7 +253,7 @@ impl Address for Ipv6Addr {
             chain.extend([*next, units]);
             chain.extend(body);
         }
-        let mut header = vec![0x60, 0, 0, 0];
+        let mut header = vec![0x60, ip.ecn << 4, 0, 0];
         header.extend(((chain.len() + length) as u16).to_be_bytes());
         header.extend([kinds[0], ip.hop_limit]);
         header.extend(ip.source.octets());

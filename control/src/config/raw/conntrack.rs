@@ -1,6 +1,6 @@
 //! `conntrack`, as it is written.
 
-use super::{Items, Seconds};
+use super::{Fragments, Items, Seconds};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use weir_dataplane::config as domain;
@@ -19,6 +19,8 @@ pub(in crate::config) struct Conntrack {
     /// VLAN tags to look behind. A frame with more is not IP to Weir. A Linux bridge looks behind one.
     #[schemars(range(min = 0, max = 2))]
     pub(in crate::config) vlan_tags_max: u8,
+    /// Fragments, which wait until their datagram is complete.
+    pub(in crate::config) fragments: Fragments,
     /// TCP.
     pub(in crate::config) tcp: Tcp,
     /// UDP and UDP-Lite.
@@ -45,6 +47,7 @@ impl Default for Conntrack {
             expectations_max: domain.expectations_max,
             checksum: domain.checksum,
             vlan_tags_max: domain.vlan_tags_max,
+            fragments: Fragments::default(),
             tcp: Tcp::default(),
             udp: Udp::default(),
             icmp: Icmp::default(),

@@ -1,12 +1,20 @@
 //! Checks `conntrack`.
 
+use super::fragments;
 use crate::config::finding::{Findings, Target};
 use crate::config::path::Path;
 use crate::config::raw;
 use weir_dataplane::config::{Conntrack, HelperKind, HelperRule, SctpTimeouts, Tcp, TcpTimeouts};
 use weir_dataplane::units::{Span, TICK_MS};
 
-pub(super) fn validate(raw: raw::Conntrack, path: &Path, findings: &mut Findings) -> Option<Conntrack> {
+/// `buffers`: as many packet buffers as the configuration names.
+pub(super) fn validate(
+    raw: raw::Conntrack,
+    buffers: Option<u32>,
+    path: &Path,
+    findings: &mut Findings,
+) -> Option<Conntrack> {
+    let fragments = fragments::validate(&raw.fragments, buffers, &path.key("fragments"), findings);
     let tcp = tcp(&raw.tcp, &path.key("tcp"), findings);
     let sctp = sctp_timeouts(&raw.sctp.timeouts_s, &path.key("sctp").key("timeouts_s"), findings);
     let mut time = |seconds, section: &str, key: &str| span(seconds, &path.key(section).key(key), findings);
@@ -23,6 +31,7 @@ pub(super) fn validate(raw: raw::Conntrack, path: &Path, findings: &mut Findings
         expectations_max: raw.expectations_max,
         checksum: raw.checksum,
         vlan_tags_max: raw.vlan_tags_max,
+        fragments: fragments?,
         tcp: tcp?,
         udp_timeout: udp_timeout?,
         udp_timeout_stream: udp_timeout_stream?,
@@ -101,7 +110,7 @@ fn sctp_timeouts(raw: &raw::SctpTimeouts, path: &Path, findings: &mut Findings) 
     clippy::cast_sign_loss,
     reason = "the schema bounds it, and `as` saturates"
 )]
-fn span(seconds: raw::Seconds, path: &Path, findings: &mut Findings) -> Option<Span> {
+pub(super) fn span(seconds: raw::Seconds, path: &Path, findings: &mut Findings) -> Option<Span> {
     let ms = (seconds.0 * 1000.0).round();
     if ms % f64::from(TICK_MS) == 0.0 && (seconds.0 * 1000.0 - ms).abs() < 0.001 {
         return Span::from_ms(ms as u64);

@@ -7,6 +7,7 @@ mod cluster;
 mod conntrack;
 mod control;
 mod forwarding;
+mod fragments;
 mod memory;
 mod metrics;
 mod ports;
@@ -30,9 +31,10 @@ pub(super) fn gateway(raw: Option<raw::Gateway>, findings: &mut Findings) -> Opt
     let is_virtual = ports.iter().flatten().all(|port| port.device.is_virtual());
     let mtu_max = ports.iter().flatten().map(|port| port.mtu).max().unwrap_or_default();
     let workers = workers::validate(raw.workers, is_virtual, &root.key("workers"), findings);
+    let buffers = raw.memory.buffers;
     let memory = memory::validate(raw.memory, is_virtual, mtu_max, &root.key("memory"), findings);
     let loose = raw.conntrack.tcp.loose;
-    let conntrack = conntrack::validate(raw.conntrack, &root.key("conntrack"), findings);
+    let conntrack = conntrack::validate(raw.conntrack, buffers, &root.key("conntrack"), findings);
     let cluster = match raw.cluster {
         Some(cluster) => cluster::validate(cluster, &root.key("cluster"), findings).map(Some),
         None => Some(None),

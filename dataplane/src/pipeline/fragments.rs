@@ -1,0 +1,169 @@
+//! Bursts with fragments: what is whole goes through the stages as always, in order, and each fragment alone.
+//!
+//! A frame that is held has the outcome [`Verdict::Hold`] until it is released: then that is taken back and its
+//! final outcome booked, so that each frame has exactly one at any moment.
+
+use super::{Observer, Outbox, Pipeline, Release, Sight, decide, hand_on};
+use crate::counters::{DropReason, Verdict};
+use crate::fragment::{Arrival, Fate};
+use crate::parse::{Class, Offload, Parsed, parse_datagram};
+use crate::port::{Burst, Checksum, Frame};
+use crate::track::{Context, Packet, Tracked};
+use crate::units::{PortId, Tick};
+
+/// Datagrams that one turn gives up, at most.
+const EXPIRE_A_TURN: usize = 4;
+
+/// One fragment of a burst on its way.
+struct Passage {
+    index: usize,
+    number: u64,
+    port: PortId,
+    now: Tick,
+}
+
+impl<F: Frame> Pipeline<F> {
+    /// Behind parse. `burst` is empty afterwards.
+    pub(super) fn process_with_fragments<O: Observer>(
+        &mut self,
+        burst: &mut Burst<F>,
+        origins: &[PortId],
+        now: Tick,
+        outbox: &mut Outbox<F>,
+        observer: &mut O,
+    ) {
+        let mut whole = Burst::new();
+        let mut first = 0;
+        for (index, frame) in burst.drain(..).enumerate() {
+            let parsed = self.parsed[index];
+            if parsed.class != Class::Fragment {
+                // The stages read from the front; what stood there has been through them.
+                self.parsed[whole.len()] = parsed;
+                whole.push(frame);
+                continue;
+            }
+            self.process_whole(&mut whole, first, origins, now, outbox, observer);
+            first = index + 1;
+            let number = self.seen + index as u64;
+            let passage = Passage { index, number, port: origins[index], now };
+            self.fragment(frame, &parsed, &passage, outbox, observer);
+        }
+        self.process_whole(&mut whole, first, origins, now, outbox, observer);
+    }
+
+    /// Gives up datagrams whose time has run out.
+    pub(super) fn expire_fragments<O: Observer>(&mut self, now: Tick, observer: &mut O) {
+        for _ in 0..EXPIRE_A_TURN {
+            if !self.reassembly.expire(now) {
+                return;
+            }
+            self.drop_released(None, observer);
+        }
+    }
+
+    fn fragment<O: Observer>(
+        &mut self,
+        frame: F,
+        parsed: &Parsed,
+        passage: &Passage,
+        outbox: &mut Outbox<F>,
+        observer: &mut O,
+    ) {
+        let &Passage { number, port, now, .. } = passage;
+        let by_port = self.snapshot.shadows();
+        let arrival = Arrival { port, number, at: parsed.at, len: parsed.len, by_port, now };
+        let fate = self.reassembly.accept(frame, &arrival, &self.snapshot.conntrack().fragments);
+        let (frame, parsed, tracked) = match fate {
+            Fate::Complete(frame) => {
+                let (parsed, tracked) = self.track_datagram(passage);
+                self.release(&parsed, &tracked, passage, outbox, observer);
+                (Some(frame), parsed, tracked)
+            }
+            Fate::Pass(frame) => {
+                let (parsed, tracked) = self.track_frame(&frame, parsed, passage);
+                (Some(frame), parsed, tracked)
+            }
+            Fate::Drop(frame, reason) => (Some(frame), *parsed, Tracked::dropped(reason)),
+            Fate::Hold => (None, *parsed, Tracked::default()),
+        };
+        // What is left was given up on account of this fragment.
+        self.drop_released(Some(number), observer);
+        let mut spent = Burst::new();
+        let (owned, verdict) = match frame {
+            Some(frame) => {
+                let (owned, verdict) = decide(&self.snapshot, &frame, port, &parsed, &tracked);
+                (owned, hand_on(frame, verdict, outbox, &mut spent))
+            }
+            None => (false, Verdict::Hold),
+        };
+        F::release(&mut spent);
+        self.counters.outcome(verdict);
+        let Tracked { state, reply, .. } = tracked;
+        observer.observe(&Sight { index: passage.index, number, port, state, reply, owned, verdict });
+    }
+
+    /// The datagram that has been completed.
+    fn track_datagram(&mut self, passage: &Passage) -> (Parsed, Tracked) {
+        let bytes = self.reassembly.datagram();
+        // No device has seen the datagram, and its header is our own.
+        let offload = Offload { ip: Checksum::Good, l4: Checksum::Unchecked };
+        let parsed = parse_datagram(bytes, 0, self.snapshot.rules(), offload);
+        let packet = Packet { bytes, parsed: &parsed, port: passage.port };
+        let context =
+            Context { now: passage.now, config: self.snapshot.conntrack(), owners: &*self.snapshot };
+        let tracked = self.tracker.track_one(&packet, &context);
+        (parsed, tracked)
+    }
+
+    /// A fragment that goes as if it were none.
+    fn track_frame(&mut self, frame: &F, parsed: &Parsed, passage: &Passage) -> (Parsed, Tracked) {
+        let at = usize::from(parsed.at);
+        let offload = Offload { ip: Checksum::Good, l4: Checksum::Unchecked };
+        let parsed = parse_datagram(parsed.transport(frame.bytes()), at, self.snapshot.rules(), offload);
+        let packet = Packet { bytes: frame.bytes(), parsed: &parsed, port: passage.port };
+        let context =
+            Context { now: passage.now, config: self.snapshot.conntrack(), owners: &*self.snapshot };
+        let tracked = self.tracker.track_one(&packet, &context);
+        (parsed, tracked)
+    }
+
+    /// The frames of a complete datagram share its fate, each by the partner of its own port.
+    fn release<O: Observer>(
+        &mut self,
+        parsed: &Parsed,
+        tracked: &Tracked,
+        passage: &Passage,
+        outbox: &mut Outbox<F>,
+        observer: &mut O,
+    ) {
+        let mut spent = Burst::new();
+        while let Some(held) = self.reassembly.released() {
+            let (_, verdict) = match held.reason {
+                Some(reason) => (false, Verdict::Drop(reason)),
+                None => decide(&self.snapshot, &held.frame, held.port, parsed, tracked),
+            };
+            if spent.is_full() {
+                F::release(&mut spent);
+            }
+            let verdict = hand_on(held.frame, verdict, outbox, &mut spent);
+            self.counters.release(verdict);
+            let (number, port, with) = (held.number, held.port, Some(passage.number));
+            observer.release(&Release { number, with, port, verdict });
+        }
+        F::release(&mut spent);
+    }
+
+    fn drop_released<O: Observer>(&mut self, with: Option<u64>, observer: &mut O) {
+        let mut spent = Burst::new();
+        while let Some(held) = self.reassembly.released() {
+            let verdict = Verdict::Drop(held.reason.unwrap_or(DropReason::FragmentInvalid));
+            self.counters.release(verdict);
+            observer.release(&Release { number: held.number, with, port: held.port, verdict });
+            if spent.is_full() {
+                F::release(&mut spent);
+            }
+            spent.push(held.frame);
+        }
+        F::release(&mut spent);
+    }
+}
