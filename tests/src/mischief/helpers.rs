@@ -110,6 +110,12 @@ impl<A: Mischievous> Service<A> {
                     world.ip(self.ends, side).udp(ports[side], ports[1 - side]).payload(&data).build();
                 world.say(self.ends, side, frame);
             }
+            // In two segments at times.
+            _ if world.rng.chance(10) => {
+                let (begin, end) = data.split_at(world.rng.index(data.len() + 1));
+                self.segment(world, side, begin);
+                self.segment(world, side, end);
+            }
             _ => self.segment(world, side, &data),
         }
     }

@@ -25,9 +25,10 @@ use weir_tests::oracle::{EVERY_HELPER, Oracle, Rules};
 /// Its name, and what is said.
 type Named = (&'static str, fn(&mut Dialogue));
 
-const DIALOGUES: [Named; 24] = [
+const DIALOGUES: [Named; 25] = [
     ("tftp", small::tftp),
     ("irc", small::irc),
+    ("irc_reads_4095_bytes", small::irc_reads_4095_bytes),
     ("irc_offers_eight_at_a_time", small::irc_offers_eight_at_a_time),
     ("irc_offers_of_two_clash", small::irc_offers_of_two_clash),
     ("amanda", small::amanda),

@@ -50,6 +50,16 @@ pub(super) fn irc(d: &mut Dialogue) {
     d.syn(S, [1050, 3001], "NEW");
 }
 
+pub(super) fn irc_reads_4095_bytes(d: &mut Dialogue) {
+    let mut control = d.open(4000, 6667);
+    for (filling, port, called) in [(4000, 1024, "RELATED"), (4090, 1025, "NEW")] {
+        let offer = String::from_utf8(dcc(d, "SEND", port)).unwrap();
+        let offer = offer.replace("bob", &"x".repeat(filling));
+        control.say(d, C, offer.as_bytes());
+        d.syn(S, [port, 3000], called);
+    }
+}
+
 pub(super) fn irc_offers_eight_at_a_time(d: &mut Dialogue) {
     let mut control = d.open(4000, 6667);
     for port in 2000..2009 {
