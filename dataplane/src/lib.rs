@@ -19,6 +19,7 @@ mod prefetch;
 pub mod snapshot;
 pub mod spread;
 pub mod steer;
+pub mod subnet;
 pub mod track;
 pub mod units;
 pub mod wire;

@@ -19,7 +19,7 @@ const IMPORT_ORDER: &[&[&str]] = &[
     &["config"],
     &["key", "hash", "wire", "port"],
     &["counters"],
-    &["units", "prefetch"],
+    &["units", "prefetch", "subnet"],
 ];
 
 /// What of the data plane is not in the packet path: it runs when a configuration is loaded, or in tests.
