@@ -7,6 +7,7 @@
 
 pub mod config;
 pub mod counters;
+mod errand;
 pub mod gate;
 pub mod hash;
 pub mod helper;

@@ -11,6 +11,7 @@ use weir_tests::tree;
 /// The data plane's modules, highest level first. A module imports from lower levels only.
 const IMPORT_ORDER: &[&[&str]] = &[
     &["worker"],
+    &["errand"],
     &["mailbox", "pipeline"],
     &["snapshot"],
     &["gate", "steer"],
