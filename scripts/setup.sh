@@ -11,7 +11,7 @@ declare -A group=(
   [build]="build-essential ca-certificates libclang-dev libdpdk-dev pkg-config"
   # The libraries and every driver; DPDK loads the drivers when it starts.
   [runtime]="librte-meta-all"
-  [test]="arptables bind9-dnsutils curl dnsmasq-base ethtool git iperf3 iproute2 iptables iputils-ping procps
+  [test]="arptables bind9-dnsutils conntrack curl dnsmasq-base ethtool git iperf3 iproute2 iptables iputils-ping procps
     prometheus python3 tcpdump vsftpd"
   [check]="shellcheck"
   [fresh]="debootstrap git"

@@ -6,6 +6,8 @@
     reason = "a test ends where something is not as it must be"
 )]
 
+use core::ops::ControlFlow;
+use core::time::Duration;
 use hyper::Method;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
@@ -14,31 +16,44 @@ use tokio::sync::mpsc;
 use weir_control::api::{
     Call, Client, ClientError, ControlSocket, Refusal, RefusalKind, Reloaded, SocketError, router,
 };
+use weir_control::observe::FlowEvent;
 
-/// A control loop that knows two answers.
-async fn answer(mut calls: mpsc::Receiver<Call>) {
+/// A control loop that knows a few answers. It tells `followed` when a client follows no longer.
+async fn answer(mut calls: mpsc::Receiver<Call>, followed: std::sync::mpsc::Sender<usize>) {
     while let Some(call) = calls.recv().await {
         match call {
             Call::Reload(answer) => answer.send(Ok(Reloaded { epoch: 7 })).unwrap(),
             Call::SetLocal { node, answer, .. } => {
                 answer.send(Err(Refusal::conflict(format!("node {node} is here already")))).unwrap();
             }
+            Call::FollowFlows(selection, answer) => {
+                let (client, events) = mpsc::channel(1);
+                let worker = usize::from(selection.dport.unwrap());
+                answer.send(Ok(events)).unwrap();
+                let followed = followed.clone();
+                tokio::spawn(async move {
+                    while client.send(FlowEvent::Lost { worker, events: 3 }).await.is_ok() {}
+                    followed.send(worker).unwrap();
+                });
+            }
             _ => {}
         }
     }
 }
 
-fn serve(path: &Path) {
+fn serve(path: &Path) -> std::sync::mpsc::Receiver<usize> {
     let socket = ControlSocket::claim(path).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let (followed, left) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
         runtime.block_on(async {
             let (sender, calls) = mpsc::channel(4);
             let listener = socket.listener().unwrap();
-            tokio::spawn(answer(calls));
+            tokio::spawn(answer(calls, followed));
             axum::serve(listener, router(sender)).await.unwrap();
         });
     });
+    left
 }
 
 #[test]
@@ -56,6 +71,40 @@ fn answers_and_refusals_reach_the_client() {
     // A call that the control loop lets fall is an answer too.
     let stopping = client.request::<()>(Method::GET, "/status").unwrap_err();
     assert_eq!(stopping.to_string(), "the gateway is stopping");
+}
+
+#[test]
+fn events_come_as_they_happen_and_end_with_the_client() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("weir.sock");
+    let left = serve(&path);
+    let mut events = Vec::new();
+    let followed = Client::new(&path).follow("/flows/events?dport=7", |event: FlowEvent| {
+        events.push(event);
+        if events.len() < 1000 { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    });
+    followed.unwrap();
+    assert!(events.iter().all(|event| *event == FlowEvent::Lost { worker: 7, events: 3 }));
+    assert_eq!(left.recv_timeout(Duration::from_secs(10)), Ok(7));
+}
+
+#[test]
+fn a_request_that_is_misspelt_or_means_all_flows_by_accident_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("weir.sock");
+    serve(&path);
+    for (method, path_and_query, reason) in [
+        (Method::GET, "/flows?protocl=tcp", "protocl"),
+        (Method::GET, "/flows?src=10.0.0", "an address or a prefix is wanted"),
+        (Method::GET, "/flows/events?state=OPEN", "a state is wanted: SYN_SENT, "),
+        (Method::DELETE, "/flows", "this would delete all flows"),
+        (Method::DELETE, "/flows?limit=3", "this would delete all flows"),
+    ] {
+        let error = Client::new(&path).request::<()>(method, path_and_query).unwrap_err();
+        let ClientError::Refused(refusal) = error else { panic!("{error}") };
+        assert_eq!(refusal.kind, RefusalKind::Configuration);
+        assert!(refusal.message.contains(reason), "{}", refusal.message);
+    }
 }
 
 #[test]

@@ -11,8 +11,7 @@ fn help_names_every_command_and_exit_code() {
     let help = weir(["--help"]);
     assert_eq!(help.status.code(), Some(0));
     let text = stdout(&help);
-    for command in
-        ["run", "check", "replay", "demo", "status", "flows", "cluster", "counters", "reload", "schema"]
+    for command in "run check replay demo status flows expectations cluster counters reload schema".split(' ')
     {
         assert!(text.lines().any(|line| line.trim_start().starts_with(command)), "{command} in\n{text}");
     }
@@ -34,6 +33,13 @@ fn a_wrong_command_line_ends_with_2() {
         &["cluster", "add", "0"],
         &["cluster", "add", "1025"],
         &["flows", "--limit", "0"],
+        &["flows", "--src", "10.0.0"],
+        &["flows", "--state", "OPEN"],
+        &["flows", "--owned", "--shadow"],
+        &["flows", "--json", "--output", "conntrack"],
+        // Deleting all is said, not implied.
+        &["flows", "delete"],
+        &["flows", "delete", "--protocol", "ip"],
     ] {
         assert_eq!(weir(wrong).status.code(), Some(2), "{wrong:?}");
     }
@@ -44,6 +50,9 @@ fn a_gateway_that_is_not_there_ends_with_1() {
     for command in [
         &["status"][..],
         &["flows"],
+        &["flows", "--events"],
+        &["flows", "delete", "--all"],
+        &["expectations"],
         &["counters"],
         &["reload"],
         &["cluster", "show"],

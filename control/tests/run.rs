@@ -147,12 +147,80 @@ fn two_workers_on_one_queue_carry_every_frame_and_list_their_flows() {
     assert_eq!(flows["flows"].as_array().unwrap().len(), 200);
     let part = gateway.json(&["flows", "--limit", "5"]);
     assert_eq!((part["flows"].as_array().unwrap().len(), part["more"].as_bool()), (5, Some(true)));
+    flows_are_chosen_and_deleted(&gateway);
     assert_eq!(gateway.stop(), Some(0), "{}", gateway.read("log"));
     let mut carried = frames_of(&output);
     carried.sort();
     let mut expected = frames;
     expected.sort();
     assert_eq!(carried, expected);
+}
+
+/// Clients 1 to 200 have asked server 250 and got no answer.
+fn flows_are_chosen_and_deleted(gateway: &Gateway) {
+    let say = |words: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_weir"));
+        let output = command.args(words).arg("--socket").arg(gateway.path("weir.sock")).output().unwrap();
+        assert!(output.status.success(), "{}", stderr(&output));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let line = say(&["flows", "--output", "conntrack", "--src", "10.0.0.7"]);
+    let (before, after) = line.split_once("udp      17 ").unwrap();
+    assert_eq!(before, "ipv4     2 ");
+    let (timeout, after) = after.split_once(' ').unwrap();
+    assert!(timeout.parse::<u32>().unwrap() <= 30);
+    assert_eq!(
+        after,
+        "src=10.0.0.7 dst=10.0.0.250 sport=5000 dport=53 [UNREPLIED] src=10.0.0.250 dst=10.0.0.7 sport=53 dport=5000 mark=0 use=1\n"
+    );
+    assert_eq!(say(&["flows", "-o", "conntrack", "--address", "10.0.0.128/25"]).lines().count(), 200);
+    assert!(say(&["flows", "--src", "10.0.0.7"]).contains("10.0.0.7:5000"));
+    assert_eq!(say(&["flows", "-o", "conntrack", "--status", "ASSURED"]), "");
+    assert_eq!(say(&["flows", "delete", "--src", "10.0.0.128/25"]), "73 flows deleted\n");
+    assert_eq!(say(&["flows", "delete", "--all", "--json"]).trim(), "{\n  \"deleted\": 127\n}");
+    assert_eq!(say(&["flows", "-o", "conntrack"]), "");
+    assert_eq!(say(&["expectations", "-o", "conntrack"]), "");
+    assert!(say(&["expectations"]).ends_with("0 expectations\n"));
+}
+
+#[test]
+fn what_happens_to_flows_is_followed_until_the_gateway_stops() {
+    let directory = tempfile::tempdir().unwrap();
+    let frames: Vec<_> = (1..=3).map(|client| udp((client, 5000), (250, 53), 64)).collect();
+    fs::write(directory.path().join("in.pcap"), pcap((0..).zip(&frames).map(|(ms, frame)| (ms, &**frame))))
+        .unwrap();
+    // The capture is read over and over: what is deleted comes again.
+    let device = format!("net_pcap_lan,rx_pcap={},infinite_rx=1", directory.path().join("in.pcap").display());
+    let ports = format!(
+        "ports:\n  - {{name: lan, device: '{device}'}}\n  - {{name: wan, device: 'net_null1,no-rx=1'}}\n"
+    );
+    let mut gateway = Gateway::start(directory, &ports);
+    gateway.wait(|gateway| gateway.json(&["flows"])["flows"].as_array().unwrap().len() == 3);
+    let told = File::create(gateway.path("told")).unwrap();
+    let mut follower = Command::new(env!("CARGO_BIN_EXE_weir"))
+        .args(["flows", "--events", "--output", "conntrack", "--src", "10.0.0.2", "--socket"])
+        .arg(gateway.path("weir.sock"))
+        .stdout(told)
+        .stderr(File::create(gateway.path("complaint")).unwrap())
+        .spawn()
+        .unwrap();
+    let words = |gateway: &Gateway| -> Vec<String> {
+        gateway.read("told").lines().map(|line| line.split_whitespace().next().unwrap().to_owned()).collect()
+    };
+    // Until the follower is there nothing is told; deleting goes on until it is.
+    gateway.wait(|gateway| {
+        gateway.ask(&["flows", "delete", "--all"]);
+        words(gateway).len() >= 4
+    });
+    let heard = words(&gateway);
+    assert!(heard.windows(2).all(|pair| pair[0] != pair[1]), "{heard:?}");
+    assert!(heard.iter().all(|word| ["[NEW]", "[DESTROY]"].contains(&&**word)), "{heard:?}");
+    assert!(
+        gateway.read("told").lines().all(|line| line.contains(" src=10.0.0.2 dst=10.0.0.250 sport=5000 "))
+    );
+    assert_eq!(gateway.stop(), Some(0), "{}", gateway.read("log"));
+    assert_eq!(follower.wait().unwrap().code(), Some(1));
+    assert!(gateway.read("complaint").contains("weir.sock stopped"), "{}", gateway.read("complaint"));
 }
 
 #[test]

@@ -344,6 +344,8 @@ pub struct FlowCells {
     pub expired: Cell,
     /// Flows given up early to make room.
     pub evicted: Cell,
+    /// Flows that an operator deleted.
+    pub deleted: Cell,
     /// Flows that there was no room for.
     pub refused: Cell,
 }

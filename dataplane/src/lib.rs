@@ -7,6 +7,7 @@
 
 pub mod config;
 pub mod counters;
+mod errand;
 pub mod fragment;
 pub mod gate;
 pub mod hash;
@@ -20,6 +21,7 @@ mod prefetch;
 pub mod snapshot;
 pub mod spread;
 pub mod steer;
+pub mod subnet;
 pub mod track;
 pub mod units;
 pub mod wire;

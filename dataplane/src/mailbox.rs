@@ -1,10 +1,11 @@
 //! How control speaks to a worker: bounded queues without locks, looked at once a turn.
 
-use crate::counters::{FlowClass, WorkerCounters};
-use crate::key::{FlowKey, Side};
+use crate::counters::WorkerCounters;
 use crate::snapshot::Snapshot;
-use crate::track::Origin;
-use crate::units::{BucketId, Epoch, Span, WorkerId};
+use crate::track::filter::Filter;
+use crate::track::watch::Watch;
+use crate::track::{ExpectationView, FlowView};
+use crate::units::{Epoch, WorkerId};
 use core::sync::atomic::{AtomicBool, Ordering};
 use crossbeam::queue::ArrayQueue;
 use std::sync::Arc;
@@ -12,67 +13,54 @@ use std::sync::Arc;
 /// Orders that may wait for a worker.
 const ORDERS_MAX: usize = 16;
 
-/// A flow, copied for show.
-#[derive(Clone, Copy, Debug)]
-pub struct FlowView {
-    /// Whose table it is in.
-    pub worker: WorkerId,
-    /// Its name.
-    pub key: FlowKey,
-    /// The side of the name that it comes from.
-    pub origin: Side,
-    /// Its protocol and state.
-    pub class: FlowClass,
-    /// Time until it ends without another packet.
-    pub remaining: Span,
-    /// An answer has been seen.
-    pub seen_reply: bool,
-    /// It has proven itself.
-    pub assured: bool,
-    /// Whose it is.
-    pub bucket: BucketId,
-    /// It is this node's.
-    pub owned: bool,
-    /// The flow that announced it.
-    pub master: Option<Origin>,
-}
-
-/// Flows on their way from a worker to control. The worker adds a few a turn while there is room.
+/// Things on their way from a worker to control. The worker adds a few a turn while there is room.
 #[derive(Debug)]
-pub struct FlowDump {
-    flows: ArrayQueue<FlowView>,
+pub struct Dump<T> {
+    items: ArrayQueue<T>,
     complete: AtomicBool,
 }
 
-impl FlowDump {
-    /// A dump that holds at most `room` flows at a time (at least one).
+impl<T> Dump<T> {
+    /// A dump that holds at most `room` things at a time (at least one).
     pub fn new(room: usize) -> Arc<Self> {
-        Arc::new(Self { flows: ArrayQueue::new(room.max(1)), complete: AtomicBool::new(false) })
+        Arc::new(Self { items: ArrayQueue::new(room.max(1)), complete: AtomicBool::new(false) })
     }
 
     /// Takes one out.
-    pub fn pop(&self) -> Option<FlowView> {
-        self.flows.pop()
+    pub fn pop(&self) -> Option<T> {
+        self.items.pop()
     }
 
-    /// Whether the worker has seen its whole table. What it has added may still be in here.
+    /// Says that no more is wanted, so that the worker need not go on.
+    pub fn close(&self) {
+        self.complete.store(true, Ordering::Release);
+    }
+
+    /// Whether the worker has seen its whole table, or need not. What it has added may still be in here.
     pub fn is_complete(&self) -> bool {
         self.complete.load(Ordering::Acquire)
     }
 
     pub(crate) fn has_room(&self) -> bool {
-        !self.flows.is_full()
+        !self.items.is_full()
     }
 
-    pub(crate) fn push(&self, flow: FlowView) {
+    pub(crate) fn push(&self, item: T) {
         // The worker is the only one that adds and has asked for room.
-        let refused = self.flows.push(flow);
-        debug_assert!(refused.is_ok());
+        let refused = self.items.push(item).is_err();
+        debug_assert!(!refused, "there was room");
     }
+}
 
-    pub(crate) fn finish(&self) {
-        self.complete.store(true, Ordering::Release);
-    }
+/// Something that a worker does for control beside its frames, a bounded part of it a turn.
+#[derive(Debug)]
+pub enum Errand {
+    /// Copy the flows that the filter means.
+    List(Arc<Filter>, Arc<Dump<FlowView>>),
+    /// End them, and copy what they were.
+    Delete(Arc<Filter>, Arc<Dump<FlowView>>),
+    /// Copy the expectations.
+    Expectations(Arc<Dump<ExpectationView>>),
 }
 
 /// What control asks of a worker.
@@ -80,8 +68,10 @@ impl FlowDump {
 pub(crate) enum Order {
     /// Go on by this snapshot.
     Adopt(Arc<Snapshot>),
-    /// Copy the flows into this dump.
-    Dump(Arc<FlowDump>),
+    /// Run this errand.
+    Errand(Errand),
+    /// Tell this listener of flows.
+    Watch(Arc<Watch>),
 }
 
 /// Both directions between control and one worker.
@@ -139,9 +129,14 @@ impl WorkerHandle {
         self.counters.epoch.read() == u64::from(epoch.number())
     }
 
-    /// Asks for a copy of all its flows.
-    pub fn dump(&self, dump: &Arc<FlowDump>) -> Result<(), MailboxFull> {
-        self.mailbox.orders.push(Order::Dump(Arc::clone(dump))).map_err(|_| MailboxFull)
+    /// Sends it on an errand. It has one at a time: this one takes the place of one that is not done.
+    pub fn send(&self, errand: Errand) -> Result<(), MailboxFull> {
+        self.mailbox.orders.push(Order::Errand(errand)).map_err(|_| MailboxFull)
+    }
+
+    /// Tells `watch` of its flows from now on. It tells [`WATCHES_MAX`](crate::track::watch::WATCHES_MAX) at once.
+    pub fn watch(&self, watch: &Arc<Watch>) -> Result<(), MailboxFull> {
+        self.mailbox.orders.push(Order::Watch(Arc::clone(watch))).map_err(|_| MailboxFull)
     }
 
     fn collect(&self) {

@@ -147,6 +147,11 @@ impl<F: Frame> Pipeline<F> {
         &self.tracker
     }
 
+    /// The flows, for what control asks of them.
+    pub(crate) fn tracker_mut(&mut self) -> &mut Tracker {
+        &mut self.tracker
+    }
+
     /// The next thing to tell other workers, before what was forwarded leaves.
     #[inline]
     pub fn post(&mut self) -> Option<Post> {

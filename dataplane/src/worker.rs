@@ -5,13 +5,13 @@
 //! whose transmit queue another worker has, go over the [`Mesh`].
 
 use crate::counters::{DropReason, Verdict, WorkerCounters};
-use crate::mailbox::{FlowDump, FlowView, Mailbox, Order, WorkerHandle};
+use crate::errand::Walk;
+use crate::mailbox::{Mailbox, Order, WorkerHandle};
 use crate::pipeline::{Limits, Outbox, Pipeline};
 use crate::port::{Burst, Clock, Frame, RxQueue, TxQueue};
 use crate::snapshot::Snapshot;
 use crate::spread::{Spread, home};
 use crate::track::news::{News, Peers, Post};
-use crate::track::record::Flags;
 use crate::units::{BURST_MAX, PORTS_MAX, PortId, Tick, WorkerId};
 use core::sync::atomic::{AtomicBool, Ordering};
 use crossbeam::queue::ArrayQueue;
@@ -19,8 +19,6 @@ use std::sync::Arc;
 
 /// Frames, and news, that may wait from worker to worker.
 const RING_LEN: usize = 1024;
-/// Flows that one turn copies for show, at most.
-const DUMP_A_TURN: usize = 32;
 /// Tries to hand frames to a transmit queue that takes none.
 const TX_TRIES: usize = 4;
 /// Turns without a frame before a worker that may rest does so.
@@ -117,8 +115,8 @@ pub struct Worker<R: RxQueue, T, C> {
     burst: Burst<R::Frame>,
     origins: [PortId; BURST_MAX],
     outbox: Outbox<R::Frame>,
-    /// The dump under way, and the next record to look at.
-    dump: Option<(Arc<FlowDump>, u32)>,
+    /// The errand under way.
+    errand: Option<Walk>,
     idle_turns: u32,
     rest_us: u32,
 }
@@ -155,7 +153,7 @@ where
             burst: Burst::new(),
             origins: [PortId::default(); BURST_MAX],
             outbox,
-            dump: None,
+            errand: None,
             idle_turns: 0,
             rest_us: REST_US_MIN,
         };
@@ -194,7 +192,7 @@ where
         self.hear();
         self.pipeline.housekeep(now, &mut ());
         self.tell();
-        self.copy_flows(now);
+        self.run_errand(now);
         if moved > 0 {
             self.idle_turns = 0;
             self.rest_us = REST_US_MIN;
@@ -204,7 +202,7 @@ where
 
     fn rest(&mut self) {
         self.idle_turns = self.idle_turns.saturating_add(1);
-        if self.idle == Idle::Backoff && self.idle_turns > IDLE_TURNS && self.dump.is_none() {
+        if self.idle == Idle::Backoff && self.idle_turns > IDLE_TURNS && self.errand.is_none() {
             self.clock.rest(self.rest_us);
             self.rest_us = (self.rest_us * 2).min(REST_US_MAX);
         } else {
@@ -350,37 +348,18 @@ where
                     // When control has not collected, freeing it here is the lesser evil.
                     drop(self.mailbox.returned.push(old));
                 }
-                Order::Dump(dump) => self.dump = Some((dump, 0)),
+                Order::Errand(errand) => self.errand = Some(Walk::new(errand)),
+                Order::Watch(watch) => self.pipeline.tracker_mut().watch(watch),
             }
         }
     }
 
-    /// Goes on with the dump under way.
-    fn copy_flows(&mut self, now: Tick) {
-        let Some((dump, next)) = &mut self.dump else { return };
-        let table = self.pipeline.tracker().table();
-        for _ in 0..DUMP_A_TURN {
-            if !dump.has_room() {
-                return;
-            }
-            let Some((record, hot, _)) = table.live_from(*next) else {
-                dump.finish();
-                self.dump = None;
-                return;
-            };
-            *next = record + 1;
-            dump.push(FlowView {
-                worker: self.id,
-                key: hot.key,
-                origin: hot.origin(),
-                class: hot.class,
-                remaining: now.until(hot.deadline),
-                seen_reply: hot.flags.has(Flags::SEEN_REPLY),
-                assured: hot.flags.has(Flags::ASSURED),
-                bucket: hot.bucket,
-                owned: self.pipeline.snapshot().owns(hot.bucket),
-                master: table.extra(record).and_then(|extra| extra.master),
-            });
+    /// Goes on with the errand under way.
+    fn run_errand(&mut self, now: Tick) {
+        if let Some(walk) = &mut self.errand
+            && walk.step(self.pipeline.tracker_mut(), now)
+        {
+            self.errand = None;
         }
     }
 }

@@ -11,6 +11,7 @@ use weir_tests::tree;
 /// The data plane's modules, highest level first. A module imports from lower levels only.
 const IMPORT_ORDER: &[&[&str]] = &[
     &["worker"],
+    &["errand"],
     &["mailbox", "pipeline"],
     &["snapshot"],
     &["gate", "steer"],
@@ -19,7 +20,7 @@ const IMPORT_ORDER: &[&[&str]] = &[
     &["config"],
     &["key", "hash", "wire", "port"],
     &["counters"],
-    &["units", "prefetch"],
+    &["units", "prefetch", "subnet"],
 ];
 
 /// What of the data plane is not in the packet path: it runs when a configuration is loaded, or in tests.

@@ -5,18 +5,22 @@ use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use weir_dataplane::config::{Config, Tracking};
+use weir_dataplane::config::{Config, HelperKind, Tracking};
 use weir_dataplane::counters::{DropReason, Verdict};
-use weir_dataplane::mailbox::{FlowDump, WorkerHandle};
+use weir_dataplane::mailbox::{Dump, Errand, WorkerHandle};
 use weir_dataplane::pipeline::Limits;
 use weir_dataplane::port::mem::{MemClock, MemFrame, MemQueue};
 use weir_dataplane::snapshot::Snapshot;
 use weir_dataplane::spread::{Spread, home};
+use weir_dataplane::track::FlowView;
+use weir_dataplane::track::filter::Filter;
+use weir_dataplane::track::watch::{Happening, WATCHES_MAX, Watch};
 use weir_dataplane::units::{Epoch, PORTS_MAX, WorkerId};
 use weir_dataplane::worker::{Idle, Mesh, Setup, Worker, WorkerPort};
-use weir_tests::conversation::{Fate, Passage, Side};
+use weir_tests::conversation::{Conversation, Fate, Host, Passage, Side, TcpSession};
 use weir_tests::node::{Node, bridge, member, port};
 use weir_tests::packet::{Mac, eth, packet_of};
+use weir_tests::rng::Rng;
 use weir_tests::scenario::{Town, town};
 
 const SIDES: [Side; 2] = [Side::Lan, Side::Wan];
@@ -231,23 +235,162 @@ fn a_new_snapshot_counts_from_the_next_turn_on_and_the_old_one_comes_back() {
     assert_eq!(Arc::strong_count(&snapshot), 1, "control has freed what the worker had done with");
 }
 
+/// Sends the first worker on an errand: what it brings, and the turns that it takes.
+fn run<T>(
+    gateway: &mut Gateway,
+    room: usize,
+    errand: impl FnOnce(Arc<Dump<T>>) -> Errand,
+) -> (Vec<T>, usize) {
+    let dump = Dump::new(room);
+    gateway.workers[0].1.send(errand(Arc::clone(&dump))).unwrap();
+    let (mut things, mut turns) = (Vec::new(), 0);
+    while !dump.is_complete() {
+        gateway.turns(1);
+        turns += 1;
+        things.extend(std::iter::from_fn(|| dump.pop()));
+    }
+    (things, turns)
+}
+
+fn list(gateway: &mut Gateway, filter: &Filter) -> Vec<FlowView> {
+    run(gateway, 1024, |dump| Errand::List(Arc::new(filter.clone()), dump)).0
+}
+
+fn delete(gateway: &mut Gateway, filter: &Filter) -> Vec<FlowView> {
+    run(gateway, 5, |dump| Errand::Delete(Arc::new(filter.clone()), dump)).0
+}
+
+fn clients(gateway: &mut Gateway, count: u16) {
+    for client in 0..count {
+        gateway.rx[0].push(datagram(client, true));
+    }
+    gateway.settle();
+}
+
 #[test]
 fn a_dump_copies_every_flow_however_little_room_it_has() {
     let mut gateway = Gateway::new(&bridge(), 1, usize::MAX);
-    for client in 0..500 {
-        gateway.rx[0].push(datagram(client, true));
-    }
-    gateway.turns(20);
-    let dump = FlowDump::new(7);
-    gateway.workers[0].1.dump(&dump).unwrap();
-    let mut flows = Vec::new();
-    while !dump.is_complete() {
-        gateway.turns(1);
-        flows.extend(std::iter::from_fn(|| dump.pop()));
-    }
-    flows.extend(std::iter::from_fn(|| dump.pop()));
+    clients(&mut gateway, 500);
+    let (flows, _) = run(&mut gateway, 7, |dump| Errand::List(Arc::default(), dump));
     assert_eq!(flows.len(), 500);
-    assert!(flows.iter().all(|flow| flow.owned && !flow.seen_reply && flow.remaining.as_s() == 30));
+    assert!(flows.iter().all(|flow| !flow.seen_reply && flow.remaining.as_s() == 30));
+}
+
+#[test]
+fn a_turn_looks_at_a_bounded_number_of_records() {
+    let mut gateway = Gateway::new(&bridge(), 1, usize::MAX);
+    clients(&mut gateway, 3);
+    let (flows, turns) = run(&mut gateway, 4096, |dump| Errand::List(Arc::default(), dump));
+    assert_eq!(flows.len(), 3);
+    assert!(turns >= 4096 / 64, "{turns} turns for a table of 4096 records");
+}
+
+#[test]
+fn only_the_flows_that_are_meant_are_deleted() {
+    let mut gateway = Gateway::new(&bridge(), 1, usize::MAX);
+    clients(&mut gateway, 300);
+    let mut filter = Filter::default();
+    filter.source.address = Some("10.0.1.0/24".parse().unwrap());
+    let deleted = delete(&mut gateway, &filter);
+    assert_eq!(deleted.len(), 300 - 256);
+    assert!(deleted.iter().all(|flow| filter.matches(flow)));
+    assert_eq!(list(&mut gateway, &Filter::default()).len(), 256);
+    let counters = gateway.workers[0].1.counters();
+    let (deleted, expired) =
+        (counters.flows_total(|cells| &cells.deleted), counters.flows_total(|cells| &cells.expired));
+    assert_eq!((deleted, expired), (44, 0));
+    // The answer to a deleted flow opens one of its own.
+    gateway.rx[1].push(datagram(256, false));
+    gateway.settle();
+    assert_eq!(gateway.workers[0].1.counters().flows_total(|cells| &cells.created), 301);
+}
+
+fn play(gateway: &mut Gateway, talk: Conversation<Ipv4Addr>) {
+    for passage in talk.finish() {
+        gateway.rx[passage.side as usize].push(MemFrame::new(passage.bytes));
+        gateway.settle();
+    }
+}
+
+#[test]
+fn masters_children_and_expectations_are_shown_and_go_together() {
+    let mut gateway = Gateway::new(&bridge(), 1, usize::MAX);
+    let client = Host { mac: Mac([2, 0, 0, 0, 0, 1]), ip: Ipv4Addr::new(10, 0, 0, 1) };
+    let server = Host { mac: Mac([2, 0, 0, 0, 0, 2]), ip: Ipv4Addr::new(192, 0, 2, 1) };
+    let mut words = Conversation::new(client, server, 0, Rng::new(1));
+    let mut control = TcpSession::open(&mut words, Side::Lan, 5000, 21);
+    for line in ["220 Ready.", "227 Entering Passive Mode (192,0,2,1,78,32)."] {
+        control.send(&mut words, Side::Wan, format!("{line}\r\n").as_bytes());
+    }
+    let mut data = TcpSession::open(&mut words, Side::Lan, 5001, 20_000);
+    data.send(&mut words, Side::Wan, b"file");
+    control.send(&mut words, Side::Wan, b"227 Entering Passive Mode (192,0,2,1,78,33).\r\n");
+    play(&mut gateway, words);
+    let (expectations, _) = run(&mut gateway, 4, Errand::Expectations);
+    let ports: Vec<u16> = expectations.iter().map(|waiting| waiting.expected.destination_port).collect();
+    assert_eq!((ports, expectations[0].remaining.as_s()), (vec![20_001], 300));
+
+    let master = list(&mut gateway, &Filter { helper: Some(HelperKind::Ftp), ..Filter::default() });
+    assert_eq!((master.len(), master[0].children, master[0].destination().port), (1, 1, 21));
+    let related = Filter { related: Some(true), ..Filter::default() };
+    let child = list(&mut gateway, &related);
+    assert_eq!((child.len(), child[0].destination().port), (1, 20_000));
+    assert_eq!(child[0].master.unwrap().key, master[0].key);
+
+    delete(&mut gateway, &related);
+    let master = list(&mut gateway, &Filter::default());
+    assert_eq!((master.len(), master[0].children), (1, 0));
+    delete(&mut gateway, &Filter::default());
+    assert_eq!(run(&mut gateway, 4, Errand::Expectations).0, []);
+}
+
+fn watch(gateway: &Gateway, room: usize, filter: Filter) -> Arc<Watch> {
+    let watch = Watch::new(room, filter);
+    gateway.workers[0].1.watch(&watch).unwrap();
+    watch
+}
+
+fn heard(watch: &Watch) -> Vec<(Happening, bool)> {
+    std::iter::from_fn(|| watch.pop()).map(|event| (event.happening, event.flow.seen_reply)).collect()
+}
+
+#[test]
+fn a_listener_is_told_of_what_comes_changes_and_goes_and_of_nothing_else() {
+    let mut gateway = Gateway::new(&bridge(), 1, usize::MAX);
+    let mut filter = Filter::default();
+    filter.source.address = Some("10.0.0.1".parse().unwrap());
+    let watch = watch(&gateway, 16, filter);
+    for (client, from_client) in [(1, true), (2, true), (1, true), (1, false), (1, false), (1, true)] {
+        gateway.rx[usize::from(!from_client)].push(datagram(client, from_client));
+        gateway.settle();
+    }
+    assert_eq!(heard(&watch), [(Happening::New, false), (Happening::Update, true)]);
+    delete(&mut gateway, &Filter::default());
+    assert_eq!(heard(&watch), [(Happening::Destroy, true)]);
+    assert_eq!(watch.lost(), 0);
+}
+
+#[test]
+fn a_listener_that_is_slow_loses_events_and_knows_how_many() {
+    let mut gateway = Gateway::new(&bridge(), 1, usize::MAX);
+    let watch = watch(&gateway, 10, Filter::default());
+    clients(&mut gateway, 100);
+    assert_eq!((heard(&watch).len(), watch.lost()), (10, 90));
+}
+
+#[test]
+fn a_worker_lets_go_of_listeners_that_left_and_of_one_too_many() {
+    let mut gateway = Gateway::new(&bridge(), 1, usize::MAX);
+    let watches: Vec<_> = (0..=WATCHES_MAX).map(|_| watch(&gateway, 16, Filter::default())).collect();
+    gateway.turns(1);
+    let holders = || watches.iter().map(Arc::strong_count).collect::<Vec<_>>();
+    assert_eq!(holders(), [2, 2, 2, 2, 1]);
+    watches[1].close();
+    gateway.turns(1);
+    assert_eq!(holders(), [2, 1, 2, 2, 1]);
+    clients(&mut gateway, 1);
+    let told: Vec<_> = watches.iter().map(|watch| heard(watch).len()).collect();
+    assert_eq!(told, [1, 0, 1, 1, 0]);
 }
 
 #[test]

@@ -3,11 +3,12 @@
 use super::{Refusal, RefusalKind};
 use crate::Failure;
 use http_body_util::{BodyExt, Empty};
-use hyper::body::Bytes;
+use hyper::body::{Bytes, Incoming};
 use hyper::{Method, Request, header};
 use hyper_util::rt::TokioIo;
 use serde::de::DeserializeOwned;
 use std::io;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::net::UnixStream;
@@ -26,6 +27,9 @@ pub enum ClientError {
         /// What the system says.
         error: io::Error,
     },
+    /// It stopped while it was followed.
+    #[error("the gateway on {} stopped", .0.display())]
+    Ended(PathBuf),
     /// The gateway said no.
     #[error(transparent)]
     Refused(#[from] Refusal),
@@ -73,10 +77,50 @@ impl Client {
             .map_err(|error| self.garbled(error))?;
         runtime
             .block_on(async { tokio::time::timeout(TIMEOUT, self.exchange(method, path)).await })
-            .unwrap_or_else(|_| Err(self.garbled(format!("none within {} s", TIMEOUT.as_secs()))))
+            .unwrap_or_else(|_| Err(self.late()))
+    }
+
+    /// Asks for an answer that does not end, and hands each line of it to `each` until that has enough.
+    ///
+    /// # Errors
+    /// See [`ClientError`]; the end of the answer is one.
+    pub fn follow<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        mut each: impl FnMut(T) -> ControlFlow<()>,
+    ) -> Result<(), ClientError> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|error| self.garbled(error))?;
+        runtime.block_on(async {
+            let answer = tokio::time::timeout(TIMEOUT, self.send(Method::GET, path)).await;
+            let mut body = answer.unwrap_or_else(|_| Err(self.late()))?;
+            let mut pending = Vec::new();
+            while let Some(frame) = body.frame().await {
+                let Ok(frame) = frame else { break };
+                pending.extend_from_slice(&frame.into_data().unwrap_or_default());
+                let Some(end) = pending.iter().rposition(|byte| *byte == b'\n') else { continue };
+                let rest = pending.split_off(end + 1);
+                for line in serde_json::Deserializer::from_slice(&pending).into_iter() {
+                    if each(line.map_err(|error| self.garbled(error))?).is_break() {
+                        return Ok(());
+                    }
+                }
+                pending = rest;
+            }
+            Err(ClientError::Ended(self.socket.clone()))
+        })
     }
 
     async fn exchange<T: DeserializeOwned>(&self, method: Method, path: &str) -> Result<T, ClientError> {
+        let body = self.send(method, path).await?;
+        let body = body.collect().await.map_err(|error| self.garbled(error))?.to_bytes();
+        serde_json::from_slice(&body).map_err(|error| self.garbled(error))
+    }
+
+    /// The body of an answer that is no refusal.
+    async fn send(&self, method: Method, path: &str) -> Result<Incoming, ClientError> {
         let stream = UnixStream::connect(&self.socket)
             .await
             .map_err(|error| ClientError::Unreachable { socket: self.socket.clone(), error })?;
@@ -91,14 +135,16 @@ impl Client {
             .body(Empty::<Bytes>::new())
             .map_err(|error| self.garbled(error))?;
         let response = sender.send_request(request).await.map_err(|error| self.garbled(error))?;
-        let accepted = response.status().is_success();
-        let body = response.into_body().collect().await.map_err(|error| self.garbled(error))?.to_bytes();
-        if accepted {
-            serde_json::from_slice(&body).map_err(|error| self.garbled(error))
-        } else {
-            let refusal: Refusal = serde_json::from_slice(&body).map_err(|error| self.garbled(error))?;
-            Err(refusal.into())
+        if response.status().is_success() {
+            return Ok(response.into_body());
         }
+        let body = response.into_body().collect().await.map_err(|error| self.garbled(error))?.to_bytes();
+        let refusal: Refusal = serde_json::from_slice(&body).map_err(|error| self.garbled(error))?;
+        Err(refusal.into())
+    }
+
+    fn late(&self) -> ClientError {
+        self.garbled(format!("none within {} s", TIMEOUT.as_secs()))
     }
 
     fn garbled(&self, reason: impl ToString) -> ClientError {

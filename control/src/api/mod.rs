@@ -3,23 +3,27 @@
 //! The server turns each request into a [`Call`] and hands it to the control loop, which alone owns the gateway.
 
 mod client;
+mod events;
+mod selection;
 mod server;
 mod socket;
+pub mod words;
 
 pub use client::{Client, ClientError};
+pub use selection::Selection;
 pub use server::{metrics_router, router};
 pub use socket::{ControlSocket, SocketError};
 
-use crate::observe::{ClusterStatus, Counters, Flows, Status};
+use crate::observe::{ClusterStatus, Counters, Deleted, Expectations, FlowEvent, Flows, Status};
 use serde::{Deserialize, Serialize};
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 use weir_dataplane::units::NodeNumber;
 
 /// Where a gateway listens unless its configuration says otherwise.
 pub const DEFAULT_SOCKET: &str = "/run/weir/weir.sock";
 
 /// Flows that one dump lists at most, whatever was asked.
-pub const FLOWS_LIMIT_MAX: usize = 10_000;
+pub const FLOWS_LIMIT_MAX: usize = 100_000;
 
 /// Where the answer to a call goes.
 pub type Answer<T> = oneshot::Sender<T>;
@@ -31,13 +35,14 @@ pub enum Call {
     Status(Answer<Status>),
     /// Everything the workers count.
     Counters(Answer<Counters>),
-    /// Live flows, at most `limit`.
-    Flows {
-        /// How many at most.
-        limit: usize,
-        /// Where they go.
-        answer: Answer<Result<Flows, Refusal>>,
-    },
+    /// Live flows.
+    Flows(Selection, Answer<Result<Flows, Refusal>>),
+    /// Ends flows.
+    DeleteFlows(Selection, Answer<Result<Deleted, Refusal>>),
+    /// What happens to flows from now on, until the answer's receiver is dropped.
+    FollowFlows(Selection, Answer<Result<mpsc::Receiver<FlowEvent>, Refusal>>),
+    /// Live expectations.
+    Expectations(Answer<Result<Expectations, Refusal>>),
     /// This node's part of its cluster.
     Cluster(Answer<Result<ClusterStatus, Refusal>>),
     /// Makes a node's flows this node's, or no longer.

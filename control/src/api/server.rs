@@ -1,12 +1,15 @@
 //! HTTP routes: requests become calls, answers become JSON.
 
-use super::{Answer, Call, FLOWS_LIMIT_MAX, Refusal, RefusalKind};
+use super::events::EventBody;
+use super::{Answer, Call, Refusal, RefusalKind, Selection};
+use axum::body::Body;
+use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
 use axum::{Json, Router};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use tokio::sync::{mpsc, oneshot};
 use weir_dataplane::units::{BUCKETS_MAX, NodeNumber};
 
@@ -17,7 +20,9 @@ pub fn router(calls: Calls) -> Router {
     Router::new()
         .route("/status", get(status))
         .route("/counters", get(counters))
-        .route("/flows", get(flows))
+        .route("/flows", get(flows).delete(delete_flows))
+        .route("/flows/events", get(follow_flows))
+        .route("/expectations", get(expectations))
         .route("/cluster", get(cluster))
         .route("/cluster/nodes/{node}", put(add_node).delete(remove_node))
         .route("/reload", post(reload))
@@ -37,14 +42,48 @@ async fn counters(State(calls): State<Calls>) -> Response {
     plain(ask(&calls, Call::Counters).await)
 }
 
-#[derive(Deserialize)]
-struct FlowsQuery {
-    limit: Option<usize>,
+/// Which flows a request means; what is misspelt must not mean more than what was meant.
+type Selected = Result<Query<Selection>, QueryRejection>;
+
+fn selection(selected: Selected) -> Result<Selection, Refusal> {
+    selected
+        .map(|Query(selection)| selection)
+        .map_err(|rejection| Refusal::configuration(rejection.body_text()))
 }
 
-async fn flows(State(calls): State<Calls>, Query(query): Query<FlowsQuery>) -> Response {
-    let limit = query.limit.unwrap_or(FLOWS_LIMIT_MAX).min(FLOWS_LIMIT_MAX);
-    outcome(ask(&calls, |answer| Call::Flows { limit, answer }).await)
+async fn flows(State(calls): State<Calls>, selected: Selected) -> Response {
+    match selection(selected) {
+        Ok(selection) => outcome(ask(&calls, |answer| Call::Flows(selection, answer)).await),
+        Err(refusal) => refuse(refusal),
+    }
+}
+
+async fn delete_flows(State(calls): State<Calls>, selected: Selected) -> Response {
+    match selection(selected) {
+        Ok(selection) if selection.is_everything() && !selection.all => refuse(Refusal::configuration(
+            "this would delete all flows: say which, or say that all are meant (`all`)",
+        )),
+        Ok(selection) => outcome(ask(&calls, |answer| Call::DeleteFlows(selection, answer)).await),
+        Err(refusal) => refuse(refusal),
+    }
+}
+
+async fn follow_flows(State(calls): State<Calls>, selected: Selected) -> Response {
+    let selection = match selection(selected) {
+        Ok(selection) => selection,
+        Err(refusal) => return refuse(refusal),
+    };
+    match ask(&calls, |answer| Call::FollowFlows(selection, answer)).await.and_then(|result| result) {
+        Ok(events) => {
+            let body = Body::new(EventBody::new(events));
+            ([(header::CONTENT_TYPE, "application/x-ndjson")], body).into_response()
+        }
+        Err(refusal) => refuse(refusal),
+    }
+}
+
+async fn expectations(State(calls): State<Calls>) -> Response {
+    outcome(ask(&calls, Call::Expectations).await)
 }
 
 async fn cluster(State(calls): State<Calls>) -> Response {

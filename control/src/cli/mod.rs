@@ -5,9 +5,11 @@ mod cluster;
 mod completions;
 mod counters;
 mod demo;
+mod expectations;
 mod flows;
 mod gateway;
 mod man;
+mod output;
 mod reference;
 mod reload;
 mod replay;
@@ -18,6 +20,7 @@ mod version;
 
 use crate::Failure;
 use clap::{CommandFactory, Parser, Subcommand};
+use core::ops::ControlFlow;
 use std::io::{self, ErrorKind, Write};
 use std::process::ExitCode;
 
@@ -41,7 +44,8 @@ enum Command {
     Replay(replay::Args),
     Demo(demo::Args),
     Status(status::Args),
-    Flows(flows::Args),
+    Flows(Box<flows::Args>),
+    Expectations(expectations::Args),
     Cluster(cluster::Args),
     Counters(counters::Args),
     Reload(reload::Args),
@@ -78,6 +82,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Demo(args) => args.run(),
         Command::Status(args) => args.run(),
         Command::Flows(args) => args.run(),
+        Command::Expectations(args) => args.run(),
         Command::Cluster(args) => args.run(),
         Command::Counters(args) => args.run(),
         Command::Reload(args) => args.run(),
@@ -91,11 +96,15 @@ fn run(command: Command) -> Result<(), Failure> {
 
 /// Writes to standard output; a reader that went away is no failure.
 pub(crate) fn print(text: &str) -> Result<(), Failure> {
+    print_more(text).map(|_| ())
+}
+
+/// The same for a part of something longer: breaks when nobody reads any more.
+fn print_more(text: &str) -> Result<ControlFlow<()>, Failure> {
     match io::stdout().write_all(text.as_bytes()).and_then(|()| io::stdout().flush()) {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-            Err(Failure::runtime(format!("cannot write to standard output: {error}")))
-        }
-        _ => Ok(()),
+        Ok(()) => Ok(ControlFlow::Continue(())),
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(ControlFlow::Break(())),
+        Err(error) => Err(Failure::runtime(format!("cannot write to standard output: {error}"))),
     }
 }
 

@@ -88,6 +88,7 @@ metrics! {
     FLOWS_RELATED = Counter "weir_flows_related_total" ["worker", "protocol"] "Flows opened that an expectation or a master announced.";
     FLOWS_EXPIRED = Counter "weir_flows_expired_total" ["worker", "protocol"] "Flows whose time ran out.";
     FLOWS_EVICTED = Counter "weir_flows_evicted_total" ["worker", "protocol"] "Flows given up early to make room.";
+    FLOWS_DELETED = Counter "weir_flows_deleted_total" ["worker", "protocol"] "Flows that an operator deleted.";
     FLOWS_REFUSED = Counter "weir_flows_refused_total" ["worker", "protocol"] "Flows that there was no room for; each packet that came to open one was dropped as `table_full`.";
     EXPECTATIONS = Gauge "weir_expectations" ["worker"] "Live expectations, with those that other workers told of.";
     EXPECTATIONS_MAX = Gauge "weir_expectations_max" [] "Expectations there is room for, over all workers.";

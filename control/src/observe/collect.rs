@@ -58,12 +58,14 @@ fn ports(cells: &WorkerCounters, names: &[String]) -> BTreeMap<String, WorkerPor
 
 fn protocols(cells: &WorkerCounters) -> BTreeMap<String, FlowCounts> {
     let counted = |protocol: FlowProtocol| {
-        let FlowCells { created, related, expired, evicted, refused } = &cells.protocols[protocol.index()];
+        let FlowCells { created, related, expired, evicted, deleted, refused } =
+            &cells.protocols[protocol.index()];
         FlowCounts {
             created: created.read(),
             related: related.read(),
             expired: expired.read(),
             evicted: evicted.read(),
+            deleted: deleted.read(),
             refused: refused.read(),
         }
     };

@@ -141,6 +141,7 @@ fn flow_metrics(page: &Page, worker: &WorkerCounts) {
         page.set(c::FLOWS_RELATED, &[id, protocol], flows.related);
         page.set(c::FLOWS_EXPIRED, &[id, protocol], flows.expired);
         page.set(c::FLOWS_EVICTED, &[id, protocol], flows.evicted);
+        page.set(c::FLOWS_DELETED, &[id, protocol], flows.deleted);
         page.set(c::FLOWS_REFUSED, &[id, protocol], flows.refused);
     }
     page.set(c::EXPECTATIONS, &[id], worker.expectations);

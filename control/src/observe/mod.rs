@@ -4,15 +4,20 @@
 
 mod catalogue;
 pub mod collect;
+pub mod conntrack_text;
 mod exporter;
+mod flow;
+pub mod flow_tables;
 mod model;
 mod pressure;
+pub mod protocol;
 pub mod tables;
 
 pub use catalogue::{Kind, METRICS, Metric, reference};
 pub use exporter::render;
+pub use flow::{Deleted, Detail, ExpectationRow, Expectations, FlowEvent, FlowRow, Flows, Tuple};
 pub use model::{
-    BucketStatus, ClusterStatus, Counters, FlowClassCount, FlowCounts, FlowRow, Flows, Occupancy,
-    PortStatistics, PortStatus, Status, WorkerCounts, WorkerPortCounts, WorkerStatus,
+    BucketStatus, ClusterStatus, Counters, FlowClassCount, FlowCounts, Occupancy, PortStatistics, PortStatus,
+    Status, WorkerCounts, WorkerPortCounts, WorkerStatus,
 };
 pub use pressure::Pressure;

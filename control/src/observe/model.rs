@@ -218,6 +218,8 @@ pub struct FlowCounts {
     pub expired: u64,
     /// Flows given up early to make room.
     pub evicted: u64,
+    /// Flows that an operator deleted.
+    pub deleted: u64,
     /// Flows that there was no room for.
     pub refused: u64,
 }
@@ -244,38 +246,4 @@ pub struct FlowClassCount {
     pub state: String,
     /// How many live.
     pub live: u64,
-}
-
-/// A bounded look into the flow tables.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct Flows {
-    /// The flows.
-    pub flows: Vec<FlowRow>,
-    /// Whether the tables held more than was asked for.
-    pub more: bool,
-}
-
-/// One live flow.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct FlowRow {
-    /// The worker that holds it.
-    pub worker: usize,
-    /// Protocol.
-    pub protocol: String,
-    /// TCP state; the protocol's name elsewhere.
-    pub state: String,
-    /// Source of the original direction.
-    pub source: String,
-    /// Destination of the original direction.
-    pub destination: String,
-    /// The cluster node whose flow it is; none without a cluster.
-    pub node: Option<u16>,
-    /// Whether another node forwards it.
-    pub shadow: bool,
-    /// The flow that announced it.
-    pub master: Option<String>,
-    /// Whether both directions have been seen.
-    pub replied: bool,
-    /// Seconds until it is forgotten.
-    pub timeout_s: u32,
 }

@@ -1,6 +1,6 @@
 //! The model as tables for people.
 
-use super::model::{ClusterStatus, Counters, Flows, Occupancy, PortStatus, Status, WorkerStatus};
+use super::model::{ClusterStatus, Counters, Occupancy, PortStatus, Status, WorkerStatus};
 use comfy_table::{CellAlignment, Table, presets};
 use weir_dataplane::counters::{DropReason, Verdict};
 
@@ -62,28 +62,6 @@ fn counter_row<'a>(name: &str, values: impl Iterator<Item = Option<&'a u64>>) ->
     row.extend(values.iter().map(u64::to_string));
     row.push(values.iter().sum::<u64>().to_string());
     row
-}
-
-/// What `weir flows` prints.
-pub fn flows(flows: &Flows) -> String {
-    let header =
-        ["worker", "protocol", "state", "source", "destination", "node", "role", "master", "timeout"];
-    let mut table = table(&header, &[0, 8]);
-    for flow in &flows.flows {
-        table.add_row([
-            flow.worker.to_string(),
-            flow.protocol.clone(),
-            if flow.replied { flow.state.clone() } else { format!("{} (no reply)", flow.state) },
-            flow.source.clone(),
-            flow.destination.clone(),
-            flow.node.map_or_else(String::new, |node| node.to_string()),
-            if flow.shadow { "shadow" } else { "owner" }.to_owned(),
-            flow.master.clone().unwrap_or_default(),
-            format!("{} s", flow.timeout_s),
-        ]);
-    }
-    let more = if flows.more { ", and more: raise --limit" } else { "" };
-    format!("{table}\n{} flows{more}\n", flows.flows.len())
 }
 
 fn ports(ports: &[PortStatus]) -> String {

@@ -1,6 +1,7 @@
 //! The control loop: signals, calls from the API, and the workers' ends, one at a time on one thread.
 
 use super::crew::End;
+use super::followers::FOLLOW_POLL;
 use super::gateway::Gateway;
 use super::pressure;
 use crate::Failure;
@@ -9,6 +10,7 @@ use crate::observe::tables;
 use std::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
+use tokio::time::MissedTickBehavior;
 use tracing::{error, info};
 
 /// Calls that wait at most; more than that and clients wait to be heard.
@@ -30,6 +32,8 @@ pub(super) async fn run(
     let mut interrupt = handler(SignalKind::interrupt())?;
     let mut terminate = handler(SignalKind::terminate())?;
     let mut hangup = handler(SignalKind::hangup())?;
+    let mut pass_on = tokio::time::interval(FOLLOW_POLL);
+    pass_on.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut look = tokio::time::interval(pressure::LOOK);
     let trouble = loop {
         tokio::select! {
@@ -41,6 +45,7 @@ pub(super) async fn run(
             _ = interrupt.recv() => break None,
             _ = terminate.recv() => break None,
             end = gateway.worker_ended() => break Some(end),
+            _ = pass_on.tick(), if gateway.is_followed() => gateway.pass_on(),
             _ = look.tick() => gateway.watch_pressure(),
         }
     };

@@ -1,29 +1,31 @@
 //! A running gateway as control holds it: answers calls, publishes changes.
 
 use super::crew::{Crew, End};
+use super::followers::Followers;
 use super::ports::OpenPort;
 use super::pressure::Watch;
-use super::{restart, state};
-use crate::api::{Call, Refusal, Reloaded};
+use super::{errands, restart, rows, state};
+use crate::api::{Call, FLOWS_LIMIT_MAX, Refusal, Reloaded, Selection};
 use crate::config::{self, GatewayConfig};
-use crate::observe::{self, ClusterStatus, Counters, Flows, Status, collect};
+use crate::observe::{
+    self, ClusterStatus, Counters, Deleted, Expectations, FlowEvent, Flows, Status, collect,
+};
+use core::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tokio::sync::mpsc;
 use tracing::{info, warn};
 use weir_dataplane::config::Config;
-use weir_dataplane::mailbox::{FlowDump, WorkerHandle};
+use weir_dataplane::mailbox::{Errand, WorkerHandle};
 use weir_dataplane::snapshot::Snapshot;
 use weir_dataplane::units::{Epoch, NodeNumber};
 
 /// A worker looks at its mailbox every turn; one that has not by then is stuck.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
+pub(super) const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Between two looks at whether workers have answered.
-const ANSWER_POLL: Duration = Duration::from_micros(200);
-
-/// Flows that a worker may copy ahead of control.
-const DUMP_ROOM: usize = 1024;
+pub(super) const ANSWER_POLL: Duration = Duration::from_micros(200);
 
 /// What launching made.
 #[derive(Debug)]
@@ -48,6 +50,7 @@ pub(super) struct Gateway {
     epoch: Epoch,
     started: Instant,
     running: Running,
+    followers: Followers,
     port_names: Vec<String>,
     pressure: Watch,
 }
@@ -62,6 +65,7 @@ impl Gateway {
             epoch: Epoch::FIRST,
             started: Instant::now(),
             running,
+            followers: Followers::default(),
             pressure: Watch::default(),
         }
     }
@@ -89,7 +93,10 @@ impl Gateway {
         match call {
             Call::Status(answer) => drop(answer.send(self.status())),
             Call::Counters(answer) => drop(answer.send(self.counters())),
-            Call::Flows { limit, answer } => drop(answer.send(self.flows(limit).await)),
+            Call::Flows(selection, answer) => drop(answer.send(self.flows(&selection).await)),
+            Call::DeleteFlows(selection, answer) => drop(answer.send(self.delete_flows(&selection).await)),
+            Call::FollowFlows(selection, answer) => drop(answer.send(self.follow_flows(&selection))),
+            Call::Expectations(answer) => drop(answer.send(self.expectations().await)),
             Call::Cluster(answer) => drop(answer.send(self.cluster())),
             Call::SetLocal { node, local, answer } => drop(answer.send(self.set_local(node, local).await)),
             Call::Reload(answer) => drop(answer.send(self.reload().await)),
@@ -194,35 +201,63 @@ impl Gateway {
         Ok(())
     }
 
-    /// Live flows, at most `limit`. Each worker's dump is taken to its end, or it would wait for room for ever.
-    async fn flows(&self, limit: usize) -> Result<Flows, Refusal> {
+    /// Live flows that are meant, up to the limit.
+    async fn flows(&self, selection: &Selection) -> Result<Flows, Refusal> {
+        let cluster = self.dataplane.cluster.as_ref();
+        let filter = Arc::new(selection.filter(cluster)?);
+        let limit = selection.limit.unwrap_or(FLOWS_LIMIT_MAX).min(FLOWS_LIMIT_MAX);
         let mut flows = Flows::default();
-        for worker in &self.running.workers {
-            let dump = FlowDump::new(DUMP_ROOM);
-            let id = worker.id().index();
-            worker
-                .dump(&dump)
-                .map_err(|_| Refusal::failed(format!("worker {id} does not look at its mailbox")))?;
-            let deadline = Instant::now() + ANSWER_TIMEOUT;
-            loop {
-                let complete = dump.is_complete();
-                while let Some(flow) = dump.pop() {
-                    if flows.flows.len() < limit {
-                        flows.flows.push(state::flow(&flow, self.dataplane.cluster.is_some()));
-                    } else {
-                        flows.more = true;
-                    }
-                }
-                if complete {
-                    break;
-                }
-                if Instant::now() >= deadline {
-                    return Err(Refusal::failed(format!("worker {id} did not list its flows in time")));
-                }
-                tokio::time::sleep(ANSWER_POLL).await;
+        let list = |dump| Errand::List(Arc::clone(&filter), dump);
+        errands::run(&self.running.workers, list, |worker, flow| {
+            if flows.flows.len() == limit {
+                flows.more = true;
+                return ControlFlow::Break(());
             }
-        }
+            flows.flows.push(rows::flow(worker, &flow, cluster));
+            ControlFlow::Continue(())
+        })
+        .await?;
         Ok(flows)
+    }
+
+    /// Ends the flows that are meant.
+    async fn delete_flows(&self, selection: &Selection) -> Result<Deleted, Refusal> {
+        let filter = Arc::new(selection.filter(self.dataplane.cluster.as_ref())?);
+        let mut deleted = 0;
+        let delete = |dump| Errand::Delete(Arc::clone(&filter), dump);
+        errands::run(&self.running.workers, delete, |_, _| {
+            deleted += 1;
+            ControlFlow::Continue(())
+        })
+        .await?;
+        info!(deleted, "flows deleted");
+        Ok(Deleted { deleted })
+    }
+
+    /// What happens from now on to the flows that are meant.
+    fn follow_flows(&mut self, selection: &Selection) -> Result<mpsc::Receiver<FlowEvent>, Refusal> {
+        let filter = selection.filter(self.dataplane.cluster.as_ref())?;
+        self.followers.add(&self.running.workers, &filter)
+    }
+
+    /// Whether somebody follows what happens to flows.
+    pub(super) fn is_followed(&self) -> bool {
+        !self.followers.is_empty()
+    }
+
+    /// Passes on what happened to flows.
+    pub(super) fn pass_on(&mut self) {
+        self.followers.pass_on(self.dataplane.cluster.as_ref());
+    }
+
+    async fn expectations(&self) -> Result<Expectations, Refusal> {
+        let mut expectations = Vec::new();
+        errands::run(&self.running.workers, Errand::Expectations, |worker, view| {
+            expectations.push(rows::expectation(worker, &view));
+            ControlFlow::Continue(())
+        })
+        .await?;
+        Ok(Expectations { expectations })
     }
 
     /// Stops the workers; answers what they counted and what went wrong with them.

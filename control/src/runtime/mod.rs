@@ -2,11 +2,14 @@
 
 mod control;
 mod crew;
+mod errands;
+mod followers;
 mod gateway;
 mod launch;
 pub mod ports;
 mod pressure;
 mod restart;
+mod rows;
 mod state;
 
 use crate::Failure;

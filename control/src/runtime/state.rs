@@ -2,17 +2,12 @@
 
 use super::ports::OpenPort;
 use crate::observe::{
-    BucketStatus, ClusterStatus, Counters, FlowRow, Occupancy, PortStatistics, PortStatus, WorkerCounts,
-    WorkerStatus,
+    BucketStatus, ClusterStatus, Counters, Occupancy, PortStatistics, PortStatus, WorkerCounts, WorkerStatus,
 };
-use core::net::SocketAddr;
 use tracing::warn;
 use weir_dataplane::config::{Cluster, Config};
-use weir_dataplane::counters::FlowClass;
-use weir_dataplane::key::{FlowKey, Side};
-use weir_dataplane::mailbox::{FlowView, WorkerHandle};
+use weir_dataplane::mailbox::WorkerHandle;
 use weir_dataplane::units::{BucketId, Epoch};
-use weir_dataplane::wire::IpProtocol;
 
 /// A port now. What its driver does not tell is shown as nothing.
 pub(super) fn port(open: &OpenPort) -> PortStatus {
@@ -93,50 +88,8 @@ pub(super) fn cluster(cluster: &Cluster, epoch: Epoch) -> ClusterStatus {
         hash_seed: cluster.hash_seed,
         invert: cluster.invert,
         buckets: buckets
-            .map(|bucket| BucketStatus {
-                node: bucket.number().number(),
-                local: cluster.local_nodes.contains(bucket) != cluster.invert,
-            })
+            .map(|bucket| BucketStatus { node: bucket.number().number(), local: cluster.owns(bucket) })
             .collect(),
         epoch: epoch.number(),
     }
-}
-
-/// One flow. Without a cluster it is nobody's in particular.
-pub(super) fn flow(flow: &FlowView, clustered: bool) -> FlowRow {
-    let (source, destination) = ends(&flow.key, flow.origin);
-    FlowRow {
-        worker: flow.worker.index(),
-        protocol: protocol(flow.class, &flow.key),
-        state: flow.class.name().to_owned(),
-        source,
-        destination,
-        node: clustered.then(|| flow.bucket.number().number()),
-        shadow: !flow.owned,
-        master: flow.master.map(|master| {
-            let (source, destination) = ends(&master.key, master.side);
-            format!("{source} > {destination}")
-        }),
-        replied: flow.seen_reply,
-        timeout_s: flow.remaining.as_s(),
-    }
-}
-
-fn protocol(class: FlowClass, key: &FlowKey) -> String {
-    match class {
-        FlowClass::Generic => format!("protocol {}", key.protocol()),
-        class => class.protocol().to_owned(),
-    }
-}
-
-/// Source and destination of the original direction, with ports where the protocol has them.
-fn ends(key: &FlowKey, origin: Side) -> (String, String) {
-    let with_ports = [IpProtocol::TCP, IpProtocol::UDP, IpProtocol::UDP_LITE, IpProtocol::SCTP];
-    let has_ports = with_ports.contains(&IpProtocol(key.protocol()));
-    let end = |side| {
-        let end = key.endpoint(side);
-        let ip = end.address.ip(key.family());
-        if has_ports { SocketAddr::new(ip, end.port).to_string() } else { ip.to_string() }
-    };
-    (end(origin), end(origin.opposite()))
 }

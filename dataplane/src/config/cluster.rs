@@ -103,6 +103,13 @@ pub struct Cluster {
     pub untracked: Share,
 }
 
+impl Cluster {
+    /// Whether the flows of `bucket` are this node's.
+    pub fn owns(&self, bucket: BucketId) -> bool {
+        self.local_nodes.contains(bucket) != self.invert
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

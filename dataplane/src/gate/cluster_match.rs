@@ -28,7 +28,7 @@ impl ClusterMatch {
         debug_assert!((1..=BUCKETS_MAX).contains(&usize::from(cluster.total_nodes)));
         let owned = (0..usize::from(cluster.total_nodes))
             .filter_map(BucketId::new)
-            .filter(|bucket| cluster.local_nodes.contains(*bucket) != cluster.invert)
+            .filter(|bucket| cluster.owns(*bucket))
             .collect();
         Self { total_nodes: u32::from(cluster.total_nodes), hash_seed: cluster.hash_seed, owned }
     }

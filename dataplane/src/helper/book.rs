@@ -3,6 +3,8 @@
 //! The words and rules are those of Linux's expectations (`nf_conntrack_expect`): a destination that is known to the
 //! port, a source that may be open, a class with a limit and a time.
 
+pub use crate::subnet::Subnet;
+
 use super::Helper;
 use super::pptp::Call;
 use crate::config::HelperKind;
@@ -192,27 +194,6 @@ impl Source {
             (Self::Host(host), source) | (source, Self::Host(host)) => source.contains(host),
             (Self::Net(one), Self::Net(two)) => one.contains(two.address) || two.contains(one.address),
         }
-    }
-}
-
-/// A network: any address of it, and how many of its leading bits are the network's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Subnet {
-    /// An address of it.
-    pub address: IpAddr,
-    /// Leading bits that are the network's.
-    pub prefix_len: u8,
-}
-
-impl Subnet {
-    /// Whether the address is of this network.
-    pub fn contains(self, address: IpAddr) -> bool {
-        let differ = match (self.address, address) {
-            (IpAddr::V4(ours), IpAddr::V4(theirs)) => (ours.to_bits() ^ theirs.to_bits()).leading_zeros(),
-            (IpAddr::V6(ours), IpAddr::V6(theirs)) => (ours.to_bits() ^ theirs.to_bits()).leading_zeros(),
-            _ => return false,
-        };
-        differ >= u32::from(self.prefix_len)
     }
 }
 

@@ -109,7 +109,7 @@ impl Tracker {
             self.table.reschedule(record, now.after(timeout));
         }
         if let Some(call) = ended {
-            self.end_call(record, call);
+            self.end_call(record, call, now);
         }
         (outcome == Outcome::Drop).then_some(DropReason::Helper)
     }

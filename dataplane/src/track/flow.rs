@@ -6,6 +6,7 @@ use super::first::{first_packet, segment};
 use super::record::{Cold, Detail, Extra, Flags, Hot, Ingress};
 use super::table::RecordId;
 use super::tcp::{Effect, Standing};
+use super::watch::Happening;
 use super::{ConnState, Context, End, Origin, Owners, Packet, Tracked, Tracker, sctp};
 use crate::config::{Conntrack, HelperRule};
 use crate::counters::{DropReason, FlowClass, WorkerCounters};
@@ -37,6 +38,7 @@ impl Tracker {
     ) -> Tracked {
         let Some(record) = record else { return self.open(packet, transport, hash, context) };
         let hot = self.table.hot(record);
+        let before = hot.stage();
         let direction = packet.parsed.side.direction(hot.origin());
         if !hot.ingress.is(direction, packet.port) && self.is_echo(record, direction, packet.port, context) {
             return self.echo(record, direction, context);
@@ -57,6 +59,7 @@ impl Tracker {
         let state = answer(direction, self.table.hot(record).flags);
         let bucket = self.bucket(record, context.owners);
         self.touch(record, direction, touch, context.now);
+        let changed = self.table.hot(record).stage() != before;
         let mut tracked = Tracked {
             state: Some(state),
             reply: direction == Direction::Reply,
@@ -66,6 +69,9 @@ impl Tracker {
         // A helper sees what is let through.
         if self.table.hot(record).extra != Hot::NO_EXTRA && context.owners.tracks(bucket) {
             tracked.drop = self.help(packet, transport, record, (state, direction), context.now);
+        }
+        if changed {
+            self.tell(Happening::Update, record, context.now);
         }
         tracked
     }
@@ -135,7 +141,7 @@ impl Tracker {
                 Err(Some(reason))
             }
             Effect::Reopen => {
-                self.end(record, End::Closed);
+                self.end(record, End::Closed, context.now);
                 Err(None)
             }
         }
@@ -179,7 +185,8 @@ impl Tracker {
     #[inline]
     fn touch(&mut self, record: RecordId, direction: Direction, touch: Touch, now: Tick) {
         let hot = self.table.hot_mut(record);
-        if direction == Direction::Reply {
+        // As in Linux, what ends a flow is no answer to it.
+        if direction == Direction::Reply && !matches!(touch, Touch::Delete) {
             hot.flags.set(Flags::SEEN_REPLY);
         }
         match touch {
@@ -195,7 +202,7 @@ impl Tracker {
                 }
             }
             Touch::Keep => {}
-            Touch::Delete => self.end(record, End::Closed),
+            Touch::Delete => self.end(record, End::Closed, now),
         }
     }
 
@@ -239,17 +246,22 @@ impl Tracker {
             ingress: Ingress::default(),
         };
         hot.ingress.set(Direction::Original, packet.port);
-        let Some(record) = self.insert(hash, hot, cold, extra) else {
+        let Some(record) = self.insert(hash, hot, cold, extra, context.now) else {
             tracked.drop = Some(DropReason::TableFull);
             return tracked;
         };
+        if let Some(children) = used.and_then(|used| self.children_mut(&used.origin)) {
+            *children = children.saturating_add(1);
+        }
         if extra.is_some_and(|extra| extra.helper.is_some()) {
             tracked.drop = self.help(packet, transport, record, (state, Direction::Original), context.now);
             if tracked.drop.is_some() {
                 // A flow begins with a packet that is let through.
-                self.end(record, End::Closed);
+                self.end(record, End::Refused, context.now);
+                return tracked;
             }
         }
+        self.tell(Happening::New, record, context.now);
         tracked
     }
 
@@ -273,12 +285,19 @@ impl Tracker {
     }
 
     /// Adds a flow, at the cost of one that is worth less if need be.
-    fn insert(&mut self, hash: u64, hot: Hot, cold: Cold, extra: Option<Extra>) -> Option<RecordId> {
+    fn insert(
+        &mut self,
+        hash: u64,
+        hot: Hot,
+        cold: Cold,
+        extra: Option<Extra>,
+        now: Tick,
+    ) -> Option<RecordId> {
         let mut record = self.table.insert(hash, hot, cold, extra);
         if let Err(full) = record
             && let Some(victim) = self.table.victim(hash, full)
         {
-            self.end(victim, End::Evicted);
+            self.end(victim, End::Evicted, now);
             record = self.table.insert(hash, hot, cold, extra);
         }
         let cells = self.counters.protocol(hot.class);
@@ -308,7 +327,7 @@ fn reclass(hot: &mut Hot, class: FlowClass, counters: &WorkerCounters) {
 /// helper that the configuration attaches to flows to its port.
 fn extra_of(used: Option<&Used>, parsed: &Parsed, config: &Conntrack) -> Option<Extra> {
     if let Some(used) = used {
-        return Some(Extra { helper: used.helper, master: Some(used.origin) });
+        return Some(Extra { helper: used.helper, master: Some(used.origin), children: 0 });
     }
     let (port, protocol) = (parsed.key.endpoint(parsed.side.opposite()).port, parsed.key.protocol());
     let attached = |rule: &&HelperRule| {
@@ -317,5 +336,5 @@ fn extra_of(used: Option<&Used>, parsed: &Parsed, config: &Conntrack) -> Option<
             && !(rule.kind.ipv4_only() && parsed.family() == Family::V6)
     };
     let rule = config.helpers.iter().find(attached)?;
-    Some(Extra { helper: Some(Helper::new(rule.kind)), master: None })
+    Some(Extra { helper: Some(Helper::new(rule.kind)), master: None, children: 0 })
 }

@@ -201,7 +201,7 @@ impl Tracker {
     }
 
     /// Ends the call of a control connection, as [`Book::end_gre`](crate::helper::Book::end_gre) says.
-    pub(super) fn end_call(&mut self, master: RecordId, call: Call) {
+    pub(super) fn end_call(&mut self, master: RecordId, call: Call, now: Tick) {
         self.calls.unmap(master);
         let Origin { key, side } = self.itself(master);
         let client = Endpoint::new(key.endpoint(side).address, call.client);
@@ -209,17 +209,17 @@ impl Tracker {
         for (source, destination) in [(client, server), (server, client)] {
             let (name, _) = FlowKey::sorted(key.family(), IpProtocol::GRE.0, source, destination);
             match self.table.find_key(&name) {
-                Some(record) => self.end(record, End::Closed),
+                Some(record) => self.end(record, End::Closed, now),
                 None => self.withdraw_expected(source, destination, key),
             }
         }
     }
 
     /// What goes with a flow of PPTP: with a control connection its latest call, with the GRE flow of a call its name.
-    pub(super) fn close_pptp(&mut self, record: RecordId) {
+    pub(super) fn close_pptp(&mut self, record: RecordId, now: Tick) {
         match self.table.extra(record).and_then(|extra| extra.helper) {
             Some(Helper::Pptp(state)) => {
-                self.end_call(record, state.call());
+                self.end_call(record, state.call(), now);
                 self.calls.forget(record);
             }
             _ if self.table.hot(record).key.protocol() == IpProtocol::GRE.0 => self.calls.end(record),

@@ -7,6 +7,7 @@
 mod answer;
 mod desk;
 pub mod expect;
+pub mod filter;
 mod first;
 mod flow;
 pub mod gre;
@@ -16,9 +17,12 @@ pub mod record;
 pub mod sctp;
 pub mod table;
 pub mod tcp;
+mod view;
+pub mod watch;
 pub mod wheel;
 
 pub use record::Origin;
+pub use view::{ExpectationView, FlowView};
 
 use crate::config::Conntrack;
 use crate::counters::{DropReason, WorkerCounters, named_enum};
@@ -32,6 +36,7 @@ use news::{News, Peers, Post};
 use record::{Flags, Hot};
 use std::sync::Arc;
 use table::{FlowTable, RecordId};
+use watch::{FlowEvent, Happening, Watch, Watches};
 
 named_enum! {
     /// What conntrack calls a packet; Linux's words.
@@ -122,7 +127,10 @@ impl Tracked {
 enum End {
     Expired,
     Evicted,
+    Deleted,
     Closed,
+    /// Its first packet was not let through.
+    Refused,
 }
 
 /// The flows of one worker.
@@ -130,6 +138,7 @@ enum End {
 pub struct Tracker {
     table: FlowTable,
     expectations: Expectations,
+    watches: Watches,
     calls: Calls,
     counters: Arc<WorkerCounters>,
 }
@@ -149,6 +158,7 @@ impl Tracker {
         Self {
             table,
             expectations: Expectations::new(expectations_max, secret, start, peers),
+            watches: Watches::default(),
             // A call is expected twice before it is one.
             calls: Calls::new(expectations_max as usize / 2, secret),
             counters,
@@ -174,6 +184,29 @@ impl Tracker {
     /// The expectations, to look at.
     pub fn expectations(&self) -> &Expectations {
         &self.expectations
+    }
+
+    /// The flow in a record for show, if one lives there.
+    pub fn view(&self, record: RecordId, now: Tick) -> Option<FlowView> {
+        let hot = self.table.hot(record);
+        let live = hot.flags.has(Flags::LIVE) && !now.reached(hot.deadline);
+        live.then(|| FlowView::new(hot, self.table.extra(record), now))
+    }
+
+    /// The expectation of this number for show, if it waits and its master is this worker's.
+    pub fn view_expectation(&self, number: u32, now: Tick) -> Option<ExpectationView> {
+        let waiting = self.expectations.waiting(number)?;
+        (!now.reached(waiting.deadline)).then(|| ExpectationView::new(&waiting, now))
+    }
+
+    /// Ends a flow because an operator says so.
+    pub(crate) fn delete(&mut self, record: RecordId, now: Tick) {
+        self.end(record, End::Deleted, now);
+    }
+
+    /// Tells `watch` of flows from now on.
+    pub(crate) fn watch(&mut self, watch: Arc<Watch>) {
+        self.watches.add(watch);
     }
 
     /// A number that changes whenever a flow comes or goes.
@@ -254,23 +287,24 @@ impl Tracker {
     /// Ends flows and expectations whose time has run out, and when the table is nearly full such as are closing;
     /// looks at `budget` records at most.
     pub fn expire(&mut self, now: Tick, budget: u32) {
+        self.watches.sweep();
         let mut left = budget;
         while let Some(record) = self.table.expire(now, &mut left) {
-            self.closing(record, End::Expired);
+            self.closing(record, End::Expired, now);
             self.table.forget(record);
         }
         self.expectations.expire(now, &mut left);
         self.counters.expectations.set(self.expectations.len() as u64);
-        self.relieve(left);
+        self.relieve(left, now);
     }
 
     /// Ends flows that are closing until the table is no longer nearly full. One that has yet to prove itself may stay
     /// until its room is needed, or no handshake would come to its end in a table that open flows fill.
-    fn relieve(&mut self, mut budget: u32) {
+    fn relieve(&mut self, mut budget: u32, now: Tick) {
         while self.table.is_nearly_full()
             && let Some(victim) = self.table.closing(&mut budget)
         {
-            self.end(victim, End::Evicted);
+            self.end(victim, End::Evicted, now);
         }
     }
 
@@ -291,33 +325,57 @@ impl Tracker {
     #[inline]
     fn alive(&mut self, record: RecordId, now: Tick) -> Option<RecordId> {
         if now.reached(self.table.hot(record).deadline) {
-            self.end(record, End::Expired);
+            self.end(record, End::Expired, now);
             return None;
         }
         Some(record)
     }
 
-    fn end(&mut self, record: RecordId, end: End) {
-        self.closing(record, end);
+    fn end(&mut self, record: RecordId, end: End, now: Tick) {
+        self.closing(record, end, now);
         self.table.remove(record);
     }
 
     /// What goes with a flow that ends.
-    fn closing(&mut self, record: RecordId, end: End) {
+    fn closing(&mut self, record: RecordId, end: End, now: Tick) {
+        if end != End::Refused {
+            self.tell(Happening::Destroy, record, now);
+        }
         let hot = self.table.hot(record);
         self.counters.flows[hot.class.index()].sub(1);
         match end {
             End::Expired => self.counters.protocol(hot.class).expired.add(1),
             End::Evicted => self.counters.protocol(hot.class).evicted.add(1),
-            End::Closed => {}
+            End::Deleted => self.counters.protocol(hot.class).deleted.add(1),
+            End::Closed | End::Refused => {}
         }
         let (extra, expecting) = (hot.extra, hot.flags.has(Flags::EXPECTING));
+        let master = self.table.extra(record).and_then(|extra| extra.master);
+        if let Some(children) = master.and_then(|master| self.children_mut(&master)) {
+            *children = children.saturating_sub(1);
+        }
         if extra != Hot::NO_EXTRA {
-            self.close_pptp(record);
+            self.close_pptp(record, now);
         }
         if expecting {
             self.expectations.forget_master(record);
             self.counters.expectations.set(self.expectations.len() as u64);
+        }
+    }
+
+    /// How many live flows a flow has announced, if it lives at this worker.
+    fn children_mut(&mut self, flow: &Origin) -> Option<&mut u16> {
+        let record = self.table.find_key(&flow.key)?;
+        Some(&mut self.table.extra_mut(record)?.children)
+    }
+
+    /// Tells those who listen what happened to a flow, unless it has gone by now: they have been told that.
+    #[inline]
+    fn tell(&self, happening: Happening, record: RecordId, now: Tick) {
+        let hot = self.table.hot(record);
+        if !self.watches.is_empty() && hot.flags.has(Flags::LIVE) {
+            let flow = FlowView::new(hot, self.table.extra(record), now);
+            self.watches.tell(FlowEvent { happening, flow });
         }
     }
 

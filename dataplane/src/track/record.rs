@@ -125,6 +125,12 @@ impl Hot {
     pub fn origin(&self) -> Side {
         if self.flags.has(Flags::FROM_SECOND) { Side::Second } else { Side::First }
     }
+
+    /// What those who follow flows are told of when it changes: state, answered, assured.
+    #[inline]
+    pub fn stage(&self) -> (FlowClass, Flags) {
+        (self.class, self.flags)
+    }
 }
 
 /// What only the protocol's tracker needs: one cache line.
@@ -161,6 +167,8 @@ pub struct Extra {
     pub helper: Option<Helper>,
     /// The flow that announced it.
     pub master: Option<Origin>,
+    /// Live flows that it announced.
+    pub children: u16,
 }
 
 /// A flow's name and where it came from: enough to hash its original source, long after the flow itself is gone.

@@ -335,13 +335,6 @@ impl FlowTable {
     pub fn extra_mut(&mut self, record: RecordId) -> Option<&mut Extra> {
         self.extras.get_mut(self.hot[record as usize].extra as usize)
     }
-
-    /// The first live flow at or after record `from`.
-    pub fn live_from(&self, from: RecordId) -> Option<(RecordId, &Hot, &Cold)> {
-        let position = self.hot.get(from as usize..)?.iter().position(|hot| hot.flags.has(Flags::LIVE))?;
-        let record = from + u32::try_from(position).ok()?;
-        Some((record, &self.hot[record as usize], &self.cold[record as usize]))
-    }
 }
 
 /// What a new record is counted as, and its lines.

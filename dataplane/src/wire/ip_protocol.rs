@@ -40,4 +40,10 @@ impl IpProtocol {
                 | Self::DESTINATION_OPTIONS
         )
     }
+
+    /// Whether its header begins with a source and a destination port, and these name its flows.
+    #[inline]
+    pub const fn has_ports(self) -> bool {
+        matches!(self, Self::TCP | Self::UDP | Self::UDP_LITE | Self::SCTP)
+    }
 }

@@ -12,6 +12,7 @@
 mod carrying;
 mod clients;
 mod lab;
+mod listing;
 mod node;
 mod observing;
 mod operating;

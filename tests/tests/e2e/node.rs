@@ -74,6 +74,19 @@ impl<'a> Weir<'a> {
         Ok(serde_json::from_str(&output(&mut command)?)?)
     }
 
+    /// Runs `weir WORDS --socket …` and returns what it printed.
+    pub(crate) fn print(&self, words: &[&str]) -> Result<String> {
+        let mut command = self.namespace.command(binary()?.as_str());
+        output(command.args(words).arg("--socket").arg(self.socket()))
+    }
+
+    /// Starts `weir flows --events WORDS`.
+    pub(crate) fn follow(&self, words: &[&str]) -> Result<Background> {
+        let mut command = self.namespace.command(binary()?.as_str());
+        command.args(["flows", "--events"]).args(words).arg("--socket").arg(self.socket());
+        Background::start("weir flows --events", &mut command)
+    }
+
     /// What it has counted so far.
     pub(crate) fn counts(&self) -> Result<Counts> {
         let mut counts = Counts::default();

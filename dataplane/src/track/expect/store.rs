@@ -82,6 +82,10 @@ impl Store {
         }
     }
 
+    pub(super) fn capacity(&self) -> usize {
+        self.entries.len()
+    }
+
     pub(super) fn len(&self) -> usize {
         self.entries.len() - self.free.len()
     }
@@ -99,10 +103,6 @@ impl Store {
     #[cfg(test)]
     pub(super) fn is_spotless(&self) -> bool {
         self.len() == 0 && self.index.is_empty() && self.newest.is_empty()
-    }
-
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Entry> {
-        self.entries.iter().flatten()
     }
 
     /// Makes one active, until `deadline`.
