@@ -114,6 +114,35 @@ fn heartbeats_with_new_tags_pass_and_their_answer_is_believed() {
 }
 
 #[test]
+fn an_init_ack_may_bring_a_new_tag_only_where_it_was_asked_for() {
+    let answers = |ladder: &mut Ladder, tag| ladder.see(S, sctp(S).init_ack(tag).build());
+    let mut ladder = Ladder::new(&bridge());
+    assert_eq!(ladder.see(C, init()), "NEW");
+    assert_eq!(answers(&mut ladder, 7), "ESTABLISHED/r");
+    assert_eq!(answers(&mut ladder, 8), "ESTABLISHED/r");
+    let mut ladder = Ladder::new(&bridge());
+    open(&mut ladder);
+    // What is agreed upon stays, and an INIT that says nothing new asks for nothing.
+    assert_eq!(answers(&mut ladder, 7), "invalid_sctp_tag");
+    assert_eq!(ladder.see(C, init()), "ESTABLISHED");
+    assert_eq!(answers(&mut ladder, 7), "invalid_sctp_tag");
+    let restart = sctp(C).tag(0).init(9).build();
+    assert_eq!(ladder.see(C, restart), "ESTABLISHED");
+    assert_eq!(ladder.see(S, sctp(S).tag(9).init_ack(7).build()), "ESTABLISHED/r");
+    assert_eq!(ladder.see(C, sctp(C).tag(7).data(b"again").build()), "ESTABLISHED");
+}
+
+#[test]
+fn where_both_ends_ask_at_once_each_answer_must_repeat_the_question() {
+    let mut ladder = Ladder::new(&bridge());
+    assert_eq!(ladder.see(C, init()), "NEW");
+    assert_eq!(ladder.see(S, sctp(S).tag(0).init(SERVER_TAG).build()), "ESTABLISHED/r");
+    assert_eq!(ladder.see(S, sctp(S).init_ack(7).build()), "invalid_sctp_tag");
+    assert_eq!(ladder.see(S, sctp(S).init_ack(SERVER_TAG).build()), "ESTABLISHED/r");
+    assert_eq!(ladder.see(C, sctp(C).init_ack(CLIENT_TAG).build()), "ESTABLISHED");
+}
+
+#[test]
 fn a_repeated_init_does_not_keep_a_flow_alive() {
     let mut config = bridge();
     config.conntrack.sctp.closed = Span::from_s(5).unwrap();

@@ -345,3 +345,69 @@ pub struct NewFlow {
     /// What the protocol remembers.
     pub cold: Cold,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::key::{Address, Endpoint, Family};
+    use crate::units::Span;
+
+    fn key(n: u8) -> FlowKey {
+        let end = |last| Endpoint::new(Address::v4([10, 0, 0, last]), 0);
+        FlowKey::sorted(Family::V4, 17, end(0), end(n)).0
+    }
+
+    fn add(
+        table: &mut FlowTable,
+        n: u8,
+        flags: Flags,
+        class: FlowClass,
+        extra: bool,
+    ) -> Result<RecordId, Full> {
+        let deadline = Tick::default().after(Span::from_s(100).unwrap());
+        let hot = Hot { key: key(n), deadline, flags, class, ..Hot::free() };
+        table.insert(table.prepare(&key(n)), hot, Cold::default(), extra.then(Extra::default))
+    }
+
+    #[test]
+    fn the_victim_is_the_one_that_is_worth_least() {
+        let mut table = FlowTable::new(4, 1, Tick::default());
+        let closing = add(&mut table, 1, Flags::ASSURED, FlowClass::TcpTimeWait, false).unwrap();
+        let unproven = add(&mut table, 2, Flags::default(), FlowClass::Udp, false).unwrap();
+        for n in [3, 4] {
+            add(&mut table, n, Flags::ASSURED, FlowClass::TcpEstablished, false).unwrap();
+        }
+        assert_eq!(add(&mut table, 5, Flags::default(), FlowClass::Udp, false), Err(Full::Records));
+        for victim in [Some(unproven), Some(closing), None] {
+            assert_eq!(table.victim(key(5).hash(1), Full::Records), victim);
+            assert_eq!(table.victim(key(5).hash(1), Full::Index), None);
+            victim.into_iter().for_each(|victim| table.remove(victim));
+        }
+    }
+
+    #[test]
+    fn where_extra_lines_are_short_the_victim_has_one() {
+        let mut table = FlowTable::new(8, 1, Tick::default());
+        let with_extra: Vec<_> =
+            [1, 2].map(|n| add(&mut table, n, Flags::default(), FlowClass::Udp, true).unwrap()).into();
+        add(&mut table, 3, Flags::default(), FlowClass::Udp, false).unwrap();
+        assert_eq!(add(&mut table, 4, Flags::default(), FlowClass::Udp, true), Err(Full::Extras));
+        let victim = table.victim(key(4).hash(1), Full::Extras).unwrap();
+        assert!(with_extra.contains(&victim));
+    }
+
+    #[test]
+    fn closing_flows_are_found_within_a_budget() {
+        let mut table = FlowTable::new(20, 1, Tick::default());
+        for n in 1..=19 {
+            add(&mut table, n, Flags::ASSURED, FlowClass::TcpEstablished, false).unwrap();
+        }
+        assert!(table.is_nearly_full());
+        assert_eq!(table.closing(&mut 100), None);
+        let closing = add(&mut table, 20, Flags::ASSURED, FlowClass::SctpShutdownSent, false).unwrap();
+        assert_eq!(table.closing(&mut 100), Some(closing));
+        table.remove(closing);
+        table.remove(table.find_key(&key(1)).unwrap());
+        assert!(!table.is_nearly_full());
+    }
+}
