@@ -163,10 +163,14 @@ pub(super) fn skip_extensions(mut next: IpProtocol, mut rest: &[u8], fragments: 
         }
         let [follower, _, ..] = *rest else { return Chain::Cut };
         let extension = Extension::new(next, rest);
-        if next == IpProtocol::FRAGMENT && extension.is_some_and(|header| header.fragment_offset() != 0) {
-            return Chain::Nothing;
-        }
+        let is_fragment = next == IpProtocol::FRAGMENT;
         next = IpProtocol(follower);
+        if is_fragment {
+            let Some(offset) = ipv6::fragment_offset(rest) else { return Chain::Cut };
+            if offset != 0 {
+                return if next.is_extension() { Chain::Cut } else { Chain::Nothing };
+            }
+        }
         rest = extension.and_then(|header| header.payload()).unwrap_or_default();
     }
     if next == IpProtocol::NO_NEXT { Chain::Nothing } else { Chain::Transport(next, rest) }
