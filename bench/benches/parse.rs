@@ -29,7 +29,7 @@ fn bench(criterion: &mut Criterion) {
         let mut group = criterion.benchmark_group(name);
         group.throughput(Throughput::Elements(1));
         group.measurement_time(Duration::from_secs(1)).warm_up_time(Duration::from_millis(300));
-        let rules = Rules { checksum, vlan_tags_max: 2, forward_stp: false };
+        let rules = Rules { checksum, vlan_tags_max: 2, ..Rules::default() };
         for (name, frame) in frames() {
             let class = parse(&frame, rules, Offload::default()).class;
             assert!(matches!(class, Class::Flow(_) | Class::IcmpError), "{name}: {class:?}");

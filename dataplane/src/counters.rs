@@ -109,7 +109,7 @@ named_enum! {
         FragmentLimit = "fragment_limit",
         /// A fragment that waited in vain for the rest of its datagram.
         FragmentTimeout = "fragment_timeout",
-        /// The extension headers, or the header of TCP or UDP, are cut.
+        /// The extension headers, or the header of TCP or UDP, are cut, and helpers are attached over it.
         HeaderCut = "header_cut",
         /// INVALID: the transport header is cut or contradicts itself.
         InvalidHeader = "invalid_header",

@@ -106,7 +106,7 @@ impl Parsed {
 }
 
 /// What to look at.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Rules {
     /// Verify transport checksums.
     pub checksum: bool,
@@ -114,6 +114,11 @@ pub struct Rules {
     pub vlan_tags_max: u8,
     /// Let spanning tree frames pass.
     pub forward_stp: bool,
+    /// Helpers are attached over TCP. Then iptables looks at the ports before there is a state, and drops what ends
+    /// within the header.
+    pub tcp_helpers: bool,
+    /// The same over UDP.
+    pub udp_helpers: bool,
 }
 
 /// What the device has found of the checksums.

@@ -3,7 +3,7 @@
 //! Control builds one, hands it to every worker, and takes the old one back. A worker holds exactly one and reads
 //! it without asking anybody.
 
-use crate::config::{Bridge, Cluster, Config, Conntrack, Share, Tracking};
+use crate::config::{Bridge, Cluster, Config, Conntrack, Share, Tracking, Transport};
 use crate::gate::cluster_match::ClusterMatch;
 use crate::parse::Rules;
 use crate::track::{Origin, Owners};
@@ -14,6 +14,7 @@ use crate::wire::MacAddr;
 #[derive(Clone, Debug)]
 pub struct Snapshot {
     epoch: Epoch,
+    rules: Rules,
     bridge: Bridge,
     conntrack: Conntrack,
     cluster: Option<Gate>,
@@ -36,8 +37,16 @@ impl Snapshot {
             non_ip: cluster.non_ip,
             untracked: cluster.untracked,
         };
+        let helped = |over| config.conntrack.helpers.iter().any(|rule| rule.transport == over);
         Self {
             epoch,
+            rules: Rules {
+                checksum: config.conntrack.checksum,
+                vlan_tags_max: config.conntrack.vlan_tags_max,
+                forward_stp: config.bridge.forward_stp,
+                tcp_helpers: helped(Transport::Tcp),
+                udp_helpers: helped(Transport::Udp),
+            },
             bridge: config.bridge.clone(),
             conntrack: config.conntrack.clone(),
             cluster: config.cluster.as_ref().map(gate),
@@ -59,11 +68,7 @@ impl Snapshot {
     /// What to look at in a frame.
     #[inline]
     pub fn rules(&self) -> Rules {
-        Rules {
-            checksum: self.conntrack.checksum,
-            vlan_tags_max: self.conntrack.vlan_tags_max,
-            forward_stp: self.bridge.forward_stp,
-        }
+        self.rules
     }
 
     /// Whether the flows of `bucket` are this node's.

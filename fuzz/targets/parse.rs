@@ -7,7 +7,7 @@ use weir_dataplane::parse::{Offload, Rules, parse};
 fuzz_target!(|frame: &[u8]| {
     for checksum in [true, false] {
         let parsed =
-            parse(frame, Rules { checksum, vlan_tags_max: 2, forward_stp: false }, Offload::default());
+            parse(frame, Rules { checksum, vlan_tags_max: 2, ..Rules::default() }, Offload::default());
         assert!(parsed.transport(frame).len() <= frame.len());
     }
 });

@@ -42,6 +42,12 @@ fn random_associations_are_seen_as_linux_sees_them() {
     random_traffic("sctp-ipv6", mischief::associations::<Ipv6Addr>);
 }
 
+#[test]
+fn random_fragments_are_seen_as_linux_sees_them() {
+    random_traffic("fragments-ipv4", mischief::fragments::<Ipv4Addr>);
+    random_traffic("fragments-ipv6", mischief::fragments::<Ipv6Addr>);
+}
+
 fn random_traffic(family: &str, frames: fn(u64, usize) -> Vec<Vec<u8>>) {
     if !available() {
         return;
@@ -112,7 +118,7 @@ fn ask(path: &Path, rules: &Rules) -> Result<Vec<LinuxAnswer>> {
 
 /// Where the two differ, by frame, and how many frames were compared.
 fn differences(path: &Path, mode: Mode) -> Result<(BTreeMap<usize, Difference>, usize)> {
-    let linux = ask(path, &Rules::new(mode))?;
+    let linux = ask(path, &Rules { helpers: EVERY_HELPER.to_vec(), ..Rules::new(mode) })?;
     let config = tree().join(format!("configs/linux-{}.yaml", mode.name()));
     let weir = replay::verdicts(&replay::binary(), &config, path)?;
     ensure!(

@@ -94,7 +94,11 @@ fn an_ipv6_header_that_is_wrong() {
 
 #[test]
 fn a_transport_header_that_is_wrong() {
-    dropped(DropReason::HeaderCut, [v4().protocol(6).payload(&[0; 19]).build()]);
+    let cut_short = || v4().protocol(6).payload(&[0; 19]).build();
+    let mut unhelped = bridge();
+    unhelped.conntrack.helpers.clear();
+    assert_eq!(fate(&unhelped, [cut_short()]), Verdict::Drop(DropReason::InvalidHeader));
+    dropped(DropReason::HeaderCut, [cut_short()]);
     dropped(DropReason::HeaderCut, [v6().protocol(17).payload(&[0; 7]).build()]);
     let syn = v4().tcp(5000, 80).syn();
     dropped(DropReason::InvalidChecksum, [syn.clone().bad_checksum().build()]);

@@ -68,8 +68,10 @@ pub(super) fn parse_ipv6(bytes: &[u8], at: usize, rules: Rules, offload: Offload
 fn deliver_ipv6(ip: &Ipv6<'_>, chain: &Chain<'_>, end: usize, rules: Rules, offload: Offload) -> Parsed {
     let (protocol, transport) = match *chain {
         Chain::Transport(protocol, transport) => (protocol, transport),
-        Chain::Cut => return Parsed::drop(DropReason::HeaderCut),
-        Chain::Nothing | Chain::Fragment => return Parsed::invalid(DropReason::InvalidExtension),
+        Chain::Cut if rules.tcp_helpers || rules.udp_helpers => return Parsed::drop(DropReason::HeaderCut),
+        Chain::Cut | Chain::Nothing | Chain::Fragment => {
+            return Parsed::invalid(DropReason::InvalidExtension);
+        }
     };
     let packet = Packet {
         addresses: Addresses::V6(ip.source(), ip.destination()),
@@ -80,12 +82,11 @@ fn deliver_ipv6(ip: &Ipv6<'_>, chain: &Chain<'_>, end: usize, rules: Rules, offl
     deliver(&packet, end - transport.len(), rules, offload)
 }
 
-/// What IP delivers, `at` in the frame. iptables drops what ends within the header of TCP or UDP when it is to look
-/// at the ports, as it is for helpers, before it has a state.
+/// What IP delivers, `at` in the frame.
 fn deliver(packet: &Packet<'_>, at: usize, rules: Rules, offload: Offload) -> Parsed {
     let needed = match packet.protocol {
-        IpProtocol::TCP => tcp::HEADER_LEN,
-        IpProtocol::UDP => udp::HEADER_LEN,
+        IpProtocol::TCP if rules.tcp_helpers => tcp::HEADER_LEN,
+        IpProtocol::UDP if rules.udp_helpers => udp::HEADER_LEN,
         _ => 0,
     };
     if packet.transport.len() < needed {
@@ -163,10 +164,14 @@ pub(super) fn skip_extensions(mut next: IpProtocol, mut rest: &[u8], fragments: 
         }
         let [follower, _, ..] = *rest else { return Chain::Cut };
         let extension = Extension::new(next, rest);
-        if next == IpProtocol::FRAGMENT && extension.is_some_and(|header| header.fragment_offset() != 0) {
-            return Chain::Nothing;
-        }
+        let is_fragment = next == IpProtocol::FRAGMENT;
         next = IpProtocol(follower);
+        if is_fragment {
+            let Some(offset) = ipv6::fragment_offset(rest) else { return Chain::Cut };
+            if offset != 0 {
+                return if next.is_extension() { Chain::Cut } else { Chain::Nothing };
+            }
+        }
         rest = extension.and_then(|header| header.payload()).unwrap_or_default();
     }
     if next == IpProtocol::NO_NEXT { Chain::Nothing } else { Chain::Transport(next, rest) }

@@ -165,6 +165,13 @@ impl<'a> Extension<'a> {
     }
 }
 
+/// Where a fragment starts, in bytes, by a fragment header of which only the first half need be there.
+#[inline]
+pub fn fragment_offset(header: &[u8]) -> Option<usize> {
+    let header: &[u8; EXTENSION_LEN_MIN / 2] = header.first_chunk()?;
+    Some(usize::from(be16(header, FRAGMENT) & FRAGMENT_OFFSET))
+}
+
 /// A header to rewrite.
 #[derive(Debug)]
 pub struct Ipv6Mut<'a>(&'a mut [u8; HEADER_LEN]);
@@ -224,6 +231,7 @@ mod tests {
         assert_eq!((fragment.fragment_offset(), fragment.more_fragments()), (16, true));
         assert_eq!((fragment.fragment_id(), fragment.next_header()), (0xcafe_babe, IpProtocol::UDP));
         assert_eq!(fragment.payload(), Some([0xaa].as_slice()));
+        assert_eq!((fragment_offset(&ipv6.payload()[..4]), fragment_offset(&[44, 0, 0])), (Some(16), None));
         assert!(Ipv6::new(&PACKET[..39]).is_none());
     }
 

@@ -1,7 +1,9 @@
 //! Fragments of every kind: datagrams cut at random, in any order, with parts that come twice, overlap, contradict
-//! each other or never come, while others of the same hosts are on their way.
+//! each other or never come, while others of the same hosts are on their way. Headers that make no sense are among
+//! them.
 
 use super::{Ends, Mischievous, World};
+use crate::packet::checksum::{fold, sum};
 use crate::packet::{Ip, Mac, eth, packet_of};
 use crate::rng::Rng;
 use crate::scenario::Family;
@@ -144,7 +146,10 @@ impl<A: Mischievous> Datagram<A> {
         let start = part.from.min(self.bytes.len());
         let mut carried = self.bytes[start..part.to.clamp(start, self.bytes.len())].to_vec();
         carried.resize(part.to - part.from, 0x5a);
-        let frame = ip.fragment(part.from as u16, part.more).protocol(protocol).payload(&carried).build();
+        let mut frame = ip.fragment(part.from as u16, part.more).protocol(protocol).payload(&carried).build();
+        if world.rng.chance(8) {
+            bend(&mut world.rng, &mut frame);
+        }
         world.said.push(frame);
         true
     }
@@ -230,6 +235,29 @@ fn spoil(rng: &mut Rng, parts: &mut Vec<Part>) {
 fn shuffle<T>(rng: &mut Rng, list: &mut [T]) {
     for last in (1..list.len()).rev() {
         list.swap(last, rng.below(last as u64 + 1) as usize);
+    }
+}
+
+/// Bytes of the headers that say what a fragment is and what follows it, by the family's version.
+const BENDABLE: [(u8, &[usize]); 2] =
+    [(4, &[1, 4, 5, 6, 7, 9, 12, 20, 21, 22]), (6, &[1, 6, 40, 41, 42, 43, 44, 47, 48, 50, 51, 56, 58, 59])];
+/// Numbers that mean something there: protocols, extension headers, offsets.
+const TELLING: &[u8] = &[0, 1, 2, 6, 8, 16, 17, 43, 44, 50, 51, 58, 59, 60];
+
+/// Changes a byte of the network headers; the sum of IPv4's is right afterwards.
+fn bend(rng: &mut Rng, frame: &mut [u8]) {
+    let start = frame.len() - packet_of(frame).len();
+    let packet = &mut frame[start..];
+    let version = packet[0] >> 4;
+    let Some((_, places)) = BENDABLE.iter().find(|(bendable, _)| *bendable == version) else { return };
+    let at = (*rng.pick(places)).min(packet.len() - 1);
+    packet[at] = if rng.chance(50) { packet[at] ^ 1 << rng.below(8) } else { *rng.pick(TELLING) };
+    if version == 4 {
+        let header_len = usize::from(packet[0] & 0x0f) * 4;
+        let header = &mut packet[..header_len];
+        header[10..12].fill(0);
+        let checksum = fold(sum(header));
+        header[10..12].copy_from_slice(&checksum.to_be_bytes());
     }
 }
 
