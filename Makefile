@@ -20,8 +20,11 @@ CASES    ?= 50000
 override CAPTURES := $(abspath $(CAPTURES))
 override GOLDENS  := $(abspath $(GOLDENS))
 GIVEN := $(and $(CAPTURES),$(GOLDENS))
-ifneq ($(GIVEN),)
-export CAPTURES GOLDENS
+ifneq ($(CAPTURES),)
+export CAPTURES
+endif
+ifneq ($(GOLDENS),)
+export GOLDENS
 endif
 
 # Network namespaces and real ports belong to root.
@@ -74,8 +77,7 @@ e2e: setup-test ## Real programs through live gateways, in network namespaces
 	cargo build -p weir-control
 	$(TEST) -p weir-tests --test e2e
 
-differential: setup-test ## Weir beside this machine's Linux, frame by frame
-	cargo build -p weir-control
+differential: setup-test ## Weir beside this machine's Linux, frame by frame; SEED=random SEEDS=n FRAMES=n hunt
 	$(TEST) -p weir-tests --test differential
 
 ifneq ($(GIVEN),)

@@ -14,6 +14,7 @@
 pub mod capture;
 pub mod conformance;
 pub mod conversation;
+pub mod differential;
 pub mod ladder;
 pub mod mischief;
 pub mod model;

@@ -106,6 +106,16 @@ impl Node {
         seen.sights
     }
 
+    /// Takes frames in by [`Side::Lan`], all at the start of time; one sight a frame, in order.
+    pub fn see(&mut self, frames: &[Vec<u8>]) -> Vec<Sight> {
+        let mut sights = Vec::with_capacity(frames.len());
+        for burst in frames.chunks(BURST_MAX) {
+            let burst = burst.iter().map(|frame| (Side::Lan, MemFrame::new(frame.as_slice())));
+            sights.extend(self.process(burst.collect(), Tick::default()));
+        }
+        sights
+    }
+
     /// Takes a single frame in at the start of time.
     pub fn verdict(&mut self, side: Side, frame: MemFrame) -> Verdict {
         self.process(vec![(side, frame)], Tick::default())[0].verdict

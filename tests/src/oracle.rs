@@ -6,8 +6,10 @@
 //! looks at: the kernel handles both in order, so when the fence has arrived, everything that was logged and
 //! received before it is the answer to the frame.
 //!
-//! Time stands still: every timeout is raised far beyond the length of a run. Needs root.
+//! Time stands still: every timeout is raised far beyond the length of a run, all by the same factor. Needs root.
 
+mod flow;
+mod netlink;
 mod nflog;
 mod rules;
 mod wire;
@@ -16,14 +18,16 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use netlink_sys::Socket;
 use nix::sched::{CpuSet, sched_getcpu, sched_setaffinity};
 use nix::unistd::Pid;
 
 use crate::conformance::{LinuxAnswer, LinuxVerdict};
 use crate::netns::{MTU_MAX, Namespace, veth};
 
+pub use flow::Flow;
 use nflog::Nflog;
-pub use rules::{EVERY_HELPER, FTP, Helper, Rules};
+pub use rules::{EVERY_HELPER, FTP, Helper, Rules, TIMEOUT_FACTOR, TIMEOUT_MAX_S};
 use wire::{Fence, In, Out};
 
 /// How long a fence may take before the oracle gives up: the kernel dropped it, or hangs.
@@ -34,8 +38,9 @@ pub struct Oracle {
     input: In,
     output: Out,
     log: Nflog,
+    netfilter: Socket,
     fences: u64,
-    _bridge: Namespace,
+    bridge: Namespace,
     _wire: Namespace,
 }
 
@@ -53,9 +58,19 @@ impl Oracle {
         bridge.hub("hub", &["in", "out"])?;
         rules.apply(&bridge)?;
         rules::freeze(&bridge)?;
-        let log = bridge.inside(|| Nflog::bind(rules::NFLOG_GROUP))?;
+        let (log, netfilter) = bridge.inside(|| Ok((Nflog::bind(rules::NFLOG_GROUP)?, netlink::open()?)))?;
         let (input, output) = wire.inside(|| Ok((In::open("in")?, Out::open("out", PATIENCE)?)))?;
-        Ok(Self { input, output, log, fences: 0, _bridge: bridge, _wire: wire })
+        Ok(Self { input, output, log, netfilter, fences: 0, bridge, _wire: wire })
+    }
+
+    /// Forgets every flow and expectation. Fragments that wait for the rest stay.
+    pub fn forget(&mut self) -> Result<()> {
+        netlink::flush(&self.netfilter)
+    }
+
+    /// The flows that are tracked now.
+    pub fn flows(&self) -> Result<Vec<Flow>> {
+        self.bridge.inside(flow::list)
     }
 
     /// Sends the frames and tells of each what Linux made of it. Answers are numbered from 1.

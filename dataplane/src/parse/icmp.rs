@@ -5,7 +5,7 @@ use super::transport::key_of;
 use super::{Addresses, Class, Packet, Parsed, Transport};
 use crate::counters::DropReason;
 use crate::key::{Endpoint, FlowKey, Side};
-use crate::wire::{Icmp, Icmpv6, Icmpv6Type, IpProtocol, Ipv4, Ipv6, icmp, icmpv6, ipv4};
+use crate::wire::{Icmp, Icmpv6, Icmpv6Type, IpProtocol, Ipv4, Ipv6, icmp, icmpv6};
 
 /// The highest ICMP type that Linux knows.
 const ICMP_TYPE_MAX: u8 = 18;
@@ -77,7 +77,9 @@ fn error(packet: &Packet<'_>, quoted: Option<(FlowKey, Side)>) -> Parsed {
 }
 
 fn redirect(packet: &Packet<'_>, code: u8) -> Parsed {
-    if packet.hop_limit != REDIRECT_HOP_LIMIT || code != 0 {
+    // Only a router of the link may redirect (RFC 4861 8.1).
+    let from_router = matches!(packet.addresses, Addresses::V6(source, _) if source.is_unicast_link_local());
+    if packet.hop_limit != REDIRECT_HOP_LIMIT || code != 0 || !from_router {
         return Parsed::invalid(DropReason::InvalidHeader);
     }
     match packet.transport.get(REDIRECT_OPTIONS..) {
@@ -125,8 +127,9 @@ fn quoted_ipv4(bytes: &[u8]) -> Option<(FlowKey, Side)> {
     let quoted = Packet {
         addresses: Addresses::V4(ip.source(), ip.destination()),
         protocol: ip.protocol(),
-        // Its total length is that of the whole packet; what was quoted of it ends with the bytes.
-        transport: bytes.get(ip.header_len().max(ipv4::HEADER_LEN)..)?,
+        // Its total length is that of the whole packet; what was quoted of it ends with the bytes. Linux believes
+        // a header length that is too short.
+        transport: bytes.get(ip.header_len()..)?,
         hop_limit: ip.ttl(),
     };
     match quoted.protocol {

@@ -39,10 +39,15 @@ impl Expectations {
         Ok(Self(lines.map(parse).collect::<Result<_>>()?))
     }
 
+    /// The frames of a capture that may differ.
+    pub fn frames(&self, capture: &str, mode: Mode) -> BTreeSet<usize> {
+        let ours = self.0.iter().filter(|one| one.capture == capture && one.mode == mode);
+        ours.flat_map(|one| one.frames.iter().copied()).collect()
+    }
+
     /// What is wrong with a report: differences that are not expected, and expected ones that are gone.
     pub fn judge(&self, report: &Report) -> Vec<String> {
-        let ours = self.0.iter().filter(|one| one.capture == report.capture && one.mode == report.mode);
-        let expected: BTreeSet<usize> = ours.flat_map(|one| one.frames.iter().copied()).collect();
+        let expected = self.frames(&report.capture, report.mode);
         let place = format!("{} {}", report.capture, report.mode.name());
         let news = report.differences.iter().filter(|(frame, _)| !expected.contains(frame)).map(
             |(frame, difference)| {

@@ -17,9 +17,7 @@ const FIRST_PORT: u16 = 4000;
 const ANNOUNCED: &[u16] = &[1025, 1026, 1027, 1028, 1029];
 const CALLS: &[u16] = &[0, 1, 2];
 
-/// `count` frames.
-pub fn frames<A: Mischievous>(seed: u64, count: usize) -> Vec<Vec<u8>> {
-    let mut world = World::<A>::new(Rng::new(seed));
+pub(super) fn frames<A: Mischievous>(world: &mut World<A>, count: usize) {
     let rounds = (0..ROUNDS).flat_map(|round| ROUND.map(|protocol| (round, protocol)));
     let mut services: Vec<Service<A>> = rounds
         .zip(FIRST_PORT..)
@@ -29,12 +27,10 @@ pub fn frames<A: Mischievous>(seed: u64, count: usize) -> Vec<Vec<u8>> {
         let place = world.rng.index(services.len());
         let service = &mut services[place];
         match world.rng.below(10) {
-            0..=6 => service.act(&mut world),
-            _ => announced(&mut world, service.ends),
+            0..=6 => service.act(world),
+            _ => announced(world, service.ends),
         }
     }
-    world.said.truncate(count);
-    world.said
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -3,12 +3,14 @@
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use super::{Ends, Mischievous, World, ftp};
+use crate::packet::Ip;
 use crate::rng::Rng;
 use crate::scenario::Family;
 
 impl Mischievous for Ipv4Addr {
     const ERRORS: &'static [(u8, u8)] = &[(3, 0), (3, 1), (3, 3), (3, 4), (4, 0), (5, 1), (11, 0), (12, 0)];
     const MESSAGES: &'static [u8] = &[0, 8, 0, 8, 0, 8, 13, 14, 15, 16, 17, 18, 9, 10, 19, 40];
+    const NEIGHBOUR: Self = Self::new(198, 18, 0, 1);
 
     fn ftp_line(rng: &mut Rng, client: Self, server: Self, port: u16) -> Vec<u8> {
         // At times somebody else's address.
@@ -20,17 +22,34 @@ impl Mischievous for Ipv4Addr {
         };
         cut(rng, line)
     }
+
+    fn with_options(rng: &mut Rng, ip: Ip<Self>) -> Ip<Self> {
+        ip.options(rng.pick::<&[u8]>(&[&[1], &[1, 1, 1, 0], &[7, 7, 4, 0, 0, 0, 0], &[148, 4, 0, 0]]))
+    }
 }
 
 impl Mischievous for Ipv6Addr {
-    const ERRORS: &'static [(u8, u8)] = &[(1, 0), (1, 4), (2, 0), (3, 0), (4, 1)];
+    const ERRORS: &'static [(u8, u8)] = &[(1, 0), (1, 4), (2, 0), (3, 0), (4, 1), (137, 0)];
     const MESSAGES: &'static [u8] =
         &[128, 129, 128, 129, 128, 129, 130, 131, 133, 135, 136, 139, 140, 143, 200];
+    const NEIGHBOUR: Self = Self::new(0xfe80, 0, 0, 0, 0, 0, 0, 1);
 
     fn ftp_line(rng: &mut Rng, client: Self, server: Self, port: u16) -> Vec<u8> {
         let client = if rng.chance(10) { server } else { client };
         let line = ftp::extended_line(rng, Self::FTP_FAMILY, client.into(), port);
         cut(rng, line)
+    }
+
+    fn with_options(rng: &mut Rng, ip: Ip<Self>) -> Ip<Self> {
+        const HOP_BY_HOP: u8 = 0;
+        const DESTINATION: u8 = 60;
+        const ROUTING: u8 = 43;
+        match rng.below(4) {
+            0 => ip.extension(HOP_BY_HOP, &[1, 0]),
+            1 => ip.extension(DESTINATION, &[1, 4]),
+            2 => ip.extension(ROUTING, &[0, 0]),
+            _ => ip.extension(HOP_BY_HOP, &[5, 2, 0, 0]).extension(DESTINATION, &[1, 10]),
+        }
     }
 }
 

@@ -1,15 +1,15 @@
 //! Random traffic that misbehaves, for comparing two trackers: the same seed, the same frames.
 //!
-//! A few hosts hold TCP, FTP, UDP, SCTP, ICMP and other conversations, all at once. Mostly they do what comes next;
-//! now and then a segment is out of state, has senseless flags or a wrong checksum, is repeated or cut short,
-//! a port is used again, or an ICMP error quotes what was said before. Sequence numbers and acknowledgements
-//! always fit, and nothing is fragmented.
+//! Each [`Recipe`] makes traffic of one kind. Mostly its hosts do what comes next; now and then they do not.
 
+mod dialogue;
 mod fragment;
 mod ftp;
-pub mod helpers;
+mod helpers;
 mod icmp;
+mod quotes;
 mod sctp;
+mod segments;
 mod tcp;
 
 use crate::packet::{Ip, Mac, eth};
@@ -32,52 +32,133 @@ pub trait Mischievous: Family + Fragmented {
     const ERRORS: &'static [(u8, u8)];
     /// ICMP types that ask, answer or announce something.
     const MESSAGES: &'static [u8];
+    /// A router on the hosts' own link.
+    const NEIGHBOUR: Self;
     /// A line that names a data connection's `port`: a command of the client's or a reply of the server's.
     fn ftp_line(rng: &mut Rng, client: Self, server: Self, port: u16) -> Vec<u8>;
+    /// Adds header options, or extension headers.
+    fn with_options(rng: &mut Rng, ip: Ip<Self>) -> Ip<Self>;
 }
 
-/// `count` frames.
-pub fn frames<A: Mischievous>(seed: u64, count: usize) -> Vec<Vec<u8>> {
-    let mut world = World::<A>::new(Rng::new(seed));
-    let mut conversations: Vec<_> = (0..CONVERSATIONS).map(|_| Conversation::new(&mut world)).collect();
+/// A kind of traffic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Recipe {
+    /// TCP, FTP, UDP, ICMP and others at once, with ICMP errors about them; sequence numbers always fit.
+    Town,
+    /// TCP segments at the edges of windows and states.
+    Segments,
+    /// ICMP errors, with quotes of every kind.
+    Quotes,
+    /// SCTP associations.
+    Sctp,
+    /// Fragments of every kind.
+    Fragments,
+    /// Messages of helpers' protocols put together at random, each in one segment.
+    Helpers,
+    /// FTP dialogues and their data connections.
+    Ftp,
+    /// SIP over UDP, with media.
+    SipUdp,
+    /// SIP over TCP, with media.
+    SipTcp,
+    /// TFTP transfers.
+    Tftp,
+    /// IRC with DCC.
+    Irc,
+    /// PPTP calls and their GRE.
+    Pptp,
+    /// Amanda backups.
+    Amanda,
+    /// SANE scans.
+    Sane,
+}
+
+impl Recipe {
+    /// All of them.
+    pub const ALL: [Self; 14] = [
+        Self::Town,
+        Self::Segments,
+        Self::Quotes,
+        Self::Sctp,
+        Self::Fragments,
+        Self::Helpers,
+        Self::Ftp,
+        Self::SipUdp,
+        Self::SipTcp,
+        Self::Tftp,
+        Self::Irc,
+        Self::Pptp,
+        Self::Amanda,
+        Self::Sane,
+    ];
+
+    /// Its name in files and on command lines.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Town => "town",
+            Self::Segments => "segments",
+            Self::Quotes => "quotes",
+            Self::Sctp => "sctp",
+            Self::Fragments => "fragments",
+            Self::Helpers => "helpers",
+            Self::Ftp => "ftp",
+            Self::SipUdp => "sip-udp",
+            Self::SipTcp => "sip-tcp",
+            Self::Tftp => "tftp",
+            Self::Irc => "irc",
+            Self::Pptp => "pptp",
+            Self::Amanda => "amanda",
+            Self::Sane => "sane",
+        }
+    }
+
+    /// `count` frames; the same ones for the same `seed`.
+    pub fn frames<A: Mischievous>(self, seed: u64, count: usize) -> Vec<Vec<u8>> {
+        let mut world = World::<A>::new(Rng::new(seed));
+        let make = match self {
+            Self::Town => town,
+            Self::Segments => segments::frames,
+            Self::Quotes => quotes::frames,
+            Self::Sctp => sctp::frames,
+            Self::Fragments => fragment::frames,
+            Self::Helpers => helpers::frames,
+            Self::Ftp => dialogue::frames::<A, dialogue::Ftp<A>>,
+            Self::SipUdp => dialogue::frames::<A, dialogue::SipUdp<A>>,
+            Self::SipTcp => dialogue::frames::<A, dialogue::SipTcp<A>>,
+            Self::Tftp => dialogue::frames::<A, dialogue::Tftp<A>>,
+            Self::Irc => dialogue::frames::<A, dialogue::Irc<A>>,
+            Self::Pptp => dialogue::frames::<A, dialogue::Pptp<A>>,
+            Self::Amanda => dialogue::frames::<A, dialogue::Amanda<A>>,
+            Self::Sane => dialogue::frames::<A, dialogue::Sane<A>>,
+        };
+        make(&mut world, count);
+        world.said.truncate(count);
+        world.said
+    }
+}
+
+fn town<A: Mischievous>(world: &mut World<A>, count: usize) {
+    let mut conversations: Vec<_> = (0..CONVERSATIONS).map(|_| Conversation::new(world)).collect();
     while world.said.len() < count {
         match world.rng.below(100) {
             0..=1 => world.link_noise(),
             2..=4 => world.repeat(),
-            5..=9 => icmp::error(&mut world),
+            5..=9 => icmp::error(world),
             10 => world.cut_short(),
             11 => {
-                let place = world.rng.below(CONVERSATIONS as u64) as usize;
-                conversations[place] = Conversation::new(&mut world);
+                let place = world.rng.index(CONVERSATIONS);
+                conversations[place] = Conversation::new(world);
             }
             _ => {
-                let place = world.rng.below(CONVERSATIONS as u64) as usize;
-                let spawned = conversations[place].act(&mut world);
+                let place = world.rng.index(CONVERSATIONS);
+                let spawned = conversations[place].act(world);
                 if let Some(spawned) = spawned {
-                    let place = world.rng.below(CONVERSATIONS as u64) as usize;
+                    let place = world.rng.index(CONVERSATIONS);
                     conversations[place] = spawned;
                 }
             }
         }
     }
-    world.said.truncate(count);
-    world.said
-}
-
-/// `count` frames of SCTP associations alone.
-pub fn associations<A: Mischievous>(seed: u64, count: usize) -> Vec<Vec<u8>> {
-    let mut world = World::<A>::new(Rng::new(seed));
-    sctp::frames(&mut world, count);
-    world.said.truncate(count);
-    world.said
-}
-
-/// `count` frames, most of them fragments.
-pub fn fragments<A: Mischievous>(seed: u64, count: usize) -> Vec<Vec<u8>> {
-    let mut world = World::<A>::new(Rng::new(seed));
-    fragment::frames(&mut world, count);
-    world.said.truncate(count);
-    world.said
 }
 
 /// The two ends of a conversation; index 0 is the client.
@@ -109,7 +190,8 @@ impl<A: Mischievous> World<A> {
         self.packets += 1;
         let link = eth(Mac::host(1 + side as u32), Mac::host(2 - side as u32));
         let link = if self.rng.chance(5) { link.vlan(7) } else { link };
-        link.ip(ends[side], ends[1 - side]).id(self.packets)
+        let ip = link.ip(ends[side], ends[1 - side]).id(self.packets);
+        if self.rng.chance(2) { A::with_options(&mut self.rng, ip) } else { ip }
     }
 
     /// Says a packet that went from `ends[side]` to the other.
@@ -257,7 +339,9 @@ mod tests {
 
     #[test]
     fn the_same_seed_makes_the_same_frames_and_another_makes_others() {
-        assert_eq!(frames::<Ipv4Addr>(1, 500), frames::<Ipv4Addr>(1, 500));
-        assert_ne!(frames::<Ipv6Addr>(1, 500), frames::<Ipv6Addr>(2, 500));
+        for recipe in Recipe::ALL {
+            assert_eq!(recipe.frames::<Ipv4Addr>(1, 500), recipe.frames::<Ipv4Addr>(1, 500));
+            assert_ne!(recipe.frames::<Ipv6Addr>(1, 500), recipe.frames::<Ipv6Addr>(2, 500));
+        }
     }
 }

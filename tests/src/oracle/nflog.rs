@@ -2,14 +2,15 @@
 
 use std::io::ErrorKind;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result};
 use netlink_packet_core::{NetlinkMessage, NetlinkPayload};
 use netlink_packet_netfilter::nflog::{
     ConfigCmd, ConfigMode, ConfigNla, PacketNla, ULogMessage, config_request,
 };
 use netlink_packet_netfilter::{NetfilterMessage, NetfilterMessageInner, NetfilterProtoFamily};
 use netlink_sys::Socket;
-use netlink_sys::constants::NETLINK_NETFILTER;
+
+use super::netlink;
 
 /// Listens to one NFLOG group of the namespace it was bound in.
 pub(super) struct Nflog {
@@ -20,20 +21,10 @@ pub(super) struct Nflog {
 impl Nflog {
     /// Binds to `group`; every packet is told at once, without its bytes.
     pub(super) fn bind(group: u16) -> Result<Self> {
-        let mut socket = Socket::new(NETLINK_NETFILTER)?;
-        socket.bind_auto()?;
+        let socket = netlink::open()?;
         let settings = vec![ConfigCmd::Bind.into(), ConfigMode::META.into(), ConfigNla::QThresh(1)];
         let request = config_request(NetfilterProtoFamily::Unspec, group, settings);
-        let mut bytes = vec![0; request.buffer_len()];
-        request.serialize(&mut bytes);
-        socket.send(&bytes, 0)?;
-        let (answer, _) = socket.recv_from_full()?;
-        match NetlinkMessage::<NetfilterMessage>::deserialize(&answer)?.payload {
-            NetlinkPayload::Error(error) => {
-                ensure!(error.code.is_none(), "NFLOG group {group} is refused: {}", error.to_io());
-            }
-            other => bail!("NFLOG group {group}: an answer of another kind: {other:?}"),
-        }
+        netlink::ask(&socket, request, &format!("NFLOG group {group}"))?;
         socket.set_non_blocking(true)?;
         Ok(Self { socket, buffer: vec![0; 1 << 16] })
     }

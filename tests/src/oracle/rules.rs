@@ -1,8 +1,10 @@
 //! What Linux is told: the sysctls, the helpers, the cluster match, and how a packet's mark says what it thinks.
 
 use std::fmt::Write;
+use std::fs;
+use std::path::{Path, PathBuf};
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use weir_dataplane::config::Transport;
 
 use crate::conformance::{LinuxVerdict, Mode};
@@ -11,8 +13,10 @@ use crate::netns::Namespace;
 /// Where the oracle listens.
 pub(super) const NFLOG_GROUP: u16 = 1;
 
-/// No timeout runs out while a capture is answered.
-const TIMEOUT_S: u32 = 100_000;
+/// By how much every timeout is raised, so that none runs out while a capture is answered.
+pub const TIMEOUT_FACTOR: u32 = 1000;
+/// The longest raised timeout: the kernel counts in jiffies, in 31 bits.
+pub const TIMEOUT_MAX_S: u32 = 2_000_000;
 
 const STATES: [&str; 5] = ["INVALID", "NEW", "ESTABLISHED", "RELATED", "UNTRACKED"];
 const STATE_MASK: u32 = 0x0f;
@@ -64,8 +68,14 @@ pub struct Rules {
     pub mode: Mode,
     /// Attached by CT target rules.
     pub helpers: Vec<Helper>,
+    /// `nf_conntrack_tcp_loose`: an ACK in mid-stream opens a flow.
+    pub tcp_loose: bool,
     /// `nf_conntrack_tcp_be_liberal`: segments outside the TCP window are not INVALID.
     pub tcp_be_liberal: bool,
+    /// `nf_conntrack_tcp_ignore_invalid_rst`: RSTs below the acknowledged sequence are not INVALID.
+    pub tcp_ignore_invalid_rst: bool,
+    /// `nf_conntrack_checksum`: a packet with a wrong checksum is INVALID.
+    pub checksum: bool,
 }
 
 impl Rules {
@@ -77,14 +87,24 @@ impl Rules {
             hash_seed: 0xdead_beef,
             mode,
             helpers: vec![FTP],
+            tcp_loose: false,
             tcp_be_liberal: false,
+            tcp_ignore_invalid_rst: false,
+            checksum: true,
         }
     }
 
     /// Makes the bridges of `namespace` a cluster node.
     pub fn apply(&self, namespace: &Namespace) -> Result<()> {
         bridge_netfilter(namespace)?;
-        namespace.sysctl("net/netfilter/nf_conntrack_tcp_be_liberal", u8::from(self.tcp_be_liberal))?;
+        for (key, on) in [
+            ("tcp_loose", self.tcp_loose),
+            ("tcp_be_liberal", self.tcp_be_liberal),
+            ("tcp_ignore_invalid_rst", self.tcp_ignore_invalid_rst),
+            ("checksum", self.checksum),
+        ] {
+            namespace.sysctl(&format!("net/netfilter/nf_conntrack_{key}"), u8::from(on))?;
+        }
         namespace.feed("iptables-legacy-restore -w", &self.tables(false))?;
         namespace.feed("ip6tables-legacy-restore -w", &self.tables(true))
     }
@@ -125,29 +145,34 @@ fn line(text: &mut String, rule: std::fmt::Arguments<'_>) {
     let _ = writeln!(text, "-A PREROUTING {rule}");
 }
 
-/// Turns a bridge's packets over to netfilter, VLAN and PPPoE ones too, with the conntrack settings of a
-/// cluster node.
+/// Turns a bridge's packets over to netfilter, VLAN and PPPoE ones too.
 fn bridge_netfilter(namespace: &Namespace) -> Result<()> {
     for key in ["call-iptables", "call-ip6tables", "filter-vlan-tagged", "filter-pppoe-tagged"] {
         namespace.sysctl(&format!("net/bridge/bridge-nf-{key}"), 1)?;
     }
-    namespace.sysctl("net/netfilter/nf_conntrack_tcp_loose", 0)?;
-    namespace.sysctl("net/netfilter/nf_conntrack_checksum", 1)
+    Ok(())
 }
 
-/// Raises every timeout of conntrack and of reassembly.
+/// Raises every timeout of conntrack and of reassembly, each in its proportion to the others.
 pub(super) fn freeze(namespace: &Namespace) -> Result<()> {
-    let keys = namespace.inside(|| {
-        let mut keys = vec!["net/ipv4/ipfrag_time".to_owned()];
-        for entry in std::fs::read_dir("/proc/sys/net/netfilter")? {
-            let name = entry?.file_name().to_string_lossy().into_owned();
-            if name.contains("timeout") {
-                keys.push(format!("net/netfilter/{name}"));
+    namespace.inside(|| {
+        let mut paths = vec![PathBuf::from("/proc/sys/net/ipv4/ipfrag_time")];
+        for entry in fs::read_dir("/proc/sys/net/netfilter")? {
+            let entry = entry?;
+            if entry.file_name().to_string_lossy().contains("timeout") {
+                paths.push(entry.path());
             }
         }
-        Ok(keys)
-    })?;
-    keys.iter().try_for_each(|key| namespace.sysctl(key, TIMEOUT_S))
+        paths
+            .iter()
+            .try_for_each(|path| raise(path).with_context(|| format!("cannot raise {}", path.display())))
+    })
+}
+
+fn raise(path: &Path) -> Result<()> {
+    let usual: u32 = fs::read_to_string(path)?.trim().parse()?;
+    let raised = usual.saturating_mul(TIMEOUT_FACTOR).min(TIMEOUT_MAX_S);
+    Ok(fs::write(path, raised.to_string())?)
 }
 
 /// Reads a mark that [`Rules`] made.

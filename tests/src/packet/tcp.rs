@@ -95,6 +95,13 @@ impl<A: Address> Tcp<A> {
         self
     }
 
+    /// Takes these flags away.
+    #[must_use]
+    pub fn without(mut self, flags: Flags) -> Self {
+        self.flags.0 &= !flags.0;
+        self
+    }
+
     /// Adds SYN.
     #[must_use]
     pub fn syn(self) -> Self {
@@ -144,6 +151,14 @@ impl<A: Address> Tcp<A> {
     #[must_use]
     pub fn option(mut self, option: TcpOption) -> Self {
         option.write(&mut self.options);
+        assert!(self.options.len() <= 40, "a TCP header has room for 40 bytes of options");
+        self
+    }
+
+    /// Adds bytes where options stand, whatever they mean.
+    #[must_use]
+    pub fn raw_options(mut self, bytes: &[u8]) -> Self {
+        self.options.extend(bytes);
         assert!(self.options.len() <= 40, "a TCP header has room for 40 bytes of options");
         self
     }

@@ -13,11 +13,10 @@ mod pptp;
 mod small;
 
 use dialogue::{C, Dialogue, S};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr};
 use weir_dataplane::counters::Verdict;
 use weir_tests::conformance::{LinuxAnswer, Mode};
 use weir_tests::conversation::{Fate, Passage, Side};
-use weir_tests::mischief::{self, Mischievous};
 use weir_tests::netns;
 use weir_tests::node::{Node, bridge};
 use weir_tests::oracle::{EVERY_HELPER, Oracle, Rules};
@@ -120,36 +119,6 @@ fn linux_calls_each_frame_the_same() {
         }
     }
     assert!(wrong.is_empty(), "\n{wrong}");
-}
-
-/// Random dialogues, and frames of each.
-const SEEDS: std::ops::Range<u64> = 0..20;
-const FRAMES: usize = 2000;
-
-#[test]
-fn random_ipv4_dialogues_are_seen_as_linux_sees_them() {
-    random_dialogues::<Ipv4Addr>();
-}
-
-#[test]
-fn random_ipv6_dialogues_are_seen_as_linux_sees_them() {
-    random_dialogues::<Ipv6Addr>();
-}
-
-fn random_dialogues<A: Mischievous>() {
-    if !netns::available("random dialogues of helpers beside Linux") {
-        return;
-    }
-    let rules = Rules { helpers: EVERY_HELPER.to_vec(), ..Rules::new(Mode::All) };
-    for seed in SEEDS {
-        let frames = mischief::helpers::frames::<A>(seed, FRAMES);
-        let answers = Oracle::new(&rules).unwrap().answers(frames.iter().map(Vec::as_slice)).unwrap();
-        let mut node = Node::new(&bridge());
-        for (answer, frame) in answers.iter().zip(&frames) {
-            let said = weir_says(&mut node, 0, C, frame);
-            assert_eq!(said, linux_says(answer), "seed {seed}, frame {}", answer.frame);
-        }
-    }
 }
 
 #[test]

@@ -165,7 +165,7 @@ impl<'a> Message<'a> {
         }
         let compact = header.compact.filter(|compact| self.reads(line, compact))?;
         let behind = line + compact.len();
-        self.byte(behind).filter(|byte| !byte.is_ascii_alphabetic()).map(|_| behind)
+        self.byte(behind).filter(|byte| !is_letter(*byte)).map(|_| behind)
     }
 
     fn behind_colon(&self, at: usize) -> Option<usize> {
@@ -187,14 +187,21 @@ impl<'a> Message<'a> {
         if part.is_empty() { Err(Unreadable { at }) } else { Ok(part) }
     }
 
-    /// The address, and perhaps a port, that begin at `at` or behind a user's name.
+    /// The address, and perhaps a port that a phone can have, that begin at `at` or behind a user's name.
     fn endpoint(&self, at: usize) -> Option<Part> {
         let start = self.behind_user(at);
         let (_, mut end) = self.address(start, true)?;
         if self.byte(end) == Some(b':') {
-            end = self.digits(end + 1).end;
+            (_, end) = self.port(end + 1)?;
         }
         Some(start..end)
+    }
+
+    /// The port that begins at `at`, and where it ends.
+    fn port(&self, at: usize) -> Option<(u16, usize)> {
+        let (number, end) = self.number(at);
+        let port = u16::try_from(number).ok().filter(|_| number >= PORT_MIN)?;
+        Some((port, end))
     }
 
     fn behind_user(&self, at: usize) -> usize {
@@ -265,9 +272,7 @@ impl<'a> Message<'a> {
         let (address, mut end) = self.address(part.start, true).ok_or(unreadable)?;
         let mut port = SIP_PORT;
         if self.byte(end) == Some(b':') {
-            let (number, behind) = self.number(end + 1);
-            let named = u16::try_from(number).ok().filter(|_| number >= PORT_MIN);
-            (port, end) = (named.ok_or(unreadable)?, behind);
+            (port, end) = self.port(end + 1).ok_or(unreadable)?;
         }
         Ok(Uri { address, port, parameters: part.end, end })
     }
@@ -291,6 +296,11 @@ impl<'a> Message<'a> {
         values.peek()?;
         Some(values.fold(0u32, |number, digit| number.wrapping_mul(radix).wrapping_add(digit)))
     }
+}
+
+/// As Linux sees it: the letters of Latin-1 are some.
+pub(super) const fn is_letter(byte: u8) -> bool {
+    byte.is_ascii_alphabetic() || (byte >= 0xc0 && byte != 0xd7 && byte != 0xf7)
 }
 
 const fn is_newline(byte: u8) -> bool {

@@ -14,7 +14,7 @@ use crate::config::HelperKind;
 use crate::units::Span;
 use crate::wire::IpProtocol;
 use core::net::SocketAddr;
-use message::{Header, Message, Unreadable, Uri};
+use message::{Header, Message, Unreadable, Uri, is_letter};
 use sdp::{Media, Stream, Streams};
 
 static SIGNALLING: Class = Class::new(0, 1, 180);
@@ -66,7 +66,7 @@ impl Method {
     fn of_request(message: Message<'_>) -> Option<Self> {
         let found = Self::ALL.into_iter().find(|(name, _)| {
             let behind = message.bytes.get(name.len()..name.len() + 2);
-            message.reads(0, name) && behind.is_some_and(|b| b[0] == b' ' && b[1].is_ascii_alphabetic())
+            message.reads(0, name) && behind.is_some_and(|b| b[0] == b' ' && is_letter(b[1]))
         })?;
         Some(found.1)
     }

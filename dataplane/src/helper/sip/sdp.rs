@@ -1,6 +1,6 @@
 //! A session description in a SIP message: which media come to which address and port (RFC 4566 5.7, 5.14).
 
-use super::message::{Message, Unreadable};
+use super::message::{Message, Unreadable, is_letter};
 use core::net::IpAddr;
 
 /// The kinds of media whose flows are expected, and as many of them as are read in one description.
@@ -97,7 +97,7 @@ fn connection(message: Message<'_>, from: usize) -> Option<IpAddr> {
 /// The next media line: its text from the kind of media to the end of the port. `None` too when it has another form.
 fn media_line(message: Message<'_>, from: usize) -> Option<(usize, usize)> {
     let at = message.lines(from).find(|line| message.reads(*line, "m="))? + 2;
-    let letters = message.bytes[at..].iter().take_while(|byte| byte.is_ascii_alphabetic()).count();
+    let letters = message.bytes[at..].iter().take_while(|byte| is_letter(**byte)).count();
     let port = at + letters + 1;
     (message.bytes.get(port - 1) == Some(&b' ')).then(|| (at, message.number(port).1))
 }

@@ -204,7 +204,7 @@ fn what_is_said_of_registrations() {
         ("<sip:a@192.0.2.10>", "", Outcome::Pass, 0),
         ("<sip:a@192.0.2.10>;expires=0", "Expires: 60\r\n", Outcome::Pass, 0),
         ("<sip:a@192.0.2.10>;expires=x", "", Outcome::Drop, 0),
-        ("<sip:a@192.0.2.10:80>;expires=60", "", Outcome::Drop, 0),
+        ("<sip:a@192.0.2.10:80>;expires=60", "", Outcome::Pass, 0),
         ("<sip:a@192.0.2.11>;expires=60", "", Outcome::Pass, 0),
         ("<sip:a@192.0.2.10;transport=tcp>;expires=60", "", Outcome::Pass, 0),
         ("<sip:a@phone.example>;expires=60", "", Outcome::Pass, 0),

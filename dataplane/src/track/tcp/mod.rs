@@ -271,7 +271,8 @@ impl Connection {
             scale: self.offered_scale,
             flags: SideFlags(self.last.flags).only(Last::SIDE),
         };
-        self.sides[answering.index()] = Side::default();
+        let answering = &mut self.sides[answering.index()];
+        *answering = Side { flags: answering.flags.only(SideFlags::LIBERAL), ..Side::default() };
     }
 
     /// Whether a SYN on a closed connection is a new one: it was closed in order, or reset from the same side.
@@ -313,7 +314,7 @@ impl Connection {
             // Not exactly where it should be: the other end may answer with a challenge ACK.
             doubtful = true;
         }
-        let answers_ignored = (standing.seen_reply && self.last.class == Class::Syn)
+        let answers_ignored = (standing.seen_reply && self.last.is(Class::Syn, direction.reversed()))
             || (!standing.assured && self.last.class == Class::Ack);
         let answers_challenge = self.state == State::SynSent
             && self.last.is(Class::Ack, Direction::Reply)
@@ -423,9 +424,16 @@ enum Reset {
     DoubtfulButCertain,
 }
 
+/// Linux has no sysctl for both ends having opened at once.
+const SYN_SENT2: Span = match Span::from_s(120) {
+    Some(span) => span,
+    None => Span::MAX,
+};
+
 fn timeout_of(timeouts: &TcpTimeouts, state: State) -> Span {
     match state {
-        State::None | State::SynSent | State::SynSent2 => timeouts.syn_sent,
+        State::None | State::SynSent => timeouts.syn_sent,
+        State::SynSent2 => SYN_SENT2,
         State::SynRecv => timeouts.syn_recv,
         State::Established => timeouts.established,
         State::FinWait => timeouts.fin_wait,

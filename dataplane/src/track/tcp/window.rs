@@ -57,16 +57,16 @@ pub(super) fn read_options(side: &mut Side, segment: &Segment<'_>) {
     }
 }
 
-/// The highest acknowledged edge that a segment speaks of.
+/// The highest acknowledged edge that a segment speaks of. Only its first list of blocks counts.
 fn highest_sack(segment: &Segment<'_>, ack: u32) -> u32 {
+    let blocks = segment.options.clone().find_map(|option| match option {
+        TcpOption::Sack(blocks) => Some(blocks),
+        _ => None,
+    });
     let mut highest = ack;
-    for option in segment.options.clone() {
-        if let TcpOption::Sack(blocks) = option {
-            for (_, edge) in blocks {
-                if after(edge, highest) {
-                    highest = edge;
-                }
-            }
+    for (_, edge) in blocks.into_iter().flatten() {
+        if after(edge, highest) {
+            highest = edge;
         }
     }
     highest
