@@ -121,7 +121,12 @@ impl Owners for Snapshot {
     }
 
     #[inline]
-    fn echoes(&self, bucket: BucketId, first: PortId, port: PortId) -> bool {
-        self.shadows() && !self.owns(bucket) && self.bridge.peer(first) == Some(port)
+    fn other_side(&self, bucket: BucketId, port: PortId) -> Option<PortId> {
+        if self.owns(bucket) { None } else { self.bridge.peer(port) }
+    }
+
+    #[inline]
+    fn hears_both_sides(&self) -> bool {
+        self.shadows()
     }
 }

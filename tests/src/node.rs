@@ -10,7 +10,7 @@ use weir_dataplane::pipeline::{Limits, Observer, Outbox, Pipeline, Release, Sigh
 use weir_dataplane::port::Burst;
 use weir_dataplane::port::mem::MemFrame;
 use weir_dataplane::snapshot::Snapshot;
-use weir_dataplane::track::record::{Flags, Hot, Ingress};
+use weir_dataplane::track::record::{Flags, Hot, Sights};
 use weir_dataplane::units::{BURST_MAX, BucketId, Epoch, PortId, Tick};
 
 /// A gateway with one worker.
@@ -58,7 +58,9 @@ impl Node {
         let records = (0..table.capacity()).filter_map(|record| u32::try_from(record).ok());
         let flows = records.map(|record| table.hot(record)).filter(|hot| hot.flags.has(Flags::LIVE));
         // Which side its packets came in by is not a matter of the flow.
-        flows.map(|hot| Hot { ingress: Ingress::default(), extra: Hot::NO_EXTRA, ..*hot }).collect()
+        flows
+            .map(|hot| Hot { sights: Sights::first(PortId::default()), extra: Hot::NO_EXTRA, ..*hot })
+            .collect()
     }
 
     /// Takes frames in; one sight a frame, in order.

@@ -70,13 +70,74 @@ fn simulate(seed: u64) {
     for mut pair in pairs {
         (0..6).for_each(|_| pair.hear(at_us));
         assert!(pair.echoes.is_empty());
-        let flows = |node: &Node| {
-            let mut flows: Vec<String> = node.flows().iter().map(|flow| format!("{flow:?}")).collect();
-            flows.sort();
-            flows
-        };
         assert_eq!(flows(&pair.heard), flows(&pair.reference));
     }
+}
+
+/// A node that is late: its two ports have queues, and it looks into one and then into the other as it pleases.
+struct Late {
+    node: Node,
+    queues: [VecDeque<Passage>; 2],
+    forwarded: usize,
+}
+
+impl Late {
+    /// Takes some frames from one queue, then from the other.
+    fn work(&mut self, rng: &mut Rng, all: bool) {
+        let first = rng.index(2);
+        for queue in [first, 1 - first] {
+            let waiting = self.queues[queue].len();
+            let count = if all { waiting } else { rng.index(waiting + 1) };
+            for passage in self.queues[queue].drain(..count) {
+                let verdict = self.node.take([&passage])[0].verdict;
+                self.forwarded += usize::from(matches!(verdict, Verdict::Forward(_)));
+            }
+        }
+    }
+}
+
+/// What a node forwards and tracks that is late with the frames of the other one's flows, beside one that is not.
+fn be_late(seed: u64) {
+    println!("seed {seed}");
+    let mut rng = Rng::new(seed);
+    let size = Town { ipv4_clients: 40, ipv6_clients: 20, begin_within_us: 2_000_000 };
+    let [mut owner, mut prompt] = [0, 1].map(|node| Node::new(&member(2, node..node + 1, Tracking::All)));
+    let node = Node::new(&member(2, 1..2, Tracking::All));
+    let mut late = Late { node, queues: Default::default(), forwarded: 0 };
+    let mut forwarded = 0;
+    for passage in town(rng.next(), size) {
+        // Time stands still, so that being late does not show in the deadlines.
+        let passage = Passage { at_us: 0, ..passage };
+        let echoes = matches!(owner.take([&passage])[0].verdict, Verdict::Forward(_));
+        if matches!(prompt.take([&passage])[0].verdict, Verdict::Forward(_)) {
+            // Nobody answers what this node has not forwarded.
+            forwarded += 1;
+            late.work(&mut rng, true);
+        }
+        late.queues[passage.side as usize].push_back(passage.clone());
+        if echoes {
+            let echo = Passage { side: passage.side.other(), ..passage };
+            late.queues[echo.side as usize].push_back(echo);
+        }
+        if rng.chance(20) {
+            late.work(&mut rng, false);
+        }
+    }
+    late.work(&mut rng, true);
+    assert_eq!(late.forwarded, forwarded);
+    assert_eq!(flows(&late.node), flows(&prompt));
+}
+
+/// The flows of a node, to compare.
+fn flows(node: &Node) -> Vec<String> {
+    let mut flows: Vec<String> = node.flows().iter().map(|flow| format!("{flow:?}")).collect();
+    flows.sort();
+    flows
+}
+
+#[test]
+fn a_late_node_takes_the_sight_that_comes_first() {
+    (1..=20).for_each(be_late);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use super::answer::{answer, class_of_sctp, class_of_tcp, stream_timeout_of, timeout_of};
 use super::expect::Used;
 use super::first::{first_packet, segment};
-use super::record::{Cold, Detail, Extra, Flags, Hot, Ingress};
+use super::record::{Cold, Detail, Extra, Flags, Hot, Sights};
 use super::table::RecordId;
 use super::tcp::{Effect, Standing};
 use super::watch::Happening;
@@ -40,8 +40,15 @@ impl Tracker {
         let hot = self.table.hot(record);
         let before = hot.stage();
         let direction = packet.parsed.side.direction(hot.origin());
-        if !hot.ingress.is(direction, packet.port) && self.is_echo(record, direction, packet.port, context) {
-            return self.echo(record, direction, context);
+        let side = if context.owners.hears_both_sides() {
+            self.side(record, packet.port, context.owners)
+        } else {
+            None
+        };
+        if let Some(at_port) = side
+            && self.table.hot(record).sights.is_echo(direction, at_port)
+        {
+            return self.echo(record, direction, at_port, context);
         }
         let touch = match transport {
             Transport::Tcp => match self.see_segment(packet, record, direction, context) {
@@ -58,6 +65,10 @@ impl Tracker {
         };
         let state = answer(direction, self.table.hot(record).flags);
         let bucket = self.bucket(record, context.owners);
+        // What is INVALID has no echo, since nobody forwards it.
+        if let Some(at_port) = side {
+            self.table.hot_mut(record).sights.count(direction, at_port);
+        }
         self.touch(record, direction, touch, context.now);
         let changed = self.table.hot(record).stage() != before;
         let mut tracked = Tracked {
@@ -69,6 +80,9 @@ impl Tracker {
         // A helper sees what is let through.
         if self.table.hot(record).extra != Hot::NO_EXTRA && context.owners.tracks(bucket) {
             tracked.drop = self.help(packet, transport, record, (state, direction), context.now);
+            if let Some(at_port) = side.filter(|_| tracked.drop.is_some()) {
+                self.table.hot_mut(record).sights.count(direction, !at_port);
+            }
         }
         if changed {
             self.tell(Happening::Update, record, context.now);
@@ -76,24 +90,12 @@ impl Tracker {
         tracked
     }
 
-    /// Whether a packet that comes in by another port than those before it has been seen already: another node
-    /// forwarded it, and this bridge hears both sides. Else the flow comes in by that port from now on.
-    #[cold]
-    fn is_echo<O: Owners>(
-        &mut self,
-        record: RecordId,
-        direction: Direction,
-        port: PortId,
-        context: &Context<'_, O>,
-    ) -> bool {
-        let bucket = self.bucket(record, context.owners);
-        let hot = self.table.hot_mut(record);
-        let echo =
-            hot.ingress.port(direction).is_some_and(|first| context.owners.echoes(bucket, first, port));
-        if !echo {
-            hot.ingress.set(direction, port);
-        }
-        echo
+    /// Which side of the bridge a packet of a shadow is seen on; `None` where there is but one to see it on.
+    fn side<O: Owners>(&mut self, record: RecordId, port: PortId, owners: &O) -> Option<bool> {
+        let bucket = self.bucket(record, owners);
+        let peer = owners.other_side(bucket, port)?;
+        let first = self.table.hot(record).sights.port();
+        if first == port { Some(true) } else { (first == peer).then_some(false) }
     }
 
     /// The second sight of a packet changes nothing: it is called what the flow would be called now.
@@ -101,10 +103,13 @@ impl Tracker {
         &mut self,
         record: RecordId,
         direction: Direction,
+        at_port: bool,
         context: &Context<'_, O>,
     ) -> Tracked {
+        let hot = self.table.hot_mut(record);
+        hot.sights.count(direction, at_port);
         Tracked {
-            state: Some(answer(direction, self.table.hot(record).flags)),
+            state: Some(answer(direction, hot.flags)),
             reply: direction == Direction::Reply,
             bucket: Some(self.bucket(record, context.owners)),
             drop: None,
@@ -234,7 +239,7 @@ impl Tracker {
             flags.set(Flags::EXPECTED);
         }
         let extra = extra_of(used.as_ref(), parsed, context.config);
-        let mut hot = Hot {
+        let hot = Hot {
             key: parsed.key,
             deadline: context.now.after(timeout),
             epoch: Some(context.owners.epoch()),
@@ -243,9 +248,8 @@ impl Tracker {
             bucket,
             flags,
             class,
-            ingress: Ingress::default(),
+            sights: Sights::first(packet.port),
         };
-        hot.ingress.set(Direction::Original, packet.port);
         let Some(record) = self.insert(hash, hot, cold, extra, context.now) else {
             tracked.drop = Some(DropReason::TableFull);
             return tracked;

@@ -65,9 +65,12 @@ pub trait Owners {
     /// Whether this node tracks the flows of `bucket`.
     fn tracks(&self, bucket: BucketId) -> bool;
 
-    /// Whether packets of a flow of `bucket` that came in by `first` are seen again at `port`, because another node
-    /// forwards them there.
-    fn echoes(&self, bucket: BucketId, first: PortId, port: PortId) -> bool;
+    /// The port at which a packet that comes in by `port` is seen as well, if another node forwards the flows of
+    /// `bucket` and this one hears both sides.
+    fn other_side(&self, bucket: BucketId, port: PortId) -> Option<PortId>;
+
+    /// Whether [`Owners::other_side`] may have an answer.
+    fn hears_both_sides(&self) -> bool;
 }
 
 /// What is the same for all packets of a burst.

@@ -44,34 +44,43 @@ impl Flags {
     }
 }
 
-/// The port by which each direction of a flow came in.
+/// How often a flow has been heard on the two sides of a bridge that hears what another node forwards.
+///
+/// A packet is seen on one side when its sender says it, and on the other when its owner has forwarded it; a node that
+/// is late may find the second sight first. Each side has all packets in order. So a packet counts on the side that
+/// leads, and is an echo on the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Ingress([u8; 2]);
-
-impl Ingress {
-    const UNKNOWN: u8 = u8::MAX;
-
-    /// Whether the direction came in by this port.
-    #[inline]
-    pub const fn is(self, direction: Direction, port: PortId) -> bool {
-        self.0[direction.index()] as usize == port.index()
-    }
-
-    /// The port of a direction that has been seen.
-    pub const fn port(self, direction: Direction) -> Option<PortId> {
-        PortId::new(self.0[direction.index()] as usize)
-    }
-
-    /// The direction comes in by this port.
-    #[expect(clippy::cast_possible_truncation, reason = "a port's number is below 64")]
-    pub const fn set(&mut self, direction: Direction, port: PortId) {
-        self.0[direction.index()] = port.index() as u8;
-    }
+pub struct Sights {
+    /// The port of the first packet.
+    port: PortId,
+    /// By direction: packets seen there, less those seen at its peer.
+    leads: [i8; 2],
 }
 
-impl Default for Ingress {
-    fn default() -> Self {
-        Self([Self::UNKNOWN; 2])
+impl Sights {
+    /// A flow whose first packet came in by `port`.
+    pub const fn first(port: PortId) -> Self {
+        Self { port, leads: [1, 0] }
+    }
+
+    /// The port that `leads` counts for.
+    #[inline]
+    pub const fn port(self) -> PortId {
+        self.port
+    }
+
+    /// Whether a packet was seen on the other side already.
+    #[inline]
+    pub const fn is_echo(self, direction: Direction, at_port: bool) -> bool {
+        let lead = self.leads[direction.index()];
+        if at_port { lead < 0 } else { lead > 0 }
+    }
+
+    /// A packet was seen.
+    #[inline]
+    pub const fn count(&mut self, direction: Direction, at_port: bool) {
+        let lead = &mut self.leads[direction.index()];
+        *lead = lead.saturating_add(if at_port { 1 } else { -1 });
     }
 }
 
@@ -95,8 +104,8 @@ pub struct Hot {
     pub flags: Flags,
     /// What it is counted as.
     pub class: FlowClass,
-    /// Where it came in.
-    pub ingress: Ingress,
+    /// On which side of a bridge it was heard.
+    pub sights: Sights,
 }
 
 const _: () = assert!(size_of::<Hot>() == 64);
@@ -116,7 +125,7 @@ impl Hot {
             bucket: BucketId::default(),
             flags: Flags::default(),
             class: FlowClass::Generic,
-            ingress: Ingress::default(),
+            sights: Sights::first(PortId::default()),
         }
     }
 
