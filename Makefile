@@ -15,6 +15,7 @@ PREFIX   ?= /usr/local
 DESTDIR  ?=
 ENGINE   ?= docker
 CASES    ?= 50000
+MINUTES  ?= 6
 
 # Tests run in their package's folder and read these from the environment.
 override CAPTURES := $(abspath $(CAPTURES))
@@ -59,7 +60,7 @@ clean-demo: ## Remove what the demo left under target/demo
 
 ## Prove
 
-.PHONY: setup-test test e2e differential conformance fuzz bench fresh
+.PHONY: setup-test test e2e differential conformance properties fuzz bench fresh
 setup-test: setup
 	@scripts/setup.sh test
 
@@ -88,8 +89,11 @@ conformance:
 	@echo 'conformance needs both: make conformance CAPTURES=dir GOLDENS=dir' >&2; exit 1
 endif
 
-fuzz: ## The property tests of the packet path with CASES=50000 inputs each
+properties: ## The property tests of the packet path with CASES=50000 inputs each
 	PROPTEST_CASES=$(CASES) cargo test --release -p weir-dataplane
+
+fuzz: ## Coverage-guided fuzzing of every target, MINUTES=6 in all; needs a nightly compiler and cargo-fuzz
+	scripts/fuzz.sh run $(MINUTES)
 
 bench: ## The benchmarks; the method is in bench/README.md
 	cargo bench -p weir-bench

@@ -11,13 +11,13 @@ declare -A group=(
   [build]="build-essential ca-certificates libclang-dev libdpdk-dev pkg-config"
   # The libraries and every driver; DPDK loads the drivers when it starts.
   [runtime]="librte-meta-all"
-  [test]="arptables bind9-dnsutils conntrack curl dnsmasq-base ethtool git iperf3 iproute2 iptables iputils-ping procps
-    prometheus python3 tcpdump vsftpd"
+  [test]="arptables bind9-dnsutils conntrack curl dnsmasq-base ethtool git iperf3 iproute2 iptables iputils-ping
+    pptp-linux pptpd procps prometheus python3 sip-tester tcpdump tftpd-hpa traceroute vsftpd"
   [check]="shellcheck"
   [fresh]="debootstrap git"
 )
 # Tests start these programs themselves, on ports of their own; as services of this machine nobody asked for them.
-services=(iperf3 prometheus vsftpd)
+services=(iperf3 pptpd prometheus tftpd-hpa vsftpd)
 
 say() { echo "setup: $*" >&2; }
 die() {

@@ -15,6 +15,7 @@ pub mod capture;
 pub mod conformance;
 pub mod conversation;
 pub mod differential;
+pub mod fuzzing;
 pub mod ladder;
 pub mod mischief;
 pub mod model;

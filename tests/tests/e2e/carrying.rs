@@ -1,10 +1,8 @@
 //! Real traffic through gateways: everything arrives, and each frame is forwarded by exactly one node.
 
-use weir_tests::conformance::Mode;
-
 use crate::clients::{self, Opener};
 use crate::lab::{A4, A6, B4, B6, Lab, Nodes};
-use crate::node::{self, Plan, Weir};
+use crate::node;
 use crate::ready;
 use crate::servers::Servers;
 use crate::tap::{Ledger, Taps};
@@ -49,11 +47,7 @@ fn two_nodes_carry_everything_exactly_once() {
         return;
     }
     let lab = Lab::new(2, Nodes::HearEachOther).unwrap();
-    let nodes: Vec<_> = (1..=2)
-        .map(|number| {
-            Weir::start(&lab.nodes[number - 1], Plan { number, tracking: Mode::All, share: "owner" }).unwrap()
-        })
-        .collect();
+    let nodes = node::two(&lab).unwrap();
     let servers = Servers::start(&lab.b).unwrap();
     let before: u64 = nodes.iter().map(|node| node.counts().unwrap().forwarded()).sum();
     let ledger = traffic(&lab, &servers);
@@ -74,9 +68,7 @@ fn a_gateway_shares_a_cluster_with_linux() {
         return;
     }
     let lab = Lab::new(2, Nodes::Isolated).unwrap();
-    let plan = Plan { number: 1, tracking: Mode::Own, share: "forward" };
-    let weir = Weir::start(&lab.nodes[0], plan).unwrap();
-    node::linux(&lab.nodes[1], 2).unwrap();
+    let weir = node::beside_linux(&lab, 1).unwrap();
     let servers = Servers::start(&lab.b).unwrap();
 
     let taps = Taps::start(&lab).unwrap();

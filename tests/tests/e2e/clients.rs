@@ -67,12 +67,27 @@ impl Opener {
 
 /// Downloads and uploads over both families in all ways, from `clients` addresses of each.
 pub(crate) fn ftp(a: &Namespace, servers: &Servers, opener: Opener, clients: usize) -> Result<()> {
-    for (number, (server, way)) in opener.ways().into_iter().enumerate() {
-        let from: Vec<String> = if server == B4 { clients4().collect() } else { clients6().collect() };
-        for client in from.iter().take(clients) {
-            ftp_both_ways(a, servers, (client, server), way, &format!("{opener:?}-{number}"))
-                .with_context(|| format!("FTP from {client} with {way:?}"))?;
-        }
+    for client in clients4().take(clients) {
+        ftp_as(a, servers, opener, &client, B4)?;
+    }
+    for client in clients6().take(clients) {
+        ftp_as(a, servers, opener, &client, B6)?;
+    }
+    Ok(())
+}
+
+/// Downloads and uploads in all ways of the server's family.
+pub(crate) fn ftp_as(
+    a: &Namespace,
+    servers: &Servers,
+    opener: Opener,
+    client: &str,
+    server: &str,
+) -> Result<()> {
+    let ways = opener.ways().into_iter().enumerate().filter(|(_, (family, _))| *family == server);
+    for (number, (_, way)) in ways {
+        ftp_both_ways(a, servers, (client, server), way, &format!("{opener:?}-{number}"))
+            .with_context(|| format!("FTP from {client} with {way:?}"))?;
     }
     Ok(())
 }
@@ -112,8 +127,9 @@ pub(crate) fn iperf(a: &Namespace, client: &str, server: &str) -> Result<[f64; 2
     Ok(rates)
 }
 
-fn curl(a: &Namespace, words: &[&str]) -> Result<Vec<u8>> {
-    let mut command = a.command("curl");
+/// What curl fetched.
+pub(crate) fn curl(host: &Namespace, words: &[&str]) -> Result<Vec<u8>> {
+    let mut command = host.command("curl");
     command.args(["--silent", "--show-error", "--fail", "--max-time", "10", "--globoff"]).args(words);
     let output = command.output()?;
     ensure!(output.status.success(), "curl {words:?}: {}", String::from_utf8_lossy(&output.stderr).trim());

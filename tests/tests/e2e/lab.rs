@@ -3,10 +3,15 @@
 //! The hubs give every frame to everybody, as the switches of a cluster do. Where the nodes hear each other, too,
 //! a node that forwards what is not its own starts a storm at once.
 
+use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use anyhow::Result;
-use weir_tests::netns::{Namespace, veth};
+use anyhow::{Context, Result};
+use serde_json::Value;
+use weir_dataplane::config::Tracking;
+use weir_dataplane::gate::cluster_match::ClusterMatch;
+use weir_tests::netns::{Namespace, output, veth};
+use weir_tests::node::member;
 
 /// Addresses of host A beside its first: clients enough to fall to every node.
 pub(crate) const CLIENTS: u8 = 40;
@@ -54,6 +59,21 @@ pub(crate) fn clients6() -> impl Iterator<Item = String> {
     (1..=CLIENTS).map(|n| format!("fd77:{n:x}::1"))
 }
 
+/// The number of the node that an address falls to, of the two that the laboratory's clusters have.
+pub(crate) fn owner(address: &str) -> usize {
+    let config = member(2, 0..1, Tracking::All);
+    let table = ClusterMatch::compile(config.cluster.as_ref().expect("a member is in a cluster"));
+    let address: IpAddr = address.parse().expect("an address");
+    table.bucket(address).index() + 1
+}
+
+/// The first client of `server`'s family that falls to this node.
+pub(crate) fn client_of(node: usize, server: &str) -> String {
+    let mut clients: Box<dyn Iterator<Item = String>> =
+        if server == B4 { Box::new(clients4()) } else { Box::new(clients6()) };
+    clients.find(|client| owner(client) == node).expect("every node has clients")
+}
+
 impl Lab {
     /// Wires a laboratory with places for `count` nodes. One exists at a time: tests would take each other's CPU.
     pub(crate) fn new(count: usize, hearing: Nodes) -> Result<Self> {
@@ -98,4 +118,27 @@ impl Lab {
         self.b.ip(&format!("addr add {B4}/16 dev eth0"))?;
         self.b.ip(&format!("addr add {B6}/16 dev eth0"))
     }
+
+    /// Tells both hosts the other's MAC address for good: from now on nobody asks, and all that crosses is IP.
+    pub(crate) fn introduce(&self) -> Result<()> {
+        let (a, b) = (mac(&self.a)?, mac(&self.b)?);
+        let clients = clients4().chain(clients6()).chain([A4, A6].map(str::to_owned));
+        for (host, mac, addresses) in
+            [(&self.b, &a, clients.collect::<Vec<_>>()), (&self.a, &b, [B4, B6].map(str::to_owned).to_vec())]
+        {
+            let know =
+                |address: &String| format!("neigh replace {address} lladdr {mac} dev eth0 nud permanent\n");
+            host.feed(
+                &format!("ip -n {} -batch -", host.name()),
+                &addresses.iter().map(know).collect::<String>(),
+            )?;
+        }
+        Ok(())
+    }
+}
+
+fn mac(host: &Namespace) -> Result<String> {
+    let mut command = host.command("ip");
+    let links: Value = serde_json::from_str(&output(command.args(["-json", "link", "show", "eth0"]))?)?;
+    Ok(links[0]["address"].as_str().context("no MAC address")?.to_owned())
 }

@@ -9,16 +9,22 @@
     reason = "a test stops at the first surprise, and its numbers are small"
 )]
 
+mod announcing;
 mod carrying;
 mod clients;
+mod fragmenting;
 mod lab;
 mod listing;
 mod node;
 mod observing;
 mod operating;
+mod pptp;
 mod refusing;
+mod routing;
 mod servers;
+mod sip;
 mod tap;
+mod tftp;
 
 use weir_tests::netns;
 
@@ -30,12 +36,17 @@ fn ready() -> bool {
         "dig",
         "dnsmasq",
         "ethtool",
+        "in.tftpd",
         "iperf3",
         "iptables-legacy",
         "ping",
+        "pptp",
+        "pptpd",
         "python3",
+        "sipp",
         "ss",
         "tcpdump",
+        "traceroute",
         "vsftpd",
     ];
     if !netns::available("end-to-end test") {

@@ -12,8 +12,10 @@ use serde_json::Value;
 use tempfile::TempDir;
 use weir_tests::conformance::{Mode, replay};
 use weir_tests::netns::{Namespace, output};
-use weir_tests::oracle::Rules;
+use weir_tests::oracle::{EVERY_HELPER, Rules};
 use weir_tests::process::{Background, wait_until};
+
+use crate::lab::Lab;
 
 /// DPDK and its memory take their time on a busy machine.
 const START: Duration = Duration::from_secs(20);
@@ -55,8 +57,18 @@ impl Counts {
 impl<'a> Weir<'a> {
     /// Starts one and waits until it answers.
     pub(crate) fn start(namespace: &'a Namespace, plan: Plan) -> Result<Self> {
+        Self::start_with(namespace, plan, |side| af_packet(plan, side))
+    }
+
+    /// The same, on the devices that `device` names for `lan` and `wan`.
+    pub(crate) fn start_with(
+        namespace: &'a Namespace,
+        plan: Plan,
+        device: impl Fn(&str) -> String,
+    ) -> Result<Self> {
         let folder = tempfile::tempdir()?;
-        fs::write(folder.path().join("weir.yaml"), configuration(plan, &folder.path().join("weir.sock")))?;
+        let text = configuration_with(plan, &folder.path().join("weir.sock"), device);
+        fs::write(folder.path().join("weir.yaml"), text)?;
         let gateway = run(namespace, &folder.path().join("weir.yaml"), plan)?;
         let mut weir = Self { namespace, folder, gateway };
         wait_until("the gateway's socket", START, || {
@@ -150,20 +162,30 @@ pub(crate) fn run(namespace: &Namespace, config: &std::path::Path, plan: Plan) -
     Background::start(format!("weir node {}", plan.number), &mut command)
 }
 
-/// A gateway's configuration between the interfaces `lan` and `wan`. Two workers: node 1 has a queue for each,
-/// which the kernel fills by a hash of its own; of node 2's, one has both ports and shares with the other.
+/// A gateway's configuration between the interfaces `lan` and `wan`.
 pub(crate) fn configuration(plan: Plan, socket: &std::path::Path) -> String {
+    configuration_with(plan, socket, |side| af_packet(plan, side))
+}
+
+/// Two workers: node 1 has a queue for each, which the kernel fills by a hash of its own; of node 2's, one has both
+/// ports and shares with the other.
+fn af_packet(plan: Plan, side: &str) -> String {
+    let queues = if plan.number == 1 { ",qpairs=2" } else { "" };
+    format!("net_af_packet_{side},iface={side}{queues}")
+}
+
+fn configuration_with(plan: Plan, socket: &std::path::Path, device: impl Fn(&str) -> String) -> String {
     let Plan { number, tracking, share } = plan;
-    let queues = if number == 1 { ",qpairs=2" } else { "" };
+    let (lan, wan) = (device("lan"), device("wan"));
     format!(
         "node: gw{number}\n\
          ports:\n\
-         \x20 - {{ name: lan, device: 'net_af_packet_lan,iface=lan{queues}' }}\n\
-         \x20 - {{ name: wan, device: 'net_af_packet_wan,iface=wan{queues}' }}\n\
+         \x20 - {{ name: lan, device: '{lan}' }}\n\
+         \x20 - {{ name: wan, device: '{wan}' }}\n\
          workers: {{ count: 2 }}\n\
          conntrack:\n\
          \x20 flows_max: 65536\n\
-         \x20 helpers: {{ ftp: [21] }}\n\
+         \x20 helpers: {{ ftp: [21], tftp: [69], sip: [5060], pptp: [1723] }}\n\
          cluster:\n\
          \x20 total_nodes: 2\n\
          \x20 local_nodes: [{number}]\n\
@@ -180,10 +202,28 @@ pub(crate) fn configuration(plan: Plan, socket: &std::path::Path) -> String {
 /// Makes `namespace` node `number` of the same cluster, by Linux's own means. What is not IP it leaves to the
 /// other node, as it does with neighbour discovery, which the match never matches.
 pub(crate) fn linux(namespace: &Namespace, number: usize) -> Result<()> {
-    Rules { node_mask: 1 << (number - 1), ..Rules::new(Mode::Own) }.apply(namespace)?;
+    let rules = Rules::new(Mode::Own);
+    Rules { node_mask: 1 << (number - 1), helpers: EVERY_HELPER.to_vec(), ..rules }.apply(namespace)?;
     namespace.sysctl("net/bridge/bridge-nf-call-arptables", 1)?;
     namespace.run("arptables-legacy -P FORWARD DROP")?;
     namespace.hub("bridge", &["lan", "wan"])
+}
+
+/// Two gateways that track everything.
+pub(crate) fn two(lab: &Lab) -> Result<[Weir<'_>; 2]> {
+    let start = |number: usize| {
+        Weir::start(&lab.nodes[number - 1], Plan { number, tracking: Mode::All, share: "owner" })
+    };
+    Ok([start(1)?, start(2)?])
+}
+
+/// A gateway as node `number`, and Linux as the other one; both track their own flows alone.
+pub(crate) fn beside_linux(lab: &Lab, number: usize) -> Result<Weir<'_>> {
+    let plan = Plan { number, tracking: Mode::Own, share: "forward" };
+    let weir = Weir::start(&lab.nodes[number - 1], plan)?;
+    let other = 3 - number;
+    linux(&lab.nodes[other - 1], other)?;
+    Ok(weir)
 }
 
 fn binary() -> Result<String> {

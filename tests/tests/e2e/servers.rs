@@ -9,8 +9,6 @@ use tempfile::TempDir;
 use weir_tests::netns::Namespace;
 use weir_tests::process::{Background, wait_until};
 
-use crate::lab::{B4, B6};
-
 /// Where the HTTP server listens.
 pub(crate) const HTTP_PORT: u16 = 8080;
 /// What the DNS server knows.
@@ -118,11 +116,7 @@ fn open_to_all(path: &Path, mode: u32) -> Result<()> {
     Ok(fs::set_permissions(path, fs::Permissions::from_mode(mode))?)
 }
 
-/// The address of host B as it stands in a URL.
+/// An address as it stands in a URL.
 pub(crate) fn in_url(address: &str) -> String {
-    match address {
-        B4 => B4.to_owned(),
-        B6 => format!("[{B6}]"),
-        other => other.to_owned(),
-    }
+    if address.contains(':') { format!("[{address}]") } else { address.to_owned() }
 }
