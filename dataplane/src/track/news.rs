@@ -1,7 +1,7 @@
 //! What one worker tells the others of its expectations.
 //!
 //! A worker knows by the address pair which worker a packet will come to ([`crate::spread`]). An expectation with a
-//! known source is told to that one, one with an open source to all. The teller fills [`Outbound`] while it works on
+//! known source is told to that one, one with an open source to all. The teller fills its `Outbound` while it works on
 //! a burst; its worker hands that on before the burst's frames leave, and every worker listens before it works on a
 //! burst: so the news is there before a packet that was caused by them.
 
@@ -155,7 +155,6 @@ impl Outbound {
     }
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "a worker's number was put there")]
 fn owner_of(serial: Serial) -> WorkerId {
-    WorkerId::new((serial.0 >> 48) as usize).unwrap_or_default()
+    usize::try_from(serial.0 >> 48).ok().and_then(WorkerId::new).unwrap_or_default()
 }

@@ -81,14 +81,14 @@ pub(super) enum Type {
     Wide(Size),
     Sequence(&'static Sequence),
     /// Any number of them.
-    Many(&'static Type),
+    Many(&'static Self),
     Choice(&'static Choice),
     /// It lies behind its length.
-    Open(&'static Type),
+    Open(&'static Self),
     /// An address of so many octets and a port, picked out where the way to it is marked.
     Socket(usize),
     /// Marks the way.
-    For(Mark, &'static Type),
+    For(Mark, &'static Self),
     /// What follows is not known: the walk ends here, and what was picked out counts.
     Stop,
 }
@@ -189,12 +189,13 @@ impl Walk<'_> {
     fn sequence(&mut self, sequence: &Sequence) -> Result<(), End> {
         let extended = sequence.extensions.is_some() && self.bits(1)? == 1;
         let optional = sequence.root.iter().filter(|(optional, _)| *optional).count();
-        let mut there =
-            (0..optional).map(|i| self.bit_at(self.at + i)).collect::<Result<ArrayVec<_, 16>, _>>()?;
+        let bitmap = self.at;
         self.advance(optional)?;
-        there.reverse();
+        let mut number = 0;
         for (optional, kind) in sequence.root {
-            if !optional || there.pop() == Some(true) {
+            let there = !optional || self.bit_at(bitmap + number)?;
+            number += usize::from(*optional);
+            if there {
                 self.one(*kind)?;
             }
         }

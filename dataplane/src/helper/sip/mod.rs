@@ -6,7 +6,6 @@
 
 mod message;
 mod sdp;
-#[cfg(test)]
 mod tests;
 
 use super::{Book, Class, Expected, Helper, Outcome, Segment, Source};

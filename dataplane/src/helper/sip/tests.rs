@@ -1,4 +1,5 @@
 //! What SIP messages announce, and what they do not.
+#![cfg(test)]
 
 use super::*;
 use crate::helper::book::Notes;

@@ -102,7 +102,7 @@ impl Store {
     /// Nothing is left of any entry.
     #[cfg(test)]
     pub(super) fn is_spotless(&self) -> bool {
-        self.len() == 0 && self.index.is_empty() && self.newest.is_empty()
+        self.free.len() == self.entries.len() && self.index.is_empty() && self.newest.is_empty()
     }
 
     /// Makes one active, until `deadline`.
