@@ -72,7 +72,8 @@ fn describe(open: &OpenPort) {
 }
 
 /// What each worker is made of. Worker i gets queue i of each port; frames for a port of which a worker has no
-/// transmit queue go through a worker that has one.
+/// transmit queue go through a worker that has one. All receive queues of a port that software spreads go to one
+/// worker: its device sorts frames in a way of its own, and a connection must not overtake the one that announced it.
 fn setups(
     eal: Eal,
     config: &GatewayConfig,
@@ -88,7 +89,7 @@ fn setups(
     let clock = TscClock::new(&eal);
     ids.map(|id| Setup {
         id,
-        ports: worker_ports(open, &spreads),
+        ports: worker_ports(open, &spreads, id, workers),
         mesh: Arc::clone(&mesh),
         clock,
         idle: match config.workers().idle() {
@@ -102,17 +103,28 @@ fn setups(
     .collect()
 }
 
-/// The next worker's queues: the first that are left of each port.
-fn worker_ports(open: &mut [OpenPort], spreads: &[Spread]) -> Vec<WorkerPort<RxQueue, TxQueue>> {
-    let ports = open.iter_mut().zip(spreads);
+/// The next worker's queues.
+fn worker_ports(
+    open: &mut [OpenPort],
+    spreads: &[Spread],
+    id: WorkerId,
+    workers: usize,
+) -> Vec<WorkerPort<RxQueue, TxQueue>> {
+    let mut ports = Vec::new();
+    let mut more = Vec::new();
+    for (OpenPort { id: port, rx, tx, .. }, spread) in open.iter_mut().zip(spreads) {
+        let reads = *spread != Spread::All || port.index() % workers == id.index();
+        let queue = if reads { first(rx) } else { None };
+        ports.push(WorkerPort { port: *port, rx: queue, tx: first(tx), spread: *spread });
+        if reads && *spread == Spread::All {
+            let rest =
+                rx.drain(..).map(|rx| WorkerPort { port: *port, rx: Some(rx), tx: None, spread: *spread });
+            more.extend(rest);
+        }
+    }
+    // Behind those that transmit, which leave nothing to transmit to these.
+    ports.append(&mut more);
     ports
-        .map(|(open, spread)| WorkerPort {
-            port: open.id,
-            rx: first(&mut open.rx),
-            tx: first(&mut open.tx),
-            spread: *spread,
-        })
-        .collect()
 }
 
 fn first<T>(queues: &mut Vec<T>) -> Option<T> {
