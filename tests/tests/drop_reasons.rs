@@ -3,7 +3,7 @@
 #![allow(clippy::expect_used, reason = "a test stops at the first surprise")]
 
 use std::net::{Ipv4Addr, Ipv6Addr};
-use weir_dataplane::config::{Config, Share, Tracking};
+use weir_dataplane::config::{Config, HelperRules, Share, Tracking};
 use weir_dataplane::counters::{DropReason, Verdict};
 use weir_dataplane::pipeline::Limits;
 use weir_dataplane::port::FrameDefect;
@@ -96,7 +96,7 @@ fn an_ipv6_header_that_is_wrong() {
 fn a_transport_header_that_is_wrong() {
     let cut_short = || v4().protocol(6).payload(&[0; 19]).build();
     let mut unhelped = bridge();
-    unhelped.conntrack.helpers.clear();
+    unhelped.conntrack.helpers = HelperRules::default();
     assert_eq!(fate(&unhelped, [cut_short()]), Verdict::Drop(DropReason::InvalidHeader));
     dropped(DropReason::HeaderCut, [cut_short()]);
     dropped(DropReason::HeaderCut, [v6().protocol(17).payload(&[0; 7]).build()]);

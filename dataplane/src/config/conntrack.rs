@@ -37,7 +37,7 @@ pub struct Conntrack {
     /// Every other protocol. `nf_conntrack_generic_timeout`.
     pub generic_timeout: Span,
     /// Which helpers look into which flows. None unless named.
-    pub helpers: Vec<HelperRule>,
+    pub helpers: HelperRules,
 }
 
 /// How TCP is tracked.
@@ -177,6 +177,43 @@ pub struct HelperRule {
     pub port: u16,
 }
 
+/// Which helper looks into which flows.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HelperRules {
+    rules: Vec<HelperRule>,
+    /// A bit for each port, modulo 64: most flows go to none of them and need not ask further.
+    ports: u64,
+}
+
+impl HelperRules {
+    /// The rule for flows to this port.
+    #[inline]
+    pub fn attached(&self, protocol: IpProtocol, port: u16) -> Option<HelperRule> {
+        if self.ports & bit_of(port) == 0 {
+            return None;
+        }
+        let fits = |rule: &&HelperRule| rule.port == port && rule.transport.protocol() == protocol;
+        self.rules.iter().find(fits).copied()
+    }
+
+    /// All rules.
+    pub fn iter(&self) -> impl Iterator<Item = &HelperRule> {
+        self.rules.iter()
+    }
+}
+
+const fn bit_of(port: u16) -> u64 {
+    1 << (port % 64)
+}
+
+impl FromIterator<HelperRule> for HelperRules {
+    fn from_iter<I: IntoIterator<Item = HelperRule>>(rules: I) -> Self {
+        let rules: Vec<_> = rules.into_iter().collect();
+        let ports = rules.iter().fold(0, |ports, rule| ports | bit_of(rule.port));
+        Self { rules, ports }
+    }
+}
+
 const fn s(seconds: u32) -> Span {
     match Span::from_s(seconds) {
         Some(span) => span,
@@ -201,7 +238,7 @@ impl Default for Conntrack {
             gre_timeout: s(30),
             gre_timeout_stream: s(180),
             generic_timeout: s(600),
-            helpers: Vec::new(),
+            helpers: HelperRules::default(),
         }
     }
 }

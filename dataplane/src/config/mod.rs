@@ -10,7 +10,9 @@ pub mod fragments;
 
 pub use bridge::Bridge;
 pub use cluster::{BucketSet, Cluster, Share, Tracking};
-pub use conntrack::{Conntrack, HelperKind, HelperRule, SctpTimeouts, Tcp, TcpTimeouts, Transport};
+pub use conntrack::{
+    Conntrack, HelperKind, HelperRule, HelperRules, SctpTimeouts, Tcp, TcpTimeouts, Transport,
+};
 pub use fragments::{Fragments, Ipv4Fragments, Ipv6Fragments};
 
 /// What the data plane is told to do.

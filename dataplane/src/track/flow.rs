@@ -8,7 +8,7 @@ use super::table::RecordId;
 use super::tcp::{Effect, Standing};
 use super::watch::Happening;
 use super::{ConnState, Context, End, Origin, Owners, Packet, Tracked, Tracker, sctp};
-use crate::config::{Conntrack, HelperRule};
+use crate::config::Conntrack;
 use crate::counters::{DropReason, FlowClass, WorkerCounters};
 use crate::helper::Helper;
 use crate::key::Family;
@@ -334,11 +334,9 @@ fn extra_of(used: Option<&Used>, parsed: &Parsed, config: &Conntrack) -> Option<
         return Some(Extra { helper: used.helper, master: Some(used.origin), children: 0 });
     }
     let (port, protocol) = (parsed.key.endpoint(parsed.side.opposite()).port, parsed.key.protocol());
-    let attached = |rule: &&HelperRule| {
-        rule.port == port
-            && rule.transport.protocol().0 == protocol
-            && !(rule.kind.ipv4_only() && parsed.family() == Family::V6)
-    };
-    let rule = config.helpers.iter().find(attached)?;
+    let rule = config.helpers.attached(IpProtocol(protocol), port)?;
+    if rule.kind.ipv4_only() && parsed.family() == Family::V6 {
+        return None;
+    }
     Some(Extra { helper: Some(Helper::new(rule.kind)), master: None, children: 0 })
 }

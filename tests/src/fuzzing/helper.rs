@@ -26,7 +26,9 @@ pub(super) fn run(input: &[u8]) {
     } else {
         dialogue::<Ipv6Addr>(rule, &mut input)
     };
-    pair::play(&passages, |config| config.conntrack.helpers.push(rule));
+    pair::play(&passages, |config| {
+        config.conntrack.helpers = config.conntrack.helpers.iter().copied().chain([rule]).collect()
+    });
 }
 
 fn reached(kind: HelperKind, udp: bool) -> HelperRule {

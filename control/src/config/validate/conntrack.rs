@@ -41,7 +41,7 @@ pub(super) fn validate(
         gre_timeout: gre_timeout?,
         gre_timeout_stream: gre_timeout_stream?,
         generic_timeout: generic_timeout?,
-        helpers,
+        helpers: helpers.into_iter().collect(),
     })
 }
 
