@@ -34,6 +34,7 @@ pub(super) fn parse_ipv4(bytes: &[u8], at: usize, rules: Rules, offload: Offload
 }
 
 /// A datagram whose IP header has been checked.
+#[inline]
 fn deliver_ipv4(ip: &Ipv4<'_>, at: usize, rules: Rules, offload: Offload) -> Parsed {
     let packet = Packet {
         addresses: Addresses::V4(ip.source(), ip.destination()),
@@ -65,6 +66,7 @@ pub(super) fn parse_ipv6(bytes: &[u8], at: usize, rules: Rules, offload: Offload
 }
 
 /// A datagram whose IP header has been checked, and that ends at `end`.
+#[inline]
 fn deliver_ipv6(ip: &Ipv6<'_>, chain: &Chain<'_>, end: usize, rules: Rules, offload: Offload) -> Parsed {
     let (protocol, transport) = match *chain {
         Chain::Transport(protocol, transport) => (protocol, transport),
@@ -83,6 +85,7 @@ fn deliver_ipv6(ip: &Ipv6<'_>, chain: &Chain<'_>, end: usize, rules: Rules, offl
 }
 
 /// What IP delivers, `at` in the frame.
+#[inline]
 fn deliver(packet: &Packet<'_>, at: usize, rules: Rules, offload: Offload) -> Parsed {
     let needed = match packet.protocol {
         IpProtocol::TCP if rules.tcp_helpers => tcp::HEADER_LEN,
@@ -105,6 +108,7 @@ pub(super) fn parse_datagram(packet: &[u8], at: usize, rules: Rules, offload: Of
     deliver_ipv6(&ip, &chain, at + ipv6::HEADER_LEN + ip.payload().len(), rules, offload)
 }
 
+#[inline]
 fn placed(mut parsed: Parsed, at: usize, len: usize) -> Parsed {
     let (Ok(at), Ok(len)) = (u16::try_from(at), u16::try_from(len)) else {
         return Parsed::drop(DropReason::Oversize);
