@@ -272,7 +272,7 @@ impl<F: Frame> Pipeline<F> {
 }
 
 /// Puts what is forwarded into the outbox, and what is not into `spent`, which has room. Answers the outcome.
-#[inline]
+#[inline(always)]
 fn hand_on<F: Frame>(frame: F, verdict: Verdict, outbox: &mut Outbox<F>, spent: &mut Burst<F>) -> Verdict {
     let refused = match verdict {
         Verdict::Forward(out) => outbox.put(out, frame).err(),
@@ -291,7 +291,7 @@ fn hand_on<F: Frame>(frame: F, verdict: Verdict, outbox: &mut Outbox<F>, spent: 
 }
 
 /// The gate, then the steer: whether the frame is this node's, and where it goes.
-#[inline]
+#[inline(always)]
 fn decide<F: Frame>(
     snapshot: &Snapshot,
     frame: &F,

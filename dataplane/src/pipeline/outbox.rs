@@ -46,7 +46,7 @@ impl<F: Frame> Outbox<F> {
     }
 
     /// Adds a frame that is to leave by `port`, behind all others; gives it back when there is no room.
-    #[inline]
+    #[inline(always)]
     pub(super) fn put(&mut self, port: PortId, frame: F) -> Result<(), F> {
         let Some(waiting) = self.ports.get_mut(port.index()) else { return Err(frame) };
         if self.more.is_empty() {

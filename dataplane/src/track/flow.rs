@@ -28,6 +28,7 @@ enum Touch {
 }
 
 impl Tracker {
+    #[inline(always)]
     pub(super) fn flow<O: Owners>(
         &mut self,
         packet: &Packet<'_>,
@@ -117,7 +118,7 @@ impl Tracker {
     }
 
     /// `Err(Some(_))`: INVALID. `Err(None)`: the flow is gone, look again.
-    #[inline]
+    #[inline(always)]
     fn see_segment<O>(
         &mut self,
         packet: &Packet<'_>,

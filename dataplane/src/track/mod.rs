@@ -230,7 +230,7 @@ impl Tracker {
     }
 
     /// Second step for each packet of a burst.
-    #[inline]
+    #[inline(always)]
     pub fn fetch(&self, parsed: &Parsed, lookup: &mut Lookup) {
         if matches!(parsed.class, Class::Flow(_) | Class::IcmpError) {
             lookup.candidate = self.table.candidate(lookup.hash);
@@ -238,7 +238,7 @@ impl Tracker {
     }
 
     /// Third step, packet by packet in their order. `changes` is [`Tracker::changes`] as it was at the second step.
-    #[inline]
+    #[inline(always)]
     pub fn track<O: Owners>(
         &mut self,
         packet: &Packet<'_>,
@@ -312,7 +312,7 @@ impl Tracker {
     }
 
     /// The packet's flow, if it is there and its time has not run out.
-    #[inline]
+    #[inline(always)]
     fn find(&mut self, parsed: &Parsed, lookup: &Lookup, changes: u64, now: Tick) -> Option<RecordId> {
         let record = match lookup.candidate {
             Some(record) if self.table.is(record, &parsed.key) => record,

@@ -140,7 +140,7 @@ impl FlowTable {
     }
 
     /// Second step: read the index line, fetch the record that may be the one.
-    #[inline]
+    #[inline(always)]
     pub fn candidate(&self, hash: u64) -> Option<RecordId> {
         let record = self.index.candidate(hash)?;
         prefetch(&self.hot[record as usize]);
