@@ -57,9 +57,19 @@ impl Dialogue {
 
     /// The client opens a connection.
     pub(super) fn open(&mut self, client_port: u16, server_port: u16) -> Connection {
+        self.open_called(client_port, server_port, "NEW")
+    }
+
+    /// The same, where the SYN is called so.
+    pub(super) fn open_called(
+        &mut self,
+        client_port: u16,
+        server_port: u16,
+        called: &'static str,
+    ) -> Connection {
         let mut connection = Connection { ports: [client_port, server_port], next: [1000, 5000] };
         let syn = connection.segment(self, C).syn().build();
-        self.say(C, syn, "NEW");
+        self.say(C, syn, called);
         connection.next[0] += 1;
         let syn = connection.segment(self, S).syn().ack(1001).build();
         self.say(S, syn, "ESTABLISHED/r");

@@ -9,6 +9,7 @@
 )]
 
 mod dialogue;
+mod h323;
 mod pptp;
 mod small;
 
@@ -24,7 +25,7 @@ use weir_tests::oracle::{EVERY_HELPER, Oracle, Rules};
 /// Its name, and what is said.
 type Named = (&'static str, fn(&mut Dialogue));
 
-const DIALOGUES: [Named; 25] = [
+const DIALOGUES: [Named; 32] = [
     ("tftp", small::tftp),
     ("irc", small::irc),
     ("irc_reads_4095_bytes", small::irc_reads_4095_bytes),
@@ -53,6 +54,13 @@ const DIALOGUES: [Named; 25] = [
     ("pptp_messages_that_are_cut", pptp::messages_that_are_cut),
     ("gre_versions", pptp::gre_versions),
     ("an_error_quotes_a_call", pptp::an_error_quotes_a_call),
+    ("h323_a_setup_names_the_control_channel", h323::a_setup_names_the_control_channel),
+    ("h323_channels_are_proposed_at_once", h323::channels_are_proposed_at_once),
+    ("h323_control_messages_within_signalling", h323::control_messages_within_signalling),
+    ("h323_media_are_opened_on_the_control_channel", h323::media_are_opened_on_the_control_channel),
+    ("h323_messages_and_segments", h323::messages_and_segments),
+    ("h323_a_call_is_forwarded", h323::a_call_is_forwarded),
+    ("h323_an_endpoint_registers", h323::an_endpoint_registers),
 ];
 
 /// Each of its own client.
@@ -115,6 +123,29 @@ fn linux_calls_each_frame_the_same() {
             let said = linux_says(answer);
             if said != *called {
                 wrong += &format!("{name} step {}: Linux says {said}, not {called}\n", answer.frame - 1);
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "\n{wrong}");
+}
+
+#[test]
+fn broken_h323_messages_announce_the_same_to_both() {
+    if !netns::available("broken H.323 beside Linux") {
+        return;
+    }
+    let rules = Rules { helpers: EVERY_HELPER.to_vec(), ..Rules::new(Mode::All) };
+    let mut oracle = Oracle::new(&rules).unwrap();
+    let mut node = Node::new(&bridge());
+    let mut wrong = String::new();
+    for number in 100..120 {
+        let mut dialogue = Dialogue::new(number);
+        h323::broken_messages(&mut dialogue, u64::from(number));
+        let answers = oracle.answers(dialogue.steps.iter().map(|(_, frame, _)| frame.as_slice())).unwrap();
+        for (answer, (side, frame, _)) in answers.iter().zip(&dialogue.steps) {
+            let (linux, weir) = (linux_says(answer), weir_says(&mut node, 0, *side, frame));
+            if linux != weir {
+                wrong += &format!("{number} step {}: Linux says {linux}, Weir {weir}\n", answer.frame - 1);
             }
         }
     }

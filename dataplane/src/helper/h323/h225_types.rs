@@ -185,7 +185,7 @@ const REGISTRATION_REQUEST: Type = Type::Sequence(&Sequence {
         (MAY, IDENTIFIER),
         (MUST, VENDOR),
     ],
-    extensions: Some(&[(1, TIME_TO_LIVE)]),
+    extensions: Some(&[(1, TIME_TO_LIVE), (2, Type::Stop)]),
 });
 const REGISTRATION_CONFIRM: Type = Type::Sequence(&Sequence {
     root: &[
@@ -197,7 +197,7 @@ const REGISTRATION_CONFIRM: Type = Type::Sequence(&Sequence {
         (MAY, IDENTIFIER),
         (MUST, IDENTIFIER),
     ],
-    extensions: Some(&[(1, TIME_TO_LIVE)]),
+    extensions: Some(&[(1, TIME_TO_LIVE), (2, Type::Stop)]),
 });
 const ADMISSION_CONFIRM: Type = open_sequence!(
     REQUEST,

@@ -188,7 +188,7 @@ pub(super) const SEPARATE_LAN_STACK: u32 = 7 + 3;
 
 const MEDIA: Type = Type::For(Mark::Media, &ADDRESS);
 
-/// H2250LogicalChannelParameters.
+/// H2250LogicalChannelParameters. Nothing behind the addresses is read; it counts in the bitmap.
 const CHANNEL: Type = open_sequence!(
     (MAY, Type::Many(&NON_STANDARD)),
     (MUST, Type::Octet),
@@ -196,11 +196,12 @@ const CHANNEL: Type = open_sequence!(
     (MAY, MEDIA),
     (MAY, Type::Bits(1)),
     (MAY, MEDIA),
-    (MAY, Type::Bits(1)),
-    (MAY, Type::Bits(1)),
-    (MAY, open_sequence!((MUST, Type::Bits(8)), (MUST, Type::Bits(8)))),
-    (MAY, Type::Bits(5)),
-    (MAY, open_choice!(0; Type::Null)),
+    (MUST, Type::Stop),
+    (MAY, Type::Null),
+    (MAY, Type::Null),
+    (MAY, Type::Null),
+    (MAY, Type::Null),
+    (MAY, Type::Null),
 );
 
 /// H2250LogicalChannelAckParameters.
@@ -209,7 +210,8 @@ const CHANNEL_ACK: Type = open_sequence!(
     (MAY, Type::Bits(8)),
     (MAY, MEDIA),
     (MAY, MEDIA),
-    (MAY, Type::Bits(5)),
+    (MUST, Type::Stop),
+    (MAY, Type::Null),
 );
 
 /// The parameters of a multiplex: those of H.225.0 came later than `root`.

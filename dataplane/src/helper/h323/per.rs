@@ -211,9 +211,13 @@ impl Walk<'_> {
         let bitmap = self.at;
         self.advance(count)?;
         for number in 0..count {
+            let kind = known.iter().find(|(extension, _)| *extension == number).map(|(_, kind)| *kind);
+            // Linux stops here whether or not it is there.
+            if let Some(Type::Stop) = kind {
+                return Err(End::Stopped);
+            }
             if self.bit_at(bitmap + number)? {
-                let kind = known.iter().find(|(extension, _)| *extension == number);
-                self.open(kind.map(|(_, kind)| *kind))?;
+                self.open(kind)?;
             }
         }
         Ok(())
@@ -248,7 +252,10 @@ impl Walk<'_> {
         let end = self.at;
         if let Some(kind) = kind {
             self.at = start;
-            self.one(kind)?;
+            // What is not known within ends what is within.
+            if self.one(kind) == Err(End::Broken) {
+                return Err(End::Broken);
+            }
             self.at = end;
         }
         Ok(())
@@ -273,10 +280,10 @@ impl Walk<'_> {
         let len = self.bits(2)? as usize + 1;
         self.align();
         let number = self.octets_at(len)?;
-        if let Some(mark) = mark {
-            self.pick(mark, Value::Number(number.wrapping_add(1)));
-        }
-        Ok(())
+        let Some(mark) = mark else { return Ok(()) };
+        self.pick(mark, Value::Number(number.wrapping_add(1)));
+        // Linux passes over a number that it wants twice: where nothing follows, the message is cut to it.
+        self.skip(len)
     }
 
     /// What does not fit any more is not picked out.
@@ -373,8 +380,10 @@ mod tests {
         let address = (Mark::Media, Value::Address("10.0.0.1:5000".parse().unwrap()));
         assert_eq!(pick(&with_address, PAIR).unwrap().as_slice(), [address]);
         // Two extensions: one that nobody knows, and a number less one of two octets.
-        let extended = [0b1010_1000, 9, 0b0000_0011, 0b1000_0000, 2, 0xff, 0xff, 3, 0b0100_0000, 0x0e, 0x0f];
+        let extended =
+            [0b1010_1000, 9, 0b0000_0011, 0b1000_0000, 2, 0xff, 0xff, 3, 0b0100_0000, 0x0e, 0x0f, 0, 0];
         assert_eq!(pick(&extended, PAIR).unwrap().as_slice(), [(Mark::TimeToLive, Value::Number(0x0e10))]);
+        assert_eq!(pick(&extended[..12], PAIR), None, "nothing follows the number");
     }
 
     #[test]

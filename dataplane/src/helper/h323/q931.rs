@@ -10,6 +10,8 @@ use core::net::SocketAddr;
 
 /// What a Q.931 message begins with (Q.931 4.2).
 const PROTOCOL: u8 = 8;
+/// Set in the identifier of an element that is no longer than that.
+const SINGLE_OCTET: u8 = 0x80;
 /// The information element that H.225.0 is in (Q.931 4.5.30).
 const USER_USER: u8 = 0x7e;
 
@@ -47,6 +49,11 @@ fn user_information(message: &[u8]) -> Option<&[u8]> {
             let content = rest.get(..usize::from(u16::from_be_bytes(*len)))?;
             // Its first octet says by which protocol it is to be read.
             return content.get(1..).filter(|content| !content.is_empty());
+        }
+        // An element of a single octet has no length (Q.931 4.5.1).
+        if *element & SINGLE_OCTET != 0 {
+            elements = rest;
+            continue;
         }
         let (len, rest) = rest.split_first()?;
         elements = rest.get(usize::from(*len)..)?;
