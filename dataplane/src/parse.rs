@@ -6,6 +6,7 @@
 pub mod fragment;
 mod icmp;
 mod ip;
+mod plain;
 mod transport;
 
 use crate::counters::DropReason;
@@ -131,8 +132,17 @@ pub struct Offload {
 }
 
 /// Reads one frame.
-#[inline]
+#[inline(always)]
 pub fn parse(frame: &[u8], rules: Rules, offload: Offload) -> Parsed {
+    match plain::parse(frame, rules, offload) {
+        Some(parsed) => parsed,
+        None => parse_any(frame, rules, offload),
+    }
+}
+
+/// Reads one frame, whatever it is.
+#[inline(never)]
+fn parse_any(frame: &[u8], rules: Rules, offload: Offload) -> Parsed {
     let Some(ethernet) = Ethernet::new(frame) else { return Parsed::drop(DropReason::Runt) };
     let source = ethernet.source();
     if source.is_group() || source.0 == [0; 6] {

@@ -234,8 +234,8 @@ impl<F: Frame> Pipeline<F> {
         for (parsed, lookup) in self.parsed[..count].iter().zip(&mut self.lookups) {
             *lookup = self.tracker.prepare(parsed);
         }
-        for (parsed, lookup) in self.parsed[..count].iter().zip(&mut self.lookups) {
-            self.tracker.fetch(parsed, lookup);
+        for lookup in &mut self.lookups[..count] {
+            self.tracker.fetch(lookup);
         }
     }
 

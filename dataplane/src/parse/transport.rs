@@ -156,20 +156,34 @@ fn pseudo_sum(packet: &Packet<'_>, protocol: IpProtocol) -> Sum {
 }
 
 /// Whether these flags can stand together. PSH, ECE and CWR stand with everything.
-fn flags_valid(flags: TcpFlags) -> bool {
+#[inline]
+pub(super) fn flags_valid(flags: TcpFlags) -> bool {
     const FIN: u8 = TcpFlags::FIN.0;
     const SYN: u8 = TcpFlags::SYN.0;
     const RST: u8 = TcpFlags::RST.0;
     const ACK: u8 = TcpFlags::ACK.0;
     const URG: u8 = TcpFlags::URG.0;
-    let told = flags.0 & (FIN | SYN | RST | ACK | URG);
-    const SYN_URG: u8 = SYN | URG;
-    const SYN_ACK: u8 = SYN | ACK;
-    const RST_ACK: u8 = RST | ACK;
-    const FIN_ACK: u8 = FIN | ACK;
-    const FIN_ACK_URG: u8 = FIN | ACK | URG;
-    const ACK_URG: u8 = ACK | URG;
-    matches!(told, SYN | SYN_URG | SYN_ACK | RST | RST_ACK | FIN_ACK | FIN_ACK_URG | ACK | ACK_URG)
+    /// A bit for each set of them.
+    const VALID: u64 = {
+        let sets = [
+            SYN,
+            SYN | URG,
+            SYN | ACK,
+            RST,
+            RST | ACK,
+            FIN | ACK,
+            FIN | ACK | URG,
+            ACK,
+            ACK | URG,
+        ];
+        let (mut valid, mut i) = (0, 0);
+        while i < sets.len() {
+            valid |= 1 << sets[i];
+            i += 1;
+        }
+        valid
+    };
+    VALID >> (flags.0 & (FIN | SYN | RST | ACK | URG)) & 1 == 1
 }
 
 #[cfg(test)]

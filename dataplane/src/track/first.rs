@@ -68,7 +68,7 @@ fn first_chunks<O>(packet: &Packet<'_>, context: &Context<'_, O>) -> Result<Firs
 }
 
 /// The segment that a packet of TCP carries.
-#[inline]
+#[inline(always)]
 pub(super) fn segment<'a>(packet: &Packet<'a>) -> Option<Segment<'a>> {
     let bytes = packet.parsed.transport(packet.bytes);
     let header = Tcp::new(bytes)?;

@@ -28,7 +28,8 @@ enum Touch {
 }
 
 impl Tracker {
-    #[inline(always)]
+    /// A packet that follows a flow, or opens one.
+    #[inline]
     pub(super) fn flow<O: Owners>(
         &mut self,
         packet: &Packet<'_>,
@@ -41,11 +42,7 @@ impl Tracker {
         let hot = self.table.hot(record);
         let before = hot.stage();
         let direction = packet.parsed.side.direction(hot.origin());
-        let side = if context.owners.hears_both_sides() {
-            self.side(record, packet.port, context.owners)
-        } else {
-            None
-        };
+        let side = self.side(record, packet.port, context.owners);
         if let Some(at_port) = side
             && self.table.hot(record).sights.is_echo(direction, at_port)
         {
@@ -92,11 +89,13 @@ impl Tracker {
     }
 
     /// Which side of the bridge a packet of a shadow is seen on; `None` where there is but one to see it on.
+    #[inline]
     fn side<O: Owners>(&mut self, record: RecordId, port: PortId, owners: &O) -> Option<bool> {
-        let bucket = self.bucket(record, owners);
-        let peer = owners.other_side(bucket, port)?;
-        let first = self.table.hot(record).sights.port();
-        if first == port { Some(true) } else { (first == peer).then_some(false) }
+        if !owners.hears_both_sides() {
+            return None;
+        }
+        let peer = owners.other_side(self.bucket(record, owners), port)?;
+        self.table.hot(record).sights.side(port, peer)
     }
 
     /// The second sight of a packet changes nothing: it is called what the flow would be called now.
@@ -117,8 +116,18 @@ impl Tracker {
         }
     }
 
-    /// `Err(Some(_))`: INVALID. `Err(None)`: the flow is gone, look again.
+    /// Sets the deadline of a flow that goes on.
     #[inline(always)]
+    fn prolong(&mut self, record: RecordId, deadline: Tick) {
+        let hot = self.table.hot_mut(record);
+        if deadline.reached(hot.deadline) {
+            hot.deadline = deadline;
+        } else {
+            self.table.hasten(record, deadline);
+        }
+    }
+
+    /// `Err(Some(_))`: INVALID. `Err(None)`: the flow is gone, look again.
     fn see_segment<O>(
         &mut self,
         packet: &Packet<'_>,
@@ -200,12 +209,7 @@ impl Tracker {
                 if assured {
                     hot.flags.set(Flags::ASSURED);
                 }
-                let deadline = now.after(timeout);
-                if deadline.reached(hot.deadline) {
-                    hot.deadline = deadline;
-                } else {
-                    self.table.hasten(record, deadline);
-                }
+                self.prolong(record, now.after(timeout));
             }
             Touch::Keep => {}
             Touch::Delete => self.end(record, End::Closed, now),

@@ -15,6 +15,7 @@ pub mod index;
 pub mod news;
 pub mod record;
 pub mod sctp;
+mod stream;
 pub mod table;
 pub mod tcp;
 mod view;
@@ -219,27 +220,37 @@ impl Tracker {
     }
 
     /// First step for each packet of a burst.
-    #[inline]
+    /// A packet without a flow has a key as well, that of none: to look it up costs less than to ask.
+    #[inline(always)]
     pub fn prepare(&self, parsed: &Parsed) -> Lookup {
-        match parsed.class {
-            Class::Flow(_) | Class::IcmpError => {
-                Lookup { hash: self.table.prepare(&parsed.key), candidate: None }
-            }
-            _ => Lookup::default(),
-        }
+        Lookup { hash: self.table.prepare(&parsed.key), candidate: None }
     }
 
     /// Second step for each packet of a burst.
     #[inline(always)]
-    pub fn fetch(&self, parsed: &Parsed, lookup: &mut Lookup) {
-        if matches!(parsed.class, Class::Flow(_) | Class::IcmpError) {
-            lookup.candidate = self.table.candidate(lookup.hash);
-        }
+    pub fn fetch(&self, lookup: &mut Lookup) {
+        lookup.candidate = self.table.candidate(lookup.hash);
     }
 
     /// Third step, packet by packet in their order. `changes` is [`Tracker::changes`] as it was at the second step.
     #[inline(always)]
     pub fn track<O: Owners>(
+        &mut self,
+        packet: &Packet<'_>,
+        lookup: &Lookup,
+        changes: u64,
+        context: &Context<'_, O>,
+    ) -> Tracked {
+        if let Class::Flow(Transport::Tcp) = packet.parsed.class
+            && let Some(record) = lookup.candidate
+            && let Some(tracked) = self.stream(packet, record, context)
+        {
+            return tracked;
+        }
+        self.track_any(packet, lookup, changes, context)
+    }
+
+    fn track_any<O: Owners>(
         &mut self,
         packet: &Packet<'_>,
         lookup: &Lookup,
@@ -283,7 +294,7 @@ impl Tracker {
     /// All three steps for a packet that comes alone.
     pub fn track_one<O: Owners>(&mut self, packet: &Packet<'_>, context: &Context<'_, O>) -> Tracked {
         let mut lookup = self.prepare(packet.parsed);
-        self.fetch(packet.parsed, &mut lookup);
+        self.fetch(&mut lookup);
         self.track(packet, &lookup, self.changes(), context)
     }
 
@@ -312,7 +323,7 @@ impl Tracker {
     }
 
     /// The packet's flow, if it is there and its time has not run out.
-    #[inline(always)]
+    #[inline]
     fn find(&mut self, parsed: &Parsed, lookup: &Lookup, changes: u64, now: Tick) -> Option<RecordId> {
         let record = match lookup.candidate {
             Some(record) if self.table.is(record, &parsed.key) => record,

@@ -63,10 +63,10 @@ impl Sights {
         Self { port, leads: [1, 0] }
     }
 
-    /// The port that `leads` counts for.
+    /// Whether a packet at `port`, whose partner is `peer`, is at the port that `leads` counts for. `None`: neither is.
     #[inline]
-    pub const fn port(self) -> PortId {
-        self.port
+    pub fn side(self, port: PortId, peer: PortId) -> Option<bool> {
+        if self.port == port { Some(true) } else { (self.port == peer).then_some(false) }
     }
 
     /// Whether a packet was seen on the other side already.

@@ -20,6 +20,7 @@ const OPTION_NOP: u8 = 1;
 const OPTION_WINDOW_SCALE: u8 = 3;
 const OPTION_SACK_PERMITTED: u8 = 4;
 const OPTION_SACK: u8 = 5;
+const OPTION_TIMESTAMPS: u8 = 8;
 
 /// A set of TCP flags.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -168,6 +169,13 @@ impl TcpOptions<'_> {
     #[inline]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// Whether a [`TcpOption::Sack`] may be among them: not where there is nothing but timestamps, laid out as nearly
+    /// all senders do (RFC 7323, appendix A).
+    #[inline]
+    pub fn may_have_sack(&self) -> bool {
+        !matches!(self.0, [] | [OPTION_NOP, OPTION_NOP, OPTION_TIMESTAMPS, 10, _, _, _, _, _, _, _, _])
     }
 }
 

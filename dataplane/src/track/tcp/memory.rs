@@ -2,6 +2,7 @@
 
 use super::table::Class;
 use crate::units::Direction;
+use core::ops::BitOr;
 
 /// A few bits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -35,6 +36,15 @@ impl SideFlags {
 
     pub(super) const fn only(self, bits: u8) -> Self {
         Self(self.0 & bits)
+    }
+}
+
+impl BitOr for SideFlags {
+    type Output = Self;
+
+    #[inline]
+    fn bitor(self, other: Self) -> Self {
+        Self(self.0 | other.0)
     }
 }
 
@@ -78,10 +88,12 @@ impl Last {
         self.class == class && self.went(direction)
     }
 
+    #[inline(always)]
     pub(super) fn went(&self, direction: Direction) -> bool {
         (self.flags & Self::REPLY != 0) == (direction == Direction::Reply)
     }
 
+    #[inline(always)]
     pub(super) fn set_direction(&mut self, direction: Direction) {
         match direction {
             Direction::Original => self.flags &= !Self::REPLY,

@@ -4,6 +4,7 @@
 //! that is there. Time, addresses and the flow's place in the table are the caller's.
 
 mod memory;
+mod stream;
 mod table;
 mod window;
 
@@ -350,10 +351,12 @@ impl Connection {
         Effect::invalid(reason)
     }
 
+    #[inline(always)]
     fn timeout(&self, class: Class, state: State, config: &Tcp) -> Span {
         let timeouts = &config.timeouts;
         let usual = timeout_of(timeouts, state);
-        let unacked = self.sides.iter().any(|side| side.flags.has(SideFlags::UNACKED));
+        let [original, reply] = &self.sides;
+        let unacked = (original.flags | reply.flags).has(SideFlags::UNACKED);
         if self.retransmissions >= config.max_retrans && usual > timeouts.max_retrans {
             timeouts.max_retrans
         } else if class == Class::Rst {
@@ -367,6 +370,7 @@ impl Connection {
         }
     }
 
+    #[inline(always)]
     fn count_retransmission(
         &mut self,
         direction: Direction,
@@ -375,16 +379,16 @@ impl Connection {
     ) {
         let last = &mut self.last;
         let same = last.went(direction)
-            && (last.seq, last.ack, last.end, last.window) == (seq, ack, end, segment.window);
-        if same {
-            self.retransmissions = self.retransmissions.saturating_add(1);
-        } else {
-            last.set_direction(direction);
-            (last.seq, last.ack, last.end, last.window) = (seq, ack, end, segment.window);
-            self.retransmissions = 0;
-        }
+            & (last.seq == seq)
+            & (last.ack == ack)
+            & (last.end == end)
+            & (last.window == segment.window);
+        self.retransmissions = if same { self.retransmissions.saturating_add(1) } else { 0 };
+        last.set_direction(direction);
+        (last.seq, last.ack, last.end, last.window) = (seq, ack, end, segment.window);
     }
 
+    #[inline(always)]
     fn remember_class(&mut self, direction: Direction, class: Class) {
         self.last.class = class;
         self.last.set_direction(direction);
@@ -430,6 +434,7 @@ const SYN_SENT2: Span = match Span::from_s(120) {
     None => Span::MAX,
 };
 
+#[inline]
 fn timeout_of(timeouts: &TcpTimeouts, state: State) -> Span {
     match state {
         State::None | State::SynSent => timeouts.syn_sent,

@@ -148,51 +148,72 @@ pub(super) fn check(
         end = connection.sides(direction).0.end;
         seq = end;
     }
-    match place(connection, direction, seq, end, sack) {
-        Window::Accept => {}
-        _ if liberal || connection.sides(direction).0.flags.has(SideFlags::LIBERAL) => return Window::Accept,
-        refused => return refused,
+    let (sender, receiver) = connection.sides_mut(direction);
+    match place(sender, receiver, seq, end, sack) {
+        Place::Inside => {}
+        place => {
+            if place == Place::Overshot {
+                sender.end = end;
+                sender.flags.set(SideFlags::UNACKED);
+            }
+            return if liberal || sender.flags.has(SideFlags::LIBERAL) {
+                Window::Accept
+            } else if place == Place::Outside {
+                Window::Invalid
+            } else {
+                Window::Ignore
+            };
+        }
     }
-    move_on(connection, direction, segment, (end, ack, sack));
+    move_on(sender, receiver, segment, (end, ack, sack));
     if class == Class::Ack {
         connection.count_retransmission(direction, segment, (seq, end, ack));
     }
     Window::Accept
 }
 
+/// Where a segment lies by the four bounds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// Within all of them.
+    Inside,
+    /// It brings nothing new, or acknowledges what has long been acknowledged.
+    Old,
+    /// It oversteps what the receiver allowed by less than the receiver's window.
+    Overshot,
+    /// Beyond them.
+    Outside,
+}
+
 /// The four bounds: the sequence within what the receiver allowed, and not older than it keeps; the acknowledgement
 /// of something that was sent, and not of the distant past.
-fn place(connection: &mut Connection, direction: Direction, seq: u32, end: u32, sack: u32) -> Window {
-    let (sender, receiver) = connection.sides_mut(direction);
+#[inline(always)]
+pub(super) fn place(sender: &Side, receiver: &Side, seq: u32, end: u32, sack: u32) -> Place {
     let oldest = sender.end.wrapping_sub(receiver.maxwin).wrapping_sub(1);
     let lag = sender.maxwin.max(ACK_LAG_MIN);
-    let ack_recent = after(sack, receiver.end.wrapping_sub(lag).wrapping_sub(1));
+    let allowed = before(seq, sender.maxend.wrapping_add(1));
+    let current = receiver.maxwin == 0 || after(end, oldest);
     let ack_seen = before(sack, receiver.end.wrapping_add(1));
-    if !before(seq, sender.maxend.wrapping_add(1)) {
+    let ack_recent = after(sack, receiver.end.wrapping_sub(lag).wrapping_sub(1));
+    if allowed & current & ack_seen & ack_recent {
+        return Place::Inside;
+    }
+    if !allowed {
         let overshot = end.wrapping_sub(sender.maxend).wrapping_add(1);
         let near = receiver.maxwin != 0 && after(end, oldest) && overshot <= receiver.maxwin;
-        if near && ack_recent && ack_seen {
-            sender.end = end;
-            sender.flags.set(SideFlags::UNACKED);
-            return Window::Ignore;
-        }
-        return Window::Invalid;
+        return if near && ack_recent && ack_seen { Place::Overshot } else { Place::Outside };
     }
-    if !ack_seen {
-        return Window::Invalid;
-    }
-    let current = receiver.maxwin == 0 || after(end, oldest);
-    if current && ack_recent { Window::Accept } else { Window::Ignore }
+    if ack_seen { Place::Old } else { Place::Outside }
 }
 
 /// An accepted segment moves both sides' windows.
-fn move_on(
-    connection: &mut Connection,
-    direction: Direction,
+#[inline(always)]
+pub(super) fn move_on(
+    sender: &mut Side,
+    receiver: &mut Side,
     segment: &Segment<'_>,
     (end, ack, sack): (u32, u32, u32),
 ) {
-    let (sender, receiver) = connection.sides_mut(direction);
     let mut window = u32::from(segment.window);
     if !segment.flags.contains(TcpFlags::SYN) {
         window <<= sender.scale;
