@@ -197,6 +197,23 @@ impl FlowKey {
         (self.words[4] >> PROTOCOL_SHIFT & 0xff) as u8
     }
 
+    /// The first four bytes of the address on `side`.
+    #[inline]
+    pub fn head(&self, side: Side) -> [u8; 4] {
+        let word = match side {
+            Side::First => self.words[0],
+            Side::Second => self.words[2],
+        };
+        match self.family() {
+            #[expect(clippy::cast_possible_truncation, reason = "an IPv4 address fills the low half")]
+            Family::V4 => (word as u32).to_ne_bytes(),
+            Family::V6 => {
+                let [a, b, c, d, ..] = word.to_ne_bytes();
+                [a, b, c, d]
+            }
+        }
+    }
+
     /// The end on `side`.
     #[inline]
     pub fn endpoint(&self, side: Side) -> Endpoint {

@@ -132,12 +132,20 @@ pub struct Offload {
 }
 
 /// Reads one frame.
-#[inline(always)]
 pub fn parse(frame: &[u8], rules: Rules, offload: Offload) -> Parsed {
-    match plain::parse(frame, rules, offload) {
-        Some(parsed) => parsed,
-        None => parse_any(frame, rules, offload),
+    let mut parsed = Parsed::default();
+    parse_into(frame, rules, offload, &mut parsed);
+    parsed
+}
+
+/// Reads one frame into `parsed`; whether it is a fragment.
+#[inline(always)]
+pub fn parse_into(frame: &[u8], rules: Rules, offload: Offload, parsed: &mut Parsed) -> bool {
+    if plain::parse(frame, rules, offload, parsed).is_some() {
+        return false;
     }
+    *parsed = parse_any(frame, rules, offload);
+    parsed.class == Class::Fragment
 }
 
 /// Reads one frame, whatever it is.

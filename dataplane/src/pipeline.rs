@@ -13,7 +13,7 @@ pub use outbox::Outbox;
 use crate::config::Share;
 use crate::counters::{DropReason, Verdict, WorkerCounters};
 use crate::fragment::Reassembly;
-use crate::parse::{Class, Offload, Parsed, parse};
+use crate::parse::{Class, Offload, Parsed, parse_into};
 use crate::port::{Burst, Frame, FrameDefect};
 use crate::snapshot::Snapshot;
 use crate::steer::bridge;
@@ -201,15 +201,14 @@ impl<F: Frame> Pipeline<F> {
         let rules = self.snapshot.rules();
         let mut has_fragments = false;
         for (frame, parsed) in burst.iter().zip(&mut self.parsed) {
-            *parsed = match frame.defect() {
+            match frame.defect() {
                 None => {
                     let offload = Offload { ip: frame.ip_checksum(), l4: frame.l4_checksum() };
-                    parse(frame.bytes(), rules, offload)
+                    has_fragments |= parse_into(frame.bytes(), rules, offload, parsed);
                 }
-                Some(FrameDefect::Segmented) => Parsed::drop(DropReason::Segmented),
-                Some(FrameDefect::Oversize) => Parsed::drop(DropReason::Oversize),
-            };
-            has_fragments |= parsed.class == Class::Fragment;
+                Some(FrameDefect::Segmented) => *parsed = Parsed::drop(DropReason::Segmented),
+                Some(FrameDefect::Oversize) => *parsed = Parsed::drop(DropReason::Oversize),
+            }
         }
         has_fragments
     }

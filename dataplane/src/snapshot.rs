@@ -111,8 +111,7 @@ impl Owners for Snapshot {
     #[inline]
     fn bucket(&self, origin: &Origin) -> BucketId {
         let Some(gate) = &self.cluster else { return BucketId::default() };
-        let source = origin.key.endpoint(origin.side).address;
-        gate.matcher.bucket(source.ip(origin.key.family()))
+        gate.matcher.bucket_of_head(origin.key.head(origin.side))
     }
 
     #[inline]

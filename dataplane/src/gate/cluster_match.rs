@@ -36,7 +36,19 @@ impl ClusterMatch {
     /// The bucket of a flow by the source address of its original direction, or of its master's.
     #[inline]
     pub fn bucket(&self, source: IpAddr) -> BucketId {
-        self.scaled([first_word(source)])
+        self.bucket_of_head(match source {
+            IpAddr::V4(source) => source.octets(),
+            IpAddr::V6(source) => {
+                let [a, b, c, d, ..] = source.octets();
+                [a, b, c, d]
+            }
+        })
+    }
+
+    /// The same by the first four bytes of the address, which are all that Linux hashes.
+    #[inline]
+    pub fn bucket_of_head(&self, head: [u8; 4]) -> BucketId {
+        self.scaled([jhash::word(head)])
     }
 
     /// The bucket of a frame that no flow speaks for, by its source MAC: lookup3 over the address as two
@@ -58,18 +70,6 @@ impl ClusterMatch {
         let hash = jhash::words(words, self.hash_seed);
         // Below `total_nodes`, hence below the limit.
         BucketId::new(jhash::scale(hash, self.total_nodes) as usize).unwrap_or_default()
-    }
-}
-
-/// What Linux hashes of an address.
-#[inline]
-fn first_word(address: IpAddr) -> u32 {
-    match address {
-        IpAddr::V4(address) => jhash::word(address.octets()),
-        IpAddr::V6(address) => {
-            let [a, b, c, d, ..] = address.octets();
-            jhash::word([a, b, c, d])
-        }
     }
 }
 

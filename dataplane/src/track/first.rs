@@ -3,8 +3,9 @@
 use super::answer::{class_of_sctp, class_of_tcp, timeout_of};
 use super::record::{Cold, Detail};
 use super::sctp::{self, Association};
-use super::tcp::{Connection, Effect, Segment, Standing};
+use super::tcp::{Class, Connection, Effect, Segment, Standing};
 use super::{Context, Packet};
+use crate::config;
 use crate::counters::{DropReason, FlowClass};
 use crate::parse::Transport;
 use crate::units::{Direction, Span};
@@ -18,6 +19,23 @@ const UDP_STREAM_AGE: Span = match Span::from_s(2) {
 
 /// What the flow is counted as, what its protocol remembers, and how long it lives without another packet.
 type First = (FlowClass, Cold, Span);
+
+/// Whether a packet without a flow may open one, as far as a glance tells; `None`: only [`first_packet`] knows.
+#[inline(always)]
+pub(super) fn opens(packet: &Packet<'_>, transport: Transport, config: &config::Tcp) -> Option<bool> {
+    match transport {
+        Transport::Tcp => {
+            let header = Tcp::new(packet.bytes.get(usize::from(packet.parsed.at)..)?)?;
+            match Class::of(header.flags()) {
+                Class::Syn => Some(true),
+                Class::Ack if config.loose => None,
+                _ => Some(false),
+            }
+        }
+        Transport::Udp => Some(true),
+        _ => None,
+    }
+}
 
 pub(super) fn first_packet<O>(
     packet: &Packet<'_>,
@@ -68,7 +86,7 @@ fn first_chunks<O>(packet: &Packet<'_>, context: &Context<'_, O>) -> Result<Firs
 }
 
 /// The segment that a packet of TCP carries.
-#[inline(always)]
+#[inline]
 pub(super) fn segment<'a>(packet: &Packet<'a>) -> Option<Segment<'a>> {
     let bytes = packet.parsed.transport(packet.bytes);
     let header = Tcp::new(bytes)?;

@@ -15,6 +15,7 @@ pub mod index;
 pub mod news;
 pub mod record;
 pub mod sctp;
+mod stranger;
 mod stream;
 pub mod table;
 pub mod tcp;
@@ -241,15 +242,21 @@ impl Tracker {
         changes: u64,
         context: &Context<'_, O>,
     ) -> Tracked {
-        if let Class::Flow(Transport::Tcp) = packet.parsed.class
-            && let Some(record) = lookup.candidate
-            && let Some(tracked) = self.stream(packet, record, context)
-        {
-            return tracked;
+        if let Class::Flow(transport @ (Transport::Tcp | Transport::Udp)) = packet.parsed.class {
+            let tracked = match lookup.candidate {
+                Some(record) => self.stream(packet, record, context),
+                None if changes == self.table.changes() => self.stranger(packet, transport, context),
+                None => None,
+            };
+            if let Some(tracked) = tracked {
+                return tracked;
+            }
         }
         self.track_any(packet, lookup, changes, context)
     }
 
+    /// The third step for a packet of any kind.
+    #[inline(never)]
     fn track_any<O: Owners>(
         &mut self,
         packet: &Packet<'_>,

@@ -1,17 +1,17 @@
-//! The packet that nearly all packets are: a plain segment of an open TCP connection, about which nobody but its own
-//! two lines need be asked.
+//! The packet that nearly all packets are: one of a flow that is open, assured, decided and without a helper: a plain
+//! segment of TCP, or a datagram of a UDP stream. Nothing but the flow's own record need be asked.
 //!
 //! It does what [`Tracker::flow`] would do, in one pass over the record; whatever else a packet is, it is left to
 //! that.
 
 use super::record::{Detail, Flags, Hot};
-use super::first::segment;
 use super::table::RecordId;
 use super::{ConnState, Context, Owners, Packet, Tracked, Tracker};
 use crate::counters::FlowClass;
 use crate::units::Direction;
+use crate::wire::Tcp;
 
-/// What such a flow has been through: it is answered, and has proven itself.
+/// What such a flow has been through: it has been answered, and has proven itself.
 const OPEN: Flags = Flags::LIVE.with(Flags::SEEN_REPLY).with(Flags::ASSURED);
 
 impl Tracker {
@@ -25,12 +25,10 @@ impl Tracker {
     ) -> Option<Tracked> {
         let (hot, cold) = self.table.lines_mut(record);
         let plain = hot.key == packet.parsed.key
-            && hot.class == FlowClass::TcpEstablished
             && hot.flags.has(OPEN)
             && hot.extra == Hot::NO_EXTRA
             && hot.epoch == Some(context.owners.epoch())
             && !context.now.reached(hot.deadline);
-        let Detail::Tcp(connection) = &mut cold.detail else { return None };
         if !plain {
             return None;
         }
@@ -44,7 +42,17 @@ impl Tracker {
                 return None;
             }
         }
-        let timeout = connection.advance(direction, &segment(packet)?, &context.config.tcp)?;
+        let timeout = match &mut cold.detail {
+            Detail::Tcp(connection) => {
+                let segment = Tcp::new(packet.bytes.get(usize::from(packet.parsed.at)..)?)?;
+                let len = u32::from(packet.parsed.len);
+                connection.advance(direction, &segment, len, &context.config.tcp)?
+            }
+            Detail::Stream { from } if hot.class == FlowClass::Udp && context.now.reached(*from) => {
+                context.config.udp_timeout_stream
+            }
+            _ => return None,
+        };
         if let Some(at_port) = side {
             hot.sights.count(direction, at_port);
         }

@@ -374,18 +374,17 @@ impl Connection {
     fn count_retransmission(
         &mut self,
         direction: Direction,
-        segment: &Segment<'_>,
-        (seq, end, ack): (u32, u32, u32),
+        (seq, end, ack, window): (u32, u32, u32, u16),
     ) {
         let last = &mut self.last;
         let same = last.went(direction)
             & (last.seq == seq)
             & (last.ack == ack)
             & (last.end == end)
-            & (last.window == segment.window);
+            & (last.window == window);
         self.retransmissions = if same { self.retransmissions.saturating_add(1) } else { 0 };
         last.set_direction(direction);
-        (last.seq, last.ack, last.end, last.window) = (seq, ack, end, segment.window);
+        (last.seq, last.ack, last.end, last.window) = (seq, ack, end, window);
     }
 
     #[inline(always)]

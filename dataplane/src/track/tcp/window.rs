@@ -165,9 +165,9 @@ pub(super) fn check(
             };
         }
     }
-    move_on(sender, receiver, segment, (end, ack, sack));
+    move_on(sender, receiver, segment.flags, segment.window, (end, ack, sack));
     if class == Class::Ack {
-        connection.count_retransmission(direction, segment, (seq, end, ack));
+        connection.count_retransmission(direction, (seq, end, ack, segment.window));
     }
     Window::Accept
 }
@@ -211,11 +211,12 @@ pub(super) fn place(sender: &Side, receiver: &Side, seq: u32, end: u32, sack: u3
 pub(super) fn move_on(
     sender: &mut Side,
     receiver: &mut Side,
-    segment: &Segment<'_>,
+    flags: TcpFlags,
+    window: u16,
     (end, ack, sack): (u32, u32, u32),
 ) {
-    let mut window = u32::from(segment.window);
-    if !segment.flags.contains(TcpFlags::SYN) {
+    let mut window = u32::from(window);
+    if !flags.contains(TcpFlags::SYN) {
         window <<= sender.scale;
     }
     sender.maxwin = sender.maxwin.max(window.wrapping_add(sack.wrapping_sub(ack)));
@@ -223,7 +224,7 @@ pub(super) fn move_on(
         sender.end = end;
         sender.flags.set(SideFlags::UNACKED);
     }
-    if segment.flags.contains(TcpFlags::ACK)
+    if flags.contains(TcpFlags::ACK)
         && (!sender.flags.has(SideFlags::MAXACK) || after(ack, sender.maxack))
     {
         sender.maxack = ack;

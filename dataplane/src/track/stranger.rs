@@ -1,0 +1,33 @@
+//! The packet of no flow that opens none here, where nothing is expected: in a cluster, most of what other nodes
+//! forward.
+//!
+//! It does what [`Tracker::flow`] would do without making a record first; whatever else a packet is, it is left to
+//! that.
+
+use super::first::opens;
+use super::{ConnState, Context, Origin, Owners, Packet, Tracked, Tracker};
+use crate::counters::DropReason;
+use crate::parse::Transport;
+
+impl Tracker {
+    /// `None`: it may open a flow that is tracked here. The caller knows that it has no flow.
+    #[inline(always)]
+    pub(super) fn stranger<O: Owners>(
+        &self,
+        packet: &Packet<'_>,
+        transport: Transport,
+        context: &Context<'_, O>,
+    ) -> Option<Tracked> {
+        if !self.expectations.is_empty() {
+            return None;
+        }
+        if !opens(packet, transport, &context.config.tcp)? {
+            return Some(Tracked::invalid(DropReason::InvalidNoFlow));
+        }
+        let bucket = context.owners.bucket(&Origin { key: packet.parsed.key, side: packet.parsed.side });
+        if context.owners.tracks(bucket) {
+            return None;
+        }
+        Some(Tracked { state: Some(ConnState::New), reply: false, bucket: Some(bucket), drop: None })
+    }
+}
