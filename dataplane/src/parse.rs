@@ -64,7 +64,7 @@ pub enum Transport {
 }
 
 /// What a frame is.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Parsed {
     /// What to do with it.
     pub class: Class,

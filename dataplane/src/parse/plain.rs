@@ -146,3 +146,101 @@ impl Ports {
 const fn len_of(transport: &[u8]) -> u16 {
     transport.len() as u16
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::parse::{parse, parse_any};
+    use proptest::prelude::*;
+
+    /// A sane frame of each kind, with its checksums right; 0 where UDP has none.
+    fn sane(ipv6: bool, protocol: IpProtocol, payload_len: usize, summed: bool) -> Vec<u8> {
+        let header_len = if protocol == IpProtocol::TCP { tcp::HEADER_LEN } else { udp::HEADER_LEN };
+        let len = header_len + payload_len;
+        let mut frame = vec![2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2];
+        let total = |len: usize| u16::try_from(len).unwrap().to_be_bytes();
+        let pseudo = if ipv6 {
+            frame.extend([0x86, 0xdd, 0x60, 0, 0, 0]);
+            frame.extend(total(len));
+            frame.extend([protocol.0, 64]);
+            frame.extend([[0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]; 2].as_flattened());
+            let address = core::net::Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1);
+            Sum::pseudo_ipv6(address, address, protocol, u32::try_from(len).unwrap())
+        } else {
+            let [a, b] = total(ipv4::HEADER_LEN + len);
+            let mut header = [0x45, 0, a, b, 0, 1, 0x40, 0, 64, protocol.0, 0, 0, 10, 0, 0, 1, 192, 0, 2, 80];
+            let sum = Sum::of(&header).checksum().to_be_bytes();
+            header[10..12].copy_from_slice(&sum);
+            frame.extend([8, 0]);
+            frame.extend(header);
+            Sum::pseudo_ipv4(
+                [10, 0, 0, 1].into(),
+                [192, 0, 2, 80].into(),
+                protocol,
+                u16::try_from(len).unwrap(),
+            )
+        };
+        let at = frame.len();
+        frame.extend([0x12, 0x34, 0, 80]);
+        if protocol == IpProtocol::TCP {
+            frame.extend([0, 0, 0, 1, 0, 0, 0, 2, 0x50, 0x10, 0xff, 0xff, 0, 0, 0, 0]);
+        } else {
+            frame.extend(total(len));
+            frame.extend([0, 0]);
+        }
+        frame.extend((0..payload_len).map(|i| u8::try_from(i % 251).unwrap()));
+        if summed || protocol == IpProtocol::TCP {
+            let sum = pseudo.and(&frame[at..]).checksum().to_be_bytes();
+            let place = at + if protocol == IpProtocol::TCP { 16 } else { 6 };
+            frame[place..place + 2].copy_from_slice(&sum);
+        }
+        frame.resize(frame.len().max(60), 0);
+        frame
+    }
+
+    fn checksum() -> impl Strategy<Value = Checksum> {
+        prop_oneof![3 => Just(Checksum::Unchecked), 3 => Just(Checksum::Good), 1 => Just(Checksum::Bad)]
+    }
+
+    #[test]
+    fn sane_frames_are_plain() {
+        for (ipv6, protocol) in [(false, IpProtocol::TCP), (true, IpProtocol::UDP)] {
+            let frame = sane(ipv6, protocol, 30, true);
+            let mut parsed = Parsed::default();
+            let rules = Rules { checksum: true, ..Rules::default() };
+            super::parse(&frame, rules, Offload::default(), &mut parsed).unwrap();
+            assert!(matches!(parsed.class, Class::Flow(_)));
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(4096))]
+        #[test]
+        fn what_is_read_here_is_read_as_the_general_way_reads_it(
+            (ipv6, tcp, summed) in any::<(bool, bool, bool)>(),
+            payload_len in 0usize..100,
+            changes in proptest::collection::vec((0usize..110, any::<u8>()), 0..3),
+            cut in prop_oneof![3 => Just(0usize), 1 => 0usize..60],
+            (sums, helpers, stp) in any::<(bool, bool, bool)>(),
+            (ip, l4) in (checksum(), checksum()),
+        ) {
+            let protocol = if tcp { IpProtocol::TCP } else { IpProtocol::UDP };
+            let mut frame = sane(ipv6, protocol, payload_len, summed);
+            for (at, byte) in changes {
+                if let Some(place) = frame.get_mut(at) {
+                    *place = byte;
+                }
+            }
+            frame.truncate(frame.len() - cut.min(frame.len()));
+            let rules = Rules {
+                checksum: sums,
+                vlan_tags_max: 2,
+                forward_stp: stp,
+                tcp_helpers: helpers,
+                udp_helpers: helpers,
+            };
+            let offload = Offload { ip, l4 };
+            prop_assert_eq!(parse(&frame, rules, offload), parse_any(&frame, rules, offload));
+        }
+    }
+}

@@ -15,6 +15,8 @@ pub mod index;
 pub mod news;
 pub mod record;
 pub mod sctp;
+#[cfg(test)]
+mod shortcuts;
 mod stranger;
 mod stream;
 pub mod table;

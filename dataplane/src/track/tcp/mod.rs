@@ -371,11 +371,7 @@ impl Connection {
     }
 
     #[inline(always)]
-    fn count_retransmission(
-        &mut self,
-        direction: Direction,
-        (seq, end, ack, window): (u32, u32, u32, u16),
-    ) {
+    fn count_retransmission(&mut self, direction: Direction, (seq, end, ack, window): (u32, u32, u32, u16)) {
         let last = &mut self.last;
         let same = last.went(direction)
             & (last.seq == seq)

@@ -3,17 +3,16 @@
 //!
 //! It is what [`Connection::see`] comes down to for such a segment; any other is left to that.
 
+use super::Connection;
 use super::memory::SideFlags;
 use super::table::{Class, State};
 use super::window::{Place, move_on, place};
-use super::Connection;
 use crate::config::Tcp;
 use crate::units::{Direction, Span};
 use crate::wire::{Tcp as Header, TcpFlags};
 
 /// The flags that make a segment more than an ACK.
-const TELLING: TcpFlags =
-    TcpFlags(TcpFlags::SYN.0 | TcpFlags::FIN.0 | TcpFlags::RST.0 | TcpFlags::ACK.0);
+const TELLING: TcpFlags = TcpFlags(TcpFlags::SYN.0 | TcpFlags::FIN.0 | TcpFlags::RST.0 | TcpFlags::ACK.0);
 
 impl Connection {
     /// Takes in a segment of this kind, `transport_len` bytes with its header: how long the flow lives without

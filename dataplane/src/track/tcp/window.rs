@@ -224,9 +224,7 @@ pub(super) fn move_on(
         sender.end = end;
         sender.flags.set(SideFlags::UNACKED);
     }
-    if flags.contains(TcpFlags::ACK)
-        && (!sender.flags.has(SideFlags::MAXACK) || after(ack, sender.maxack))
-    {
+    if flags.contains(TcpFlags::ACK) && (!sender.flags.has(SideFlags::MAXACK) || after(ack, sender.maxack)) {
         sender.maxack = ack;
         sender.flags.set(SideFlags::MAXACK);
     }
