@@ -149,11 +149,14 @@ impl FlowKey {
 
     /// The same for IPv4, where an end is one word.
     #[inline(always)]
-    pub fn sorted_ipv4(protocol: u8, source: ([u8; 4], u16), destination: ([u8; 4], u16)) -> (Self, Side) {
-        let word = |(address, port): ([u8; 4], u16)| {
-            u64::from(u32::from_ne_bytes(address)) << u16::BITS | u64::from(port)
-        };
-        let (source, destination) = (word(source), word(destination));
+    pub fn sorted_ipv4(
+        protocol: u8,
+        [source, destination]: [[u8; 4]; 2],
+        [source_port, destination_port]: [u16; 2],
+    ) -> (Self, Side) {
+        let word = |address, port| u64::from(u32::from_ne_bytes(address)) << u16::BITS | u64::from(port);
+        let source = word(source, source_port);
+        let destination = word(destination, destination_port);
         let (first, second) = (source.min(destination), source.max(destination));
         let rest = (first & 0xffff)
             | (second & 0xffff) << 16

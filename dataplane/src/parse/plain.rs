@@ -60,12 +60,8 @@ fn parse_ipv4(
     let pseudo = |len| Sum::pseudo_ipv4(source, destination, protocol, len);
     let (_, header) = head.split_last_chunk()?;
     let transport = transport(protocol, header, bytes, rules, offload, pseudo)?;
-    let ports = Ports::of(header);
-    let (key, side) = FlowKey::sorted_ipv4(
-        protocol.0,
-        (source.octets(), ports.source),
-        (destination.octets(), ports.destination),
-    );
+    let (key, side) =
+        FlowKey::sorted_ipv4(protocol.0, [source.octets(), destination.octets()], ports(header));
     *parsed = Parsed { class: Class::Flow(transport), key, side, at: AT_IPV4 as u16, len: len_of(bytes) };
     Some(())
 }
@@ -82,12 +78,12 @@ fn parse_ipv6(frame: &[u8], rules: Rules, offload: Offload, parsed: &mut Parsed)
     let pseudo = |len| Sum::pseudo_ipv6(source, destination, protocol, u32::from(len));
     let (_, header) = head.split_last_chunk()?;
     let transport = transport(protocol, header, bytes, rules, offload, pseudo)?;
-    let ports = Ports::of(header);
+    let [source_port, destination_port] = ports(header);
     let (key, side) = FlowKey::sorted(
         Family::V6,
         protocol.0,
-        Endpoint::new(Address::v6(source.octets()), ports.source),
-        Endpoint::new(Address::v6(destination.octets()), ports.destination),
+        Endpoint::new(Address::v6(source.octets()), source_port),
+        Endpoint::new(Address::v6(destination.octets()), destination_port),
     );
     *parsed = Parsed { class: Class::Flow(transport), key, side, at: AT_IPV6 as u16, len: len_of(bytes) };
     Some(())
@@ -126,18 +122,12 @@ fn transport(
     (sane && intact).then_some(transport)
 }
 
-/// Where TCP and UDP both have them.
-struct Ports {
-    source: u16,
-    destination: u16,
-}
-
-impl Ports {
-    #[inline(always)]
-    fn of(header: &[u8; tcp::HEADER_LEN]) -> Self {
-        let [a, b, c, d, ..] = *header;
-        Self { source: u16::from_be_bytes([a, b]), destination: u16::from_be_bytes([c, d]) }
-    }
+/// Source and destination port, where TCP and UDP both have them.
+#[inline(always)]
+#[expect(clippy::cast_possible_truncation, reason = "each half of a word is a port")]
+const fn ports(&[a, b, c, d, ..]: &[u8; tcp::HEADER_LEN]) -> [u16; 2] {
+    let both = u32::from_be_bytes([a, b, c, d]);
+    [(both >> u16::BITS) as u16, both as u16]
 }
 
 /// IP's lengths have 16 bits, so that of what it carries does.

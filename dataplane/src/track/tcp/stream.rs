@@ -1,12 +1,12 @@
-//! The segment that nearly all segments are: a plain ACK, with data or without, inside the window of an open
-//! connection of which both sides are known.
+//! The segment that nearly all segments are: a plain ACK, with data or without, that lies wholly inside the window of
+//! an open connection of which both sides are known.
 //!
 //! It is what [`Connection::see`] comes down to for such a segment; any other is left to that.
 
 use super::Connection;
 use super::memory::SideFlags;
 use super::table::{Class, State};
-use super::window::{Place, move_on, place};
+use super::window::{Place, after, move_on, place};
 use crate::config::Tcp;
 use crate::units::{Direction, Span};
 use crate::wire::{Tcp as Header, TcpFlags};
@@ -29,13 +29,14 @@ impl Connection {
             return None;
         }
         let (sender, receiver) = self.sides_mut(direction);
-        if sender.maxwin == 0 || receiver.flags.has(SideFlags::SACK) && segment.options().may_have_sack() {
+        let known = sender.maxwin != 0 && receiver.maxwin != 0 && sender.flags.has(SideFlags::MAXACK);
+        if !known || receiver.flags.has(SideFlags::SACK) && segment.options().may_have_sack() {
             return None;
         }
         let (seq, ack, window) = (segment.seq(), segment.ack(), segment.window());
         let header_len = u32::try_from(segment.header_len()).unwrap_or(0);
         let end = seq.wrapping_add(transport_len).wrapping_sub(header_len);
-        if place(sender, receiver, seq, end, ack) != Place::Inside {
+        if after(end, sender.maxend) || place(sender, receiver, seq, end, ack) != Place::Inside {
             return None;
         }
         move_on(sender, receiver, TcpFlags::ACK, window, (end, ack, ack));
