@@ -410,9 +410,15 @@ impl WorkerCounters {
     /// Books the outcome of one frame.
     #[inline]
     pub fn outcome(&self, verdict: Verdict) {
-        self.verdicts[verdict.index()].add(1);
+        self.outcomes(verdict, 1);
+    }
+
+    /// Books one outcome of many frames.
+    #[inline]
+    pub fn outcomes(&self, verdict: Verdict, frames: u64) {
+        self.verdicts[verdict.index()].add(frames);
         if let Verdict::Drop(reason) = verdict {
-            self.drops[reason.index()].add(1);
+            self.drops[reason.index()].add(frames);
         }
     }
 

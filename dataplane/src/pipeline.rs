@@ -196,11 +196,11 @@ impl<F: Frame> Pipeline<F> {
         debug_assert_eq!(self.counters.frames() - before, count, "each frame has one outcome");
     }
 
-    /// Reads each frame; whether one of them is a fragment.
+    /// Reads each frame and asks for the index line of its flow; whether one of them is a fragment.
     fn parse(&mut self, burst: &Burst<F>) -> bool {
         let rules = self.snapshot.rules();
         let mut has_fragments = false;
-        for (frame, parsed) in burst.iter().zip(&mut self.parsed) {
+        for ((frame, parsed), lookup) in burst.iter().zip(&mut self.parsed).zip(&mut self.lookups) {
             match frame.defect() {
                 None => {
                     let offload = Offload { ip: frame.ip_checksum(), l4: frame.l4_checksum() };
@@ -209,6 +209,7 @@ impl<F: Frame> Pipeline<F> {
                 Some(FrameDefect::Segmented) => *parsed = Parsed::drop(DropReason::Segmented),
                 Some(FrameDefect::Oversize) => *parsed = Parsed::drop(DropReason::Oversize),
             }
+            *lookup = self.tracker.prepare(parsed);
         }
         has_fragments
     }
@@ -224,18 +225,11 @@ impl<F: Frame> Pipeline<F> {
         outbox: &mut Outbox<F>,
         observer: &mut O,
     ) {
-        self.look_up(frames.len());
-        self.track(frames, &origins[first..], now);
-        self.emit(frames, first, origins, outbox, observer);
-    }
-
-    fn look_up(&mut self, count: usize) {
-        for (parsed, lookup) in self.parsed[..count].iter().zip(&mut self.lookups) {
-            *lookup = self.tracker.prepare(parsed);
-        }
-        for lookup in &mut self.lookups[..count] {
+        for lookup in &mut self.lookups[..frames.len()] {
             self.tracker.fetch(lookup);
         }
+        self.track(frames, &origins[first..], now);
+        self.emit(frames, first, origins, outbox, observer);
     }
 
     fn track(&mut self, frames: &Burst<F>, origins: &[PortId], now: Tick) {
@@ -255,18 +249,58 @@ impl<F: Frame> Pipeline<F> {
         outbox: &mut Outbox<F>,
         observer: &mut O,
     ) {
+        let count = frames.len();
+        if let Some(out) = self.one_way(count, &origins[first..])
+            && outbox.put_all(out, frames)
+        {
+            let verdict = Verdict::Forward(out);
+            self.counters.outcomes(verdict, count as u64);
+            for i in 0..count {
+                self.show(first + i, i, origins, (true, verdict), observer);
+            }
+            return;
+        }
         let mut spent = Burst::new();
         for (i, frame) in frames.drain(..).enumerate() {
-            let (index, tracked) = (first + i, self.tracked[i]);
-            let port = origins[index];
-            let (owned, verdict) = decide(&self.snapshot, &frame, port, &self.parsed[i], &tracked);
+            let port = origins[first + i];
+            let (owned, verdict) = decide(&self.snapshot, &frame, port, &self.parsed[i], &self.tracked[i]);
             let verdict = hand_on(frame, verdict, outbox, &mut spent);
             self.counters.outcome(verdict);
-            let number = self.seen + index as u64;
-            let Tracked { state, reply, .. } = tracked;
-            observer.observe(&Sight { index, number, port, state, reply, owned, verdict });
+            self.show(first + i, i, origins, (owned, verdict), observer);
         }
         F::release(&mut spent);
+    }
+
+    /// Where all of the first `count` frames go, if it is the same way: they came from one port, and are this node's.
+    #[inline(always)]
+    fn one_way(&self, count: usize, origins: &[PortId]) -> Option<PortId> {
+        let port = *origins.first()?;
+        let mine = |tracked: &Tracked| {
+            tracked.drop.is_none() && tracked.bucket.is_some_and(|bucket| self.snapshot.owns(bucket))
+        };
+        let mut frames = self.tracked[..count].iter().zip(origins);
+        if !frames.all(|(tracked, origin)| *origin == port && mine(tracked)) {
+            return None;
+        }
+        match bridge::decide(self.snapshot.bridge(), port) {
+            Verdict::Forward(out) => Some(out),
+            _ => None,
+        }
+    }
+
+    /// Tells `observer` of the frame at `index` of the burst, which is number `i` of those under way.
+    #[inline(always)]
+    fn show<O: Observer>(
+        &self,
+        index: usize,
+        i: usize,
+        origins: &[PortId],
+        (owned, verdict): (bool, Verdict),
+        observer: &mut O,
+    ) {
+        let (number, port) = (self.seen + index as u64, origins[index]);
+        let Tracked { state, reply, .. } = self.tracked[i];
+        observer.observe(&Sight { index, number, port, state, reply, owned, verdict });
     }
 }
 

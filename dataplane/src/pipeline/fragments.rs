@@ -39,6 +39,7 @@ impl<F: Frame> Pipeline<F> {
             if parsed.class != Class::Fragment {
                 // The stages read from the front; what stood there has been through them.
                 self.parsed[whole.len()] = parsed;
+                self.lookups[whole.len()] = self.lookups[index];
                 whole.push(frame);
                 continue;
             }

@@ -45,6 +45,19 @@ impl<F: Frame> Outbox<F> {
         any
     }
 
+    /// Adds all of `frames` as [`Outbox::put`] would one by one, if there is room for them in one burst; else none.
+    #[inline(always)]
+    pub(super) fn put_all(&mut self, port: PortId, frames: &mut Burst<F>) -> bool {
+        let Some(waiting) = self.ports.get_mut(port.index()) else { return false };
+        let fits = self.more.is_empty() && frames.len() <= waiting.remaining_capacity();
+        if fits && waiting.is_empty() {
+            core::mem::swap(waiting, frames);
+        } else if fits {
+            waiting.extend(frames.drain(..));
+        }
+        fits
+    }
+
     /// Adds a frame that is to leave by `port`, behind all others; gives it back when there is no room.
     #[inline(always)]
     pub(super) fn put(&mut self, port: PortId, frame: F) -> Result<(), F> {
