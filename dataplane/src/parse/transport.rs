@@ -165,17 +165,7 @@ pub(super) fn flags_valid(flags: TcpFlags) -> bool {
     const URG: u8 = TcpFlags::URG.0;
     /// A bit for each set of them.
     const VALID: u64 = {
-        let sets = [
-            SYN,
-            SYN | URG,
-            SYN | ACK,
-            RST,
-            RST | ACK,
-            FIN | ACK,
-            FIN | ACK | URG,
-            ACK,
-            ACK | URG,
-        ];
+        let sets = [SYN, SYN | URG, SYN | ACK, RST, RST | ACK, FIN | ACK, FIN | ACK | URG, ACK, ACK | URG];
         let (mut valid, mut i) = (0, 0);
         while i < sets.len() {
             valid |= 1 << sets[i];

@@ -4,8 +4,8 @@
 //! It does what [`Tracker::flow`] would do, in one pass over the record; whatever else a packet is, it is left to
 //! that.
 
-use super::record::{Detail, Flags, Hot};
 use super::first::segment;
+use super::record::{Detail, Flags, Hot};
 use super::table::RecordId;
 use super::{ConnState, Context, Owners, Packet, Tracked, Tracker};
 use crate::counters::FlowClass;

@@ -12,8 +12,7 @@ use crate::units::{Direction, Span};
 use crate::wire::TcpFlags;
 
 /// The flags that make a segment more than an ACK.
-const TELLING: TcpFlags =
-    TcpFlags(TcpFlags::SYN.0 | TcpFlags::FIN.0 | TcpFlags::RST.0 | TcpFlags::ACK.0);
+const TELLING: TcpFlags = TcpFlags(TcpFlags::SYN.0 | TcpFlags::FIN.0 | TcpFlags::RST.0 | TcpFlags::ACK.0);
 
 impl Connection {
     /// Takes in a segment of this kind: how long the flow lives without another. `None`: it is of another kind, and
