@@ -1,9 +1,9 @@
 //! The prefetch hint: the one place of this crate that needs `unsafe`.
 
 /// Asks the processor to fetch the cache line that `place` begins in. Only a hint: it changes nothing that a
-/// program can observe, and never faults.
+/// program can observe, and never faults, wherever `place` points.
 #[inline(always)]
-pub(crate) fn prefetch<T>(place: &T) {
+pub(crate) fn prefetch<T>(place: *const T) {
     #[cfg(target_arch = "x86_64")]
     {
         #[target_feature(enable = "sse")]
@@ -15,7 +15,7 @@ pub(crate) fn prefetch<T>(place: &T) {
         #[expect(unsafe_code, reason = "calling a function with a target feature")]
         // SAFETY: SSE is part of every x86_64 processor.
         unsafe {
-            hint(core::ptr::from_ref(place).cast());
+            hint(place.cast());
         }
     }
     #[cfg(not(target_arch = "x86_64"))]

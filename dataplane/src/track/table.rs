@@ -3,7 +3,6 @@
 use super::index::Index;
 use super::record::{Cold, Extra, Flags, Hot};
 use super::wheel::{Link, Links, Wheel};
-use crate::counters::FlowClass;
 use crate::key::FlowKey;
 use crate::prefetch::prefetch;
 use crate::units::Tick;
@@ -18,6 +17,9 @@ const NEARLY_FULL_PERCENT: u64 = 95;
 /// Of this many flows one can have a helper or a master.
 const FLOWS_AN_EXTRA: usize = 4;
 
+/// The record that so many new flows later will have is fetched with each new flow.
+const FETCHED_AHEAD: usize = 4;
+
 /// A record's number, good while the flow lives.
 pub type RecordId = u32;
 
@@ -25,11 +27,11 @@ pub type RecordId = u32;
 #[derive(Debug)]
 pub struct FlowTable {
     index: Index,
-    hot: Vec<Hot>,
-    cold: Vec<Cold>,
+    records: Vec<Record>,
     extras: Vec<Extra>,
     links: Vec<Link>,
     wheel: Wheel,
+    /// Records without a flow; the last one is the next to have one.
     free: Vec<RecordId>,
     free_extras: Vec<u32>,
     secret: u64,
@@ -72,10 +74,20 @@ impl Worth {
     }
 }
 
+/// A flow's two lines, side by side.
+#[derive(Clone, Copy, Debug)]
+#[repr(C, align(128))]
+struct Record {
+    hot: Hot,
+    cold: Cold,
+}
+
 /// What the wheel needs of the records.
 struct Timers<'a> {
-    hot: &'a [Hot],
+    records: &'a [Record],
     links: &'a mut [Link],
+    index: &'a Index,
+    secret: u64,
 }
 
 impl Links for Timers<'_> {
@@ -86,7 +98,20 @@ impl Links for Timers<'_> {
 
     #[inline]
     fn deadline(&self, record: u32) -> Tick {
-        self.hot[record as usize].deadline
+        self.records[record as usize].hot.deadline
+    }
+
+    #[inline]
+    fn fetch(&self, record: u32) {
+        prefetch(&self.records[record as usize].hot);
+    }
+
+    #[inline]
+    fn fetch_end(&self, record: u32, now: Tick) {
+        let hot = &self.records[record as usize].hot;
+        if now.reached(hot.deadline) {
+            self.index.prefetch(hot.key.hash(self.secret));
+        }
     }
 }
 
@@ -97,8 +122,7 @@ impl FlowTable {
         let extras = size.div_ceil(FLOWS_AN_EXTRA);
         Self {
             index: Index::with_capacity(size),
-            hot: vec![Hot::free(); size],
-            cold: vec![Cold::default(); size],
+            records: vec![Record { hot: Hot::free(), cold: Cold::default() }; size],
             extras: vec![Extra::default(); extras],
             links: vec![Link::default(); size],
             wheel: Wheel::new(now),
@@ -112,12 +136,12 @@ impl FlowTable {
 
     /// Flows it can hold.
     pub fn capacity(&self) -> usize {
-        self.hot.len()
+        self.records.len()
     }
 
     /// Flows it holds.
     pub fn len(&self) -> usize {
-        self.hot.len() - self.free.len()
+        self.records.len() - self.free.len()
     }
 
     /// Whether it holds none.
@@ -143,15 +167,14 @@ impl FlowTable {
     #[inline(always)]
     pub fn candidate(&self, hash: u64) -> Option<RecordId> {
         let record = self.index.candidate(hash)?;
-        prefetch(&self.hot[record as usize]);
-        prefetch(&self.cold[record as usize]);
+        self.fetch(record);
         Some(record)
     }
 
     /// Third step: whether the candidate is the one.
     #[inline]
     pub fn is(&self, record: RecordId, key: &FlowKey) -> bool {
-        let hot = &self.hot[record as usize];
+        let hot = &self.records[record as usize].hot;
         hot.key == *key && hot.flags.has(Flags::LIVE)
     }
 
@@ -185,36 +208,39 @@ impl FlowTable {
             return Err(Full::Index);
         }
         self.free.pop();
+        if let Some(next) = self.free.iter().nth_back(FETCHED_AHEAD) {
+            self.fetch(*next);
+            prefetch(self.links.as_ptr().wrapping_add(*next as usize));
+        }
         hot.flags.set(Flags::LIVE);
         hot.extra = Hot::NO_EXTRA;
         if let Some((extra, slot)) = extra.and_then(|extra| Some((extra, self.free_extras.pop()?))) {
             self.extras[slot as usize] = extra;
             hot.extra = slot;
         }
-        self.hot[record as usize] = hot;
-        self.cold[record as usize] = cold;
-        let mut timers = Timers { hot: &self.hot, links: &mut self.links };
-        self.wheel.insert(&mut timers, record);
+        self.records[record as usize] = Record { hot, cold };
+        let (wheel, mut timers) = self.timers();
+        wheel.insert(&mut timers, record);
         self.changes += 1;
         Ok(record)
     }
 
     /// Ends a flow.
     pub fn remove(&mut self, record: RecordId) {
-        let mut timers = Timers { hot: &self.hot, links: &mut self.links };
-        self.wheel.remove(&mut timers, record);
+        let (wheel, mut timers) = self.timers();
+        wheel.remove(&mut timers, record);
         self.forget(record);
     }
 
     /// The next flow whose time has run out; it is still there and no longer in the wheel: [`FlowTable::forget`] it.
     pub fn expire(&mut self, now: Tick, budget: &mut u32) -> Option<RecordId> {
-        let mut timers = Timers { hot: &self.hot, links: &mut self.links };
-        self.wheel.expire(&mut timers, now, budget)
+        let (wheel, mut timers) = self.timers();
+        wheel.expire(&mut timers, now, budget)
     }
 
     /// Gives a record back that is not in the wheel.
     pub fn forget(&mut self, record: RecordId) {
-        let hot = &mut self.hot[record as usize];
+        let hot = &mut self.records[record as usize].hot;
         debug_assert!(hot.flags.has(Flags::LIVE), "a flow ends once");
         let removed = self.index.remove(hot.key.hash(self.secret), record);
         debug_assert!(removed, "each live flow is in the index");
@@ -252,7 +278,7 @@ impl FlowTable {
 
     /// What a record is worth whose end would make room where it is wanted.
     fn worth_to(&self, record: RecordId, full: Full) -> Option<Worth> {
-        let hot = &self.hot[record as usize];
+        let hot = &self.records[record as usize].hot;
         let helps = match full {
             Full::Records => true,
             Full::Extras => hot.extra != Hot::NO_EXTRA,
@@ -273,7 +299,7 @@ impl FlowTable {
             *budget -= 1;
             let record = self.rover;
             self.rover = self.after(record);
-            let hot = &self.hot[record as usize];
+            let hot = &self.records[record as usize].hot;
             if hot.flags.has(Flags::LIVE) && hot.class.is_closing() {
                 return Some(record);
             }
@@ -283,41 +309,56 @@ impl FlowTable {
 
     /// The record after this one, round and round.
     fn after(&self, record: RecordId) -> RecordId {
-        if record as usize + 1 == self.hot.len() { 0 } else { record + 1 }
+        if record as usize + 1 == self.records.len() { 0 } else { record + 1 }
+    }
+
+    /// Fetches both lines of a record.
+    #[inline(always)]
+    fn fetch(&self, record: RecordId) {
+        let lines = self.records.as_ptr().wrapping_add(record as usize);
+        prefetch(lines);
+        prefetch(lines.cast::<Hot>().wrapping_add(1));
+    }
+
+    #[inline]
+    fn timers(&mut self) -> (&mut Wheel, Timers<'_>) {
+        let Self { wheel, records, links, index, secret, .. } = self;
+        (wheel, Timers { records, links, index, secret: *secret })
     }
 
     /// The hot line of a flow.
     #[inline]
     pub fn hot(&self, record: RecordId) -> &Hot {
-        &self.hot[record as usize]
+        &self.records[record as usize].hot
     }
 
     /// Like [`FlowTable::hot`]. The key and the deadline's wheel slot are not the caller's to change; a later
     /// deadline is.
     #[inline]
     pub fn hot_mut(&mut self, record: RecordId) -> &mut Hot {
-        &mut self.hot[record as usize]
+        &mut self.records[record as usize].hot
     }
 
     /// Both lines of a flow.
     #[inline]
     pub fn lines_mut(&mut self, record: RecordId) -> (&mut Hot, &mut Cold) {
-        (&mut self.hot[record as usize], &mut self.cold[record as usize])
+        let Record { hot, cold } = &mut self.records[record as usize];
+        (hot, cold)
     }
 
     /// Brings a flow's deadline forward.
     pub fn hasten(&mut self, record: RecordId, deadline: Tick) {
-        let mut timers = Timers { hot: &self.hot, links: &mut self.links };
-        self.wheel.remove(&mut timers, record);
-        self.hot[record as usize].deadline = deadline;
-        let mut timers = Timers { hot: &self.hot, links: &mut self.links };
-        self.wheel.insert(&mut timers, record);
+        let (wheel, mut timers) = self.timers();
+        wheel.remove(&mut timers, record);
+        self.hot_mut(record).deadline = deadline;
+        let (wheel, mut timers) = self.timers();
+        wheel.insert(&mut timers, record);
     }
 
     /// Sets a flow's deadline, whichever way it moves.
     pub fn reschedule(&mut self, record: RecordId, deadline: Tick) {
-        if deadline.reached(self.hot[record as usize].deadline) {
-            self.hot[record as usize].deadline = deadline;
+        if deadline.reached(self.records[record as usize].hot.deadline) {
+            self.records[record as usize].hot.deadline = deadline;
         } else {
             self.hasten(record, deadline);
         }
@@ -326,30 +367,23 @@ impl FlowTable {
     /// The extra line of a flow that has one.
     #[inline]
     pub fn extra(&self, record: RecordId) -> Option<&Extra> {
-        self.extras.get(self.hot[record as usize].extra as usize)
+        self.extras.get(self.records[record as usize].hot.extra as usize)
     }
 
     /// Like [`FlowTable::extra`].
     #[inline]
     pub fn extra_mut(&mut self, record: RecordId) -> Option<&mut Extra> {
-        self.extras.get_mut(self.hot[record as usize].extra as usize)
+        self.extras.get_mut(self.records[record as usize].hot.extra as usize)
     }
-}
-
-/// What a new record is counted as, and its lines.
-#[derive(Clone, Copy, Debug)]
-pub struct NewFlow {
-    /// What every packet needs.
-    pub class: FlowClass,
-    /// What the protocol remembers.
-    pub cold: Cold,
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::counters::FlowClass;
     use crate::key::{Address, Endpoint, Family};
     use crate::units::Span;
+    use proptest::prelude::*;
 
     fn key(n: u8) -> FlowKey {
         let end = |last| Endpoint::new(Address::v4([10, 0, 0, last]), 0);
@@ -408,5 +442,52 @@ mod tests {
         table.remove(closing);
         table.remove(table.find_key(&key(1)).unwrap());
         assert!(!table.is_nearly_full());
+    }
+
+    /// Keys as an attacker would choose them: they differ in a few bits of one field.
+    fn key_of(n: u64, field: u32, shift: u32) -> FlowKey {
+        let bits = n.rotate_left(shift);
+        let (high, low, port) = match field {
+            0 => (bits, 1, 1024),
+            1 => (0x2001_0db8 << 32, bits, 1024),
+            2 => (bits, bits, 1024),
+            _ => (0x2001_0db8 << 32, n >> 16, u16::try_from(n & 0xffff).unwrap()),
+        };
+        let address = (u128::from(high) << 64 | u128::from(low)).to_be_bytes();
+        let server = Endpoint::new(Address::v6([0xfe; 16]), 80);
+        FlowKey::sorted(Family::V6, 6, Endpoint::new(Address::v6(address), port), server).0
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(32))]
+        #[test]
+        fn each_record_can_have_a_flow_whatever_the_keys(
+            size in prop_oneof![1u32..40, 1000u32..20_000],
+            occupied_percent in prop_oneof![Just(95u32), Just(100u32)],
+            field in 0u32..4,
+            shift in 0u32..64,
+            secret in any::<u64>(),
+        ) {
+            let mut table = FlowTable::new(size, secret, Tick::default());
+            let live = (size * occupied_percent).div_ceil(100);
+            let key = |n: u32| key_of(n.into(), field, shift);
+            let hot = |n| Hot { key: key(n), deadline: Tick::from_count(1 << 20), ..Hot::free() };
+            for n in 0..live {
+                prop_assert!(table.insert(table.prepare(&key(n)), hot(n), Cold::default(), None).is_ok());
+            }
+            // As many again come as the oldest go.
+            for n in 0..live {
+                table.remove(table.find_key(&key(n)).unwrap());
+                let new = live + n;
+                prop_assert!(table.insert(table.prepare(&key(new)), hot(new), Cold::default(), None).is_ok());
+            }
+            for n in 0..live {
+                let hash = table.prepare(&key(live + n));
+                let record = table.find(&key(live + n), hash);
+                prop_assert!(table.is(record.unwrap(), &key(live + n)) && table.candidate(hash).is_some());
+                prop_assert_eq!(table.find_key(&key(n)), None);
+            }
+            prop_assert_eq!(table.len(), live as usize);
+        }
     }
 }

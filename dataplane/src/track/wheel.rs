@@ -4,8 +4,11 @@
 //! record stays in its slot, and when the slot comes round it is filed again by the deadline it has by then. The
 //! work of a turn is bounded twice, in ticks and in records; what is left over waits for the next turn. Lateness
 //! does no harm, since a look-up does not believe in a record whose deadline has passed.
+//!
+//! What is due is looked at in batches, so that the cache misses of its records overlap.
 
 use crate::units::Tick;
+use arrayvec::ArrayVec;
 
 const SLOT_BITS: u32 = 8;
 const SLOTS: u32 = 1 << SLOT_BITS;
@@ -14,11 +17,14 @@ const LEVELS: u32 = 4;
 const DUE: u32 = LEVELS * SLOTS;
 const NONE: u32 = u32::MAX;
 
+/// Records that are looked at together.
+const BATCH: usize = 16;
+
 /// Ticks that one turn may step over at most.
 const TICKS_A_TURN: u32 = 4096;
 
 /// A record's place in the lists: numbers of its neighbours.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Link {
     next: u32,
     /// The neighbour before, or [`HEAD`] plus the list's number.
@@ -28,9 +34,14 @@ pub struct Link {
 /// Marks a `prev` that is a list's head. Record numbers stay below.
 const HEAD: u32 = 1 << 31;
 
+impl Link {
+    /// In no list.
+    const OUT: Self = Self { next: NONE, prev: NONE };
+}
+
 impl Default for Link {
     fn default() -> Self {
-        Self { next: NONE, prev: NONE }
+        Self::OUT
     }
 }
 
@@ -40,19 +51,25 @@ pub trait Links {
     fn link(&mut self, record: u32) -> &mut Link;
     /// The moment the record is to be looked at.
     fn deadline(&self, record: u32) -> Tick;
+    /// Its deadline is asked for soon: fetches the line it is in.
+    fn fetch(&self, _record: u32) {}
+    /// It is to be looked at next, and its deadline is here: if that has been reached, fetches what its end needs.
+    fn fetch_end(&self, _record: u32, _now: Tick) {}
 }
 
 /// The wheel.
 #[derive(Debug)]
 pub struct Wheel {
     heads: Vec<u32>,
+    /// Records that were due, in no list any more and not yet looked at; the last one is next.
+    batch: ArrayVec<u32, BATCH>,
     now: Tick,
 }
 
 impl Wheel {
     /// An empty wheel that stands at `now`.
     pub fn new(now: Tick) -> Self {
-        Self { heads: vec![NONE; (DUE + LEVELS) as usize], now }
+        Self { heads: vec![NONE; (DUE + LEVELS) as usize], batch: ArrayVec::new(), now }
     }
 
     /// Files a record by its deadline.
@@ -63,7 +80,12 @@ impl Wheel {
 
     /// Takes a record out, wherever it is.
     pub fn remove(&mut self, links: &mut impl Links, record: u32) {
-        let Link { next, prev } = core::mem::take(links.link(record));
+        let link = core::mem::take(links.link(record));
+        if link == Link::OUT {
+            self.batch.retain(|waiting| *waiting != record);
+            return;
+        }
+        let Link { next, prev } = link;
         if prev & HEAD != 0 {
             self.heads[(prev & !HEAD) as usize] = next;
         } else {
@@ -77,23 +99,41 @@ impl Wheel {
     /// Moves on towards `now` and returns the next record whose deadline has been reached, taken out of the wheel.
     /// Looks at `budget` records at most and counts it down; `None` when that is used up or nothing is due.
     pub fn expire(&mut self, links: &mut impl Links, now: Tick, budget: &mut u32) -> Option<u32> {
-        let mut ticks = TICKS_A_TURN;
         while *budget > 0 {
-            let Some(record) = self.heads[DUE as usize..].iter().copied().find(|first| *first != NONE) else {
-                if ticks == 0 || !self.step(links, now) {
-                    return None;
-                }
-                ticks -= 1;
-                continue;
-            };
+            if self.batch.is_empty() {
+                self.refill(links, now, budget);
+            }
+            let record = self.batch.pop()?;
             *budget -= 1;
-            self.remove(links, record);
             if now.reached(links.deadline(record)) {
                 return Some(record);
             }
             self.insert(links, record);
         }
         None
+    }
+
+    /// Takes a batch of what is due out of its lists. When the turn's ticks are used up, so is its budget behind it.
+    fn refill(&mut self, links: &mut impl Links, now: Tick, budget: &mut u32) {
+        let (mut ticks, mut taken) = (0, 0);
+        while !self.batch.is_full() {
+            if let Some(first) = self.heads[DUE as usize..].iter().copied().find(|first| *first != NONE) {
+                links.fetch(first);
+                self.remove(links, first);
+                self.batch.push(first);
+                taken += 1;
+            } else if ticks == TICKS_A_TURN {
+                *budget = taken.min(*budget);
+                break;
+            } else if self.step(links, now) {
+                ticks += 1;
+            } else {
+                break;
+            }
+        }
+        for record in self.batch.iter().rev() {
+            links.fetch_end(*record, now);
+        }
     }
 
     /// One tick on: the slots that come round at it are due. False when the wheel is at `now`.
@@ -181,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn the_work_of_a_turn_is_bounded() {
+    fn the_records_of_a_turn_are_bounded() {
         let mut records = Records(vec![(Link::default(), Tick::from_count(5)); 100]);
         let mut wheel = Wheel::new(Tick::from_count(0));
         for record in 0..100 {
@@ -193,6 +233,36 @@ mod tests {
             expired += 1;
         }
         assert_eq!((expired, budget), (7, 0));
+    }
+
+    #[test]
+    fn the_ticks_of_a_turn_are_bounded() {
+        let deadline = |record: u32| Tick::from_count(record * 1000);
+        let mut records = Records((0..20).map(|record| (Link::default(), deadline(record))).collect());
+        let mut wheel = Wheel::new(Tick::from_count(0));
+        (0..20).for_each(|record| wheel.insert(&mut records, record));
+        let mut turn = || {
+            let mut budget = 100;
+            while wheel.expire(&mut records, Tick::from_count(1_000_000), &mut budget).is_some() {}
+            wheel.now.count()
+        };
+        assert_eq!([turn(), turn()], [TICKS_A_TURN, 2 * TICKS_A_TURN]);
+    }
+
+    #[test]
+    fn what_waits_in_a_batch_can_be_removed() {
+        let mut records = Records(vec![(Link::default(), Tick::from_count(1)); 5]);
+        let mut wheel = Wheel::new(Tick::from_count(0));
+        (0..5).for_each(|record| wheel.insert(&mut records, record));
+        let now = Tick::from_count(1);
+        let first = wheel.expire(&mut records, now, &mut 100).unwrap();
+        for record in (0..5).filter(|record| *record != first && record % 2 == 0) {
+            wheel.remove(&mut records, record);
+        }
+        let mut rest: Vec<u32> = core::iter::from_fn(|| wheel.expire(&mut records, now, &mut 100)).collect();
+        rest.sort_unstable();
+        let odd = [1, 3].into_iter().filter(|record| *record != first);
+        assert_eq!(rest, odd.collect::<Vec<_>>());
     }
 
     proptest! {
