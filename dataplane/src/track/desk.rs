@@ -106,7 +106,7 @@ impl Tracker {
             self.counters.expectations.set(self.expectations.len() as u64);
         }
         if let Some(timeout) = refresh {
-            self.table.reschedule(record, now.after(timeout));
+            self.table.set_deadline(record, now.after(timeout));
         }
         if let Some(call) = ended {
             self.end_call(record, call, now);

@@ -116,17 +116,6 @@ impl Tracker {
         }
     }
 
-    /// Sets the deadline of a flow that goes on.
-    #[inline(always)]
-    fn prolong(&mut self, record: RecordId, deadline: Tick) {
-        let hot = self.table.hot_mut(record);
-        if deadline.reached(hot.deadline) {
-            hot.deadline = deadline;
-        } else {
-            self.table.hasten(record, deadline);
-        }
-    }
-
     /// `Err(Some(_))`: INVALID. `Err(None)`: the flow is gone, look again.
     fn see_segment<O>(
         &mut self,
@@ -151,7 +140,7 @@ impl Tracker {
             Effect::Delete => Ok(Touch::Delete),
             Effect::Invalid { reason, remaining_max } => {
                 if let Some(span) = remaining_max {
-                    self.table.hasten(record, context.now.after(span));
+                    self.table.set_deadline(record, context.now.after(span));
                 }
                 Err(Some(reason))
             }
@@ -209,7 +198,7 @@ impl Tracker {
                 if assured {
                     hot.flags.set(Flags::ASSURED);
                 }
-                self.prolong(record, now.after(timeout));
+                self.table.set_deadline(record, now.after(timeout));
             }
             Touch::Keep => {}
             Touch::Delete => self.end(record, End::Closed, now),

@@ -57,12 +57,7 @@ impl Tracker {
             hot.sights.count(direction, at_port);
         }
         let bucket = hot.bucket;
-        let deadline = context.now.after(timeout);
-        if deadline.reached(hot.deadline) {
-            hot.deadline = deadline;
-        } else {
-            self.table.hasten(record, deadline);
-        }
+        self.table.set_deadline(record, context.now.after(timeout));
         Some(Tracked {
             state: Some(ConnState::Established),
             reply: direction == Direction::Reply,

@@ -332,8 +332,8 @@ impl FlowTable {
         &self.records[record as usize].hot
     }
 
-    /// Like [`FlowTable::hot`]. The key and the deadline's wheel slot are not the caller's to change; a later
-    /// deadline is.
+    /// Like [`FlowTable::hot`]. The key is not the caller's to change, nor the deadline: that is
+    /// [`FlowTable::set_deadline`]'s.
     #[inline]
     pub fn hot_mut(&mut self, record: RecordId) -> &mut Hot {
         &mut self.records[record as usize].hot
@@ -346,22 +346,25 @@ impl FlowTable {
         (hot, cold)
     }
 
-    /// Brings a flow's deadline forward.
-    pub fn hasten(&mut self, record: RecordId, deadline: Tick) {
+    /// Sets a flow's deadline, whichever way it moves.
+    #[inline(always)]
+    pub fn set_deadline(&mut self, record: RecordId, deadline: Tick) {
+        let hot = &mut self.records[record as usize].hot;
+        if deadline.reached(hot.deadline) || self.wheel.is_far(deadline) {
+            hot.deadline = deadline;
+        } else {
+            self.hasten(record, deadline);
+        }
+    }
+
+    /// Brings a flow's deadline forward to one that is near.
+    #[inline(never)]
+    fn hasten(&mut self, record: RecordId, deadline: Tick) {
         let (wheel, mut timers) = self.timers();
         wheel.remove(&mut timers, record);
         self.hot_mut(record).deadline = deadline;
         let (wheel, mut timers) = self.timers();
         wheel.insert(&mut timers, record);
-    }
-
-    /// Sets a flow's deadline, whichever way it moves.
-    pub fn reschedule(&mut self, record: RecordId, deadline: Tick) {
-        if deadline.reached(self.records[record as usize].hot.deadline) {
-            self.records[record as usize].hot.deadline = deadline;
-        } else {
-            self.hasten(record, deadline);
-        }
     }
 
     /// The extra line of a flow that has one.

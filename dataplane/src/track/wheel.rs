@@ -1,18 +1,29 @@
 //! The timer wheel: which records to look at now, without walking the table.
 //!
-//! Four levels of 256 slots: 10 ms, 2.56 s, 11 min and 47 h wide. A packet only writes a record's new deadline; the
-//! record stays in its slot, and when the slot comes round it is filed again by the deadline it has by then. The
-//! work of a turn is bounded twice, in ticks and in records; what is left over waits for the next turn. Lateness
+//! Two levels of 256 slots, 10 ms and 2.56 s wide. A packet only writes a record's new deadline; the record stays in
+//! its slot, and when the slot comes round it is filed again by the deadline it has by then, [`HORIZON`] ahead at
+//! most. So a deadline that is farther away than that may come nearer, too, and the record stays: an open connection
+//! lives for days while nothing is under way, and for minutes while something is.
+//!
+//! The work of a turn is bounded twice, in ticks and in records; what is left over waits for the next turn. Lateness
 //! does no harm, since a look-up does not believe in a record whose deadline has passed.
 //!
 //! What is due is looked at in batches, so that the cache misses of its records overlap.
 
-use crate::units::Tick;
+use crate::units::{Span, Tick};
 use arrayvec::ArrayVec;
 
 const SLOT_BITS: u32 = 8;
 const SLOTS: u32 = 1 << SLOT_BITS;
-const LEVELS: u32 = 4;
+const LEVELS: u32 = 2;
+
+/// A record is looked at after so long at the latest. Below the shortest time that an open TCP connection has
+/// (Linux's 300 s for one with something unacknowledged), well within the reach of the second level.
+const HORIZON: Span = match Span::from_s(256) {
+    Some(span) => span,
+    None => Span::MAX,
+};
+
 /// The first of the lists, one a level, of records whose slot has come round and that have not been looked at.
 const DUE: u32 = LEVELS * SLOTS;
 const NONE: u32 = u32::MAX;
@@ -76,6 +87,12 @@ impl Wheel {
     pub fn insert(&mut self, links: &mut impl Links, record: u32) {
         let list = self.list_of(links.deadline(record));
         self.push(links, list, record);
+    }
+
+    /// Whether a record is looked at before `deadline` wherever it is filed, so that it need not move.
+    #[inline]
+    pub fn is_far(&self, deadline: Tick) -> bool {
+        self.now.until(deadline) >= HORIZON
     }
 
     /// Takes a record out, wherever it is.
@@ -165,13 +182,15 @@ impl Wheel {
         }
     }
 
-    /// The slot that comes round last before `deadline`, in the finest level that reaches so far. From a coarse
-    /// level a record is filed again in finer ones, so that it expires on its tick.
+    /// The slot that comes round last before `deadline`, in the finest level that reaches so far; that of the
+    /// horizon when it is farther away. From the coarse level a record is filed again in the fine one, so that it
+    /// expires on its tick.
     fn list_of(&self, deadline: Tick) -> u32 {
         if self.now.reached(deadline) {
             return DUE;
         }
-        let (now, then) = (self.now.count(), deadline.count());
+        let now = self.now.count();
+        let then = self.now.after(self.now.until(deadline).min(HORIZON)).count();
         let slots_ahead = |level: u32| {
             let shift = level * SLOT_BITS;
             (then >> shift).wrapping_sub(now >> shift) & (u32::MAX >> shift)
