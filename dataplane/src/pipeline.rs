@@ -233,11 +233,16 @@ impl<F: Frame> Pipeline<F> {
     }
 
     fn track(&mut self, frames: &Burst<F>, origins: &[PortId], now: Tick) {
-        let context = Context { now, config: self.snapshot.conntrack(), owners: &*self.snapshot };
-        let changes = self.tracker.changes();
+        let Self { tracker, snapshot, parsed, lookups, tracked, .. } = self;
+        let context = Context { now, config: snapshot.conntrack(), owners: &**snapshot };
+        let changes = tracker.changes();
         for (i, frame) in frames.iter().enumerate() {
-            let packet = Packet { bytes: frame.bytes(), parsed: &self.parsed[i], port: origins[i] };
-            self.tracked[i] = self.tracker.track(&packet, &self.lookups[i], changes, &context);
+            let (bytes, parsed, port, lookup) = (frame.bytes(), &parsed[i], origins[i], &lookups[i]);
+            let packet = Packet { bytes, parsed, port };
+            if tracker.glance(packet, lookup, changes, &context, &mut tracked[i]).is_none() {
+                let packet = (bytes, parsed, port);
+                tracked[i] = track_slowly(tracker, packet, lookup, changes, now, snapshot);
+            }
         }
     }
 
@@ -302,6 +307,20 @@ impl<F: Frame> Pipeline<F> {
         let Tracked { state, reply, .. } = self.tracked[i];
         observer.observe(&Sight { index, number, port, state, reply, owned, verdict });
     }
+}
+
+/// [`Tracker::track`], kept apart: what it needs in memory the short way need not write there.
+#[inline(never)]
+fn track_slowly(
+    tracker: &mut Tracker,
+    (bytes, parsed, port): (&[u8], &Parsed, PortId),
+    lookup: &Lookup,
+    changes: u64,
+    now: Tick,
+    snapshot: &Snapshot,
+) -> Tracked {
+    let context = Context { now, config: snapshot.conntrack(), owners: snapshot };
+    tracker.track(&Packet { bytes, parsed, port }, lookup, changes, &context)
 }
 
 /// Puts what is forwarded into the outbox, and what is not into `spent`, which has room. Answers the outcome.

@@ -235,31 +235,30 @@ impl Tracker {
         lookup.candidate = self.table.candidate(lookup.hash);
     }
 
-    /// Third step, packet by packet in their order. `changes` is [`Tracker::changes`] as it was at the second step.
+    /// Third step, packet by packet in their order, for the packets that need but a glance: those of flows that stand,
+    /// and those that open none. `None`: it is for [`Tracker::track`], and `tracked` says nothing. `changes` is
+    /// [`Tracker::changes`] as it was at the second step.
     #[inline(always)]
-    pub fn track<O: Owners>(
+    pub fn glance<O: Owners>(
         &mut self,
-        packet: &Packet<'_>,
+        packet: Packet<'_>,
         lookup: &Lookup,
         changes: u64,
         context: &Context<'_, O>,
-    ) -> Tracked {
-        if let Class::Flow(transport @ (Transport::Tcp | Transport::Udp)) = packet.parsed.class {
-            let tracked = match lookup.candidate {
-                Some(record) => self.stream(packet, record, context),
-                None if changes == self.table.changes() => self.stranger(packet, transport, context),
-                None => None,
-            };
-            if let Some(tracked) = tracked {
-                return tracked;
-            }
+        tracked: &mut Tracked,
+    ) -> Option<()> {
+        let Class::Flow(transport @ (Transport::Tcp | Transport::Udp)) = packet.parsed.class else {
+            return None;
+        };
+        match lookup.candidate {
+            Some(record) => self.stream(packet, record, context, tracked),
+            None if changes == self.table.changes() => self.stranger(packet, transport, context, tracked),
+            None => None,
         }
-        self.track_any(packet, lookup, changes, context)
     }
 
-    /// The third step for a packet of any kind.
-    #[inline(never)]
-    fn track_any<O: Owners>(
+    /// Third step for a packet of any kind.
+    pub fn track<O: Owners>(
         &mut self,
         packet: &Packet<'_>,
         lookup: &Lookup,

@@ -14,20 +14,23 @@ impl Tracker {
     #[inline(always)]
     pub(super) fn stranger<O: Owners>(
         &self,
-        packet: &Packet<'_>,
+        packet: Packet<'_>,
         transport: Transport,
         context: &Context<'_, O>,
-    ) -> Option<Tracked> {
+        tracked: &mut Tracked,
+    ) -> Option<()> {
         if !self.expectations.is_empty() {
             return None;
         }
-        if !opens(packet, transport, &context.config.tcp)? {
-            return Some(Tracked::invalid(DropReason::InvalidNoFlow));
+        if !opens(&packet, transport, &context.config.tcp)? {
+            *tracked = Tracked::invalid(DropReason::InvalidNoFlow);
+            return Some(());
         }
         let bucket = context.owners.bucket(&Origin { key: packet.parsed.key, side: packet.parsed.side });
         if context.owners.tracks(bucket) {
             return None;
         }
-        Some(Tracked { state: Some(ConnState::New), reply: false, bucket: Some(bucket), drop: None })
+        *tracked = Tracked { state: Some(ConnState::New), reply: false, bucket: Some(bucket), drop: None };
+        Some(())
     }
 }

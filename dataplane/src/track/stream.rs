@@ -19,10 +19,11 @@ impl Tracker {
     #[inline(always)]
     pub(super) fn stream<O: Owners>(
         &mut self,
-        packet: &Packet<'_>,
+        packet: Packet<'_>,
         record: RecordId,
         context: &Context<'_, O>,
-    ) -> Option<Tracked> {
+        tracked: &mut Tracked,
+    ) -> Option<()> {
         let (hot, cold) = self.table.lines_mut(record);
         let plain = hot.key == packet.parsed.key
             && hot.flags.has(OPEN)
@@ -42,13 +43,13 @@ impl Tracker {
                 return None;
             }
         }
-        let timeout = match &mut cold.detail {
-            Detail::Tcp(connection) => {
+        let timeout = match (hot.class, &mut cold.detail) {
+            (FlowClass::TcpEstablished, Detail::Tcp(connection)) => {
                 let segment = Tcp::new(packet.bytes.get(usize::from(packet.parsed.at)..)?)?;
                 let len = u32::from(packet.parsed.len);
                 connection.advance(direction, &segment, len, &context.config.tcp)?
             }
-            Detail::Stream { from } if hot.class == FlowClass::Udp && context.now.reached(*from) => {
+            (FlowClass::Udp, Detail::Stream { from }) if context.now.reached(*from) => {
                 context.config.udp_timeout_stream
             }
             _ => return None,
@@ -58,11 +59,12 @@ impl Tracker {
         }
         let bucket = hot.bucket;
         self.table.set_deadline(record, context.now.after(timeout));
-        Some(Tracked {
+        *tracked = Tracked {
             state: Some(ConnState::Established),
             reply: direction == Direction::Reply,
             bucket: Some(bucket),
             drop: None,
-        })
+        };
+        Some(())
     }
 }
