@@ -1,0 +1,281 @@
+//! Instructions a packet, stage by stage, beside those that are recorded in `bench/instructions.json`.
+//!
+//! Callgrind counts the same at each run and on each processor; another compiler builds other instructions. So a count
+//! is held to a narrow margin where the tools are those of the record, to a wide one where they are not, and to none
+//! on another architecture. A drop beyond the margin is an offence like a rise: unrecorded, it could be lost again
+//! unseen.
+
+use gungraun_summary::v7::{self, EventKind, Metric, ToolMetricResults};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// Packets, or flows, that each benchmark does its work on.
+pub const ITEMS: u32 = 1024;
+
+/// Instructions a packet, by the name of the stage.
+pub type Counts = BTreeMap<String, f64>;
+
+/// What decides about a count beside the source.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tools {
+    /// The architecture and system that is built for.
+    pub target: String,
+    /// The compiler, by `rustc --version`.
+    pub rustc: String,
+    /// Flags for it that the environment adds.
+    pub rustflags: String,
+    /// By `valgrind --version`.
+    pub valgrind: String,
+}
+
+impl fmt::Display for Tools {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { target, rustc, rustflags, valgrind } = self;
+        write!(f, "{rustc} for {target}, {valgrind}")?;
+        if rustflags.is_empty() { Ok(()) } else { write!(f, ", RUSTFLAGS={rustflags}") }
+    }
+}
+
+/// The figures in force.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Record {
+    /// What they were made with.
+    pub tools: Tools,
+    /// How far a count may be off with the same tools.
+    pub margin_percent: f64,
+    /// And with other ones.
+    pub other_tools_margin_percent: f64,
+    /// The figures.
+    pub instructions: Counts,
+}
+
+impl Record {
+    /// How far a count made with `tools` may be off; `None` where it says nothing.
+    pub fn margin_percent(&self, tools: &Tools) -> Option<f64> {
+        if *tools == self.tools {
+            Some(self.margin_percent)
+        } else {
+            (tools.target == self.tools.target).then_some(self.other_tools_margin_percent)
+        }
+    }
+
+    /// Where `counts` are not as recorded, within `margin_percent`.
+    pub fn offences(&self, counts: &Counts, margin_percent: f64) -> Vec<Offence> {
+        let mut offences = Vec::new();
+        for (stage, now) in counts {
+            let Some(before) = self.instructions.get(stage) else {
+                offences.push(Offence::Unrecorded { stage: stage.clone() });
+                continue;
+            };
+            let change = Change { stage: stage.clone(), before: *before, now: *now, margin_percent };
+            if change.percent() > margin_percent {
+                offences.push(Offence::Rise(change));
+            } else if change.percent() < -margin_percent {
+                offences.push(Offence::Drop(change));
+            }
+        }
+        let lost = self.instructions.keys().filter(|stage| !counts.contains_key(*stage));
+        offences.extend(lost.map(|stage| Offence::Unmeasured { stage: stage.clone() }));
+        offences
+    }
+
+    /// Stage by stage: recorded, counted, and the change.
+    pub fn table(&self, counts: &Counts) -> String {
+        let mut table =
+            format!("{:<34}{:>10}{:>10}{:>9}\n", "instructions a packet", "recorded", "now", "change");
+        for (stage, now) in counts {
+            let (before, change) = self.instructions.get(stage).map_or_else(Default::default, |before| {
+                (format!("{before:.1}"), format!("{:+.1} %", percent(*before, *now)))
+            });
+            table += &format!("{stage:<34}{before:>10}{now:>10.1}{change:>9}\n");
+        }
+        table
+    }
+}
+
+fn percent(before: f64, now: f64) -> f64 {
+    (now - before) / before * 100.0
+}
+
+/// A count beside the recorded one.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Change {
+    stage: String,
+    before: f64,
+    now: f64,
+    margin_percent: f64,
+}
+
+impl Change {
+    fn percent(&self) -> f64 {
+        percent(self.before, self.now)
+    }
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { before, now, margin_percent, .. } = self;
+        let percent = self.percent();
+        write!(
+            f,
+            "from {before:.1} to {now:.1} instructions a packet, {percent:+.1} % (margin {margin_percent} %)"
+        )
+    }
+}
+
+/// A stage that is not as recorded, and what to do about it.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum Offence {
+    /// It has become dearer.
+    #[error(
+        "{} rose {_0}: find what it does more (callgrind_annotate target/gungraun/weir-bench/instructions/stages/{}/*.out), \
+         or, if it is worth it, record it: make instructions RECORD=1", _0.stage, _0.stage.replace("::", ".")
+    )]
+    Rise(Change),
+    /// It has become cheaper.
+    #[error("{} dropped {_0}: record it, so that it stays: make instructions RECORD=1", _0.stage)]
+    Drop(Change),
+    /// It is new.
+    #[error("{stage} is not in bench/instructions.json: make instructions RECORD=1")]
+    Unrecorded {
+        /// Its name.
+        stage: String,
+    },
+    /// It has not been counted.
+    #[error(
+        "{stage} is in bench/instructions.json and was not counted: bring its benchmark back, or take it out: \
+         make instructions RECORD=1"
+    )]
+    Unmeasured {
+        /// Its name.
+        stage: String,
+    },
+}
+
+/// Why there are no counts.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// It is not what this version of gungraun writes.
+    #[error(
+        "line {line} of the counts is no summary of gungraun's: {cause}; are library and runner of one version?"
+    )]
+    Summary {
+        /// From 1.
+        line: usize,
+        /// Why not.
+        cause: gungraun_summary::error::Error,
+    },
+    /// Callgrind counted nothing.
+    #[error("{stage} has no count of instructions: see the log in target/gungraun/weir-bench")]
+    NoCount {
+        /// Its name.
+        stage: String,
+    },
+    /// A benchmark ended before it began.
+    #[error("no benchmark was run")]
+    Nothing,
+}
+
+/// Reads gungraun's summaries, one a line.
+///
+/// # Errors
+/// When a line is something else, has no count, or there is none.
+pub fn counts(summaries: &str) -> Result<Counts, Error> {
+    let mut counts = Counts::new();
+    for (i, line) in summaries.lines().enumerate() {
+        let summary =
+            v7::parse_slice(line.as_bytes()).map_err(|cause| Error::Summary { line: i + 1, cause })?;
+        let stage = format!("{}::{}", summary.function_name, summary.id.unwrap_or_default());
+        let total = summary.profiles.0.iter().find_map(|profile| match &profile.data.total.metrics {
+            ToolMetricResults::Callgrind(metrics) => metrics.0.get(&EventKind::Ir)?.values.as_ref().left(),
+            _ => None,
+        });
+        let Some(Metric::Int(total @ 1..)) = total else { return Err(Error::NoCount { stage }) };
+        #[expect(clippy::cast_precision_loss, reason = "far below 2^53")]
+        let hundredths = *total as f64 * 100.0 / f64::from(ITEMS);
+        counts.insert(stage, hundredths.round() / 100.0);
+    }
+    if counts.is_empty() { Err(Error::Nothing) } else { Ok(counts) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tools(rustc: &str, target: &str) -> Tools {
+        Tools {
+            target: target.into(),
+            rustc: rustc.into(),
+            rustflags: String::new(),
+            valgrind: "valgrind-3.19.0".into(),
+        }
+    }
+
+    fn counts_of<const N: usize>(counts: [(&str, f64); N]) -> Counts {
+        counts.map(|(stage, count)| (stage.into(), count)).into()
+    }
+
+    fn record() -> Record {
+        Record {
+            tools: tools("rustc 1", "x86_64"),
+            margin_percent: 3.0,
+            other_tools_margin_percent: 15.0,
+            instructions: counts_of([("parse::tcp4", 100.0), ("table::look_up", 50.0)]),
+        }
+    }
+
+    #[test]
+    fn the_margin_holds_both_ways() {
+        for (now, offence) in [(103.0, ""), (97.0, ""), (103.1, "rose"), (96.9, "dropped")] {
+            let offences =
+                record().offences(&counts_of([("parse::tcp4", now), ("table::look_up", 50.0)]), 3.0);
+            assert_eq!(offences.is_empty(), offence.is_empty(), "{now}: {offences:?}");
+            for message in offences.iter().map(ToString::to_string) {
+                let begin = format!("parse::tcp4 {offence} from 100.0 to {now:.1} instructions a packet, ");
+                assert!(message.starts_with(&begin), "{message}");
+                assert!(message.ends_with("make instructions RECORD=1"), "{message}");
+            }
+        }
+    }
+
+    #[test]
+    fn stages_come_and_go_by_the_record_only() {
+        let offences = record().offences(&counts_of([("parse::tcp4", 100.0), ("new", 1.0)]), 3.0);
+        let [unrecorded, unmeasured] = ["new", "table::look_up"].map(Into::into);
+        assert_eq!(
+            offences,
+            [Offence::Unrecorded { stage: unrecorded }, Offence::Unmeasured { stage: unmeasured }]
+        );
+    }
+
+    #[test]
+    fn other_tools_have_a_wider_margin_and_another_architecture_has_none() {
+        assert_eq!(record().margin_percent(&tools("rustc 1", "x86_64")), Some(3.0));
+        assert_eq!(record().margin_percent(&tools("rustc 2", "x86_64")), Some(15.0));
+        assert_eq!(record().margin_percent(&tools("rustc 1", "aarch64")), None);
+    }
+
+    #[test]
+    fn counts_are_read_from_a_summary_and_divided() {
+        let line = |ir: &str| {
+            format!(
+                r#"{{"baselines":[null,null],"benchmark_exe":"e","benchmark_file":"f","duration_ns":1,
+                "function_name":"parse","group":"stages","id":"tcp4","kind":"LibraryBenchmark","module_path":"m",
+                "output_dir":"o","package_dir":"bench","profiles":[{{"data":{{"parts":[],"total":{{"metrics":{ir},
+                "regressions":[]}}}},"duration_ns":1,"process_ns":1,"started_at":"s","tool":"Callgrind"}}],
+                "project_root":"/","started_at":"s","version":"7"}}"#
+            )
+            .replace('\n', "")
+        };
+        let read = counts(&line(r#"{"Ir":{"values":{"new":2052}}}"#)).unwrap();
+        assert_eq!(read, counts_of([("parse::tcp4", 2.0)]));
+        for nothing in [r#"{"Ir":{"values":{"new":0}}}"#, r#"{"Ir":{"values":{"old":2052}}}"#] {
+            assert!(matches!(counts(&line(nothing)), Err(Error::NoCount { .. })));
+        }
+        assert!(matches!(counts("Instructions: 5"), Err(Error::Summary { line: 1, .. })));
+        assert!(matches!(counts(""), Err(Error::Nothing)));
+    }
+}
