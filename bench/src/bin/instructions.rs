@@ -5,7 +5,7 @@ use anyhow::{Context, Result, bail};
 use clap::Parser;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
-use weir_bench::instructions::{Record, Tools, counts};
+use weir_bench::instructions::{ADVICE, Record, Tools, counts};
 
 /// Compares instruction counts with the recorded ones.
 #[derive(Debug, Parser)]
@@ -45,6 +45,7 @@ fn main() -> Result<ExitCode> {
         println!("all within {margin_percent} % of the record");
         return Ok(ExitCode::SUCCESS);
     }
+    eprintln!("{ADVICE}");
     Ok(ExitCode::FAILURE)
 }
 
