@@ -107,7 +107,7 @@ instructions: setup-test ## Instructions a packet of each stage beside bench/ins
 	@[[ $$($$GUNGRAUN_RUNNER --version 2>/dev/null) == 'gungraun-runner $(GUNGRAUN)' ]] || \
 	CARGO_PROFILE_DEV_DEBUG=none cargo install gungraun-runner@$(GUNGRAUN) --locked --debug --root target/tools
 	cargo bench -p weir-bench --bench instructions -- --output-format=json > $(COUNTS)
-	cargo run -p weir-bench --bin instructions -- $(if $(RECORD),--record) $(COUNTS)
+	cargo run -p weir-tests --bin instructions -- $(if $(RECORD),--record) $(COUNTS)
 
 fresh: ## Run and test a clone of HEAD in a bare Debian 12 (root, debootstrap)
 	@scripts/setup.sh fresh

@@ -13,7 +13,6 @@
 use gungraun::{Callgrind, LibraryBenchmarkConfig, library_benchmark, library_benchmark_group, main};
 use std::hint::black_box;
 use std::net::{Ipv4Addr, Ipv6Addr};
-use weir_bench::instructions::ITEMS;
 use weir_bench::{BURST, Bench, BenchFrame, Kind, Wire, client, shuffled};
 use weir_dataplane::config::Tracking;
 use weir_dataplane::counters::FlowClass;
@@ -25,6 +24,7 @@ use weir_dataplane::track::record::{Cold, Hot};
 use weir_dataplane::track::table::FlowTable;
 use weir_dataplane::units::{Span, Tick};
 use weir_tests::conversation::Side;
+use weir_tests::instructions::ITEMS;
 use weir_tests::node::{bridge, member};
 use weir_tests::packet::{Link, Mac, eth};
 

@@ -6,8 +6,6 @@
     reason = "a benchmark stops at the first surprise"
 )]
 
-pub mod instructions;
-
 use std::cell::RefCell;
 use std::net::Ipv4Addr;
 use std::sync::Arc;

@@ -5,7 +5,7 @@ use anyhow::{Context, Result, bail};
 use clap::Parser;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
-use weir_bench::instructions::{ADVICE, Record, Tools, counts};
+use weir_tests::instructions::{ADVICE, Record, Tools, counts};
 
 /// Compares instruction counts with the recorded ones.
 #[derive(Debug, Parser)]

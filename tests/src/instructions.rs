@@ -5,10 +5,10 @@
 //! on another architecture. A drop beyond the margin is an offence like a rise: unrecorded, it could be lost again
 //! unseen.
 
-use gungraun_summary::v7::{self, EventKind, Metric, ToolMetricResults};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
+use std::num::NonZeroU32;
 
 /// Packets, or flows, that each benchmark does its work on.
 pub const ITEMS: u32 = 1024;
@@ -157,47 +157,72 @@ where the change is meant, record it and commit bench/instructions.json: make in
 /// Why there are no counts.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// It is not what this version of gungraun writes.
-    #[error(
-        "line {line} of the counts is no summary of gungraun's: {cause}; are library and runner of one version?"
-    )]
+    /// It is not what gungraun writes.
+    #[error("line {line} of the counts is no summary by gungraun with a count of instructions: {cause}")]
     Summary {
         /// From 1.
         line: usize,
         /// Why not.
-        cause: gungraun_summary::error::Error,
+        cause: serde_json::Error,
     },
-    /// Callgrind counted nothing.
-    #[error("{stage} has no count of instructions: see the log in target/gungraun/weir-bench")]
-    NoCount {
-        /// Its name.
-        stage: String,
-    },
-    /// A benchmark ended before it began.
-    #[error("no benchmark was run")]
+    /// No benchmark was run.
+    #[error("there are no counts")]
     Nothing,
 }
 
 /// Reads gungraun's summaries, one a line.
 ///
 /// # Errors
-/// When a line is something else, has no count, or there is none.
+/// When a line is something else, or there is none.
 pub fn counts(summaries: &str) -> Result<Counts, Error> {
     let mut counts = Counts::new();
     for (i, line) in summaries.lines().enumerate() {
-        let summary =
-            v7::parse_slice(line.as_bytes()).map_err(|cause| Error::Summary { line: i + 1, cause })?;
-        let stage = format!("{}::{}", summary.function_name, summary.id.unwrap_or_default());
-        let total = summary.profiles.0.iter().find_map(|profile| match &profile.data.total.metrics {
-            ToolMetricResults::Callgrind(metrics) => metrics.0.get(&EventKind::Ir)?.values.as_ref().left(),
-            _ => None,
-        });
-        let Some(Metric::Int(total @ 1..)) = total else { return Err(Error::NoCount { stage }) };
-        #[expect(clippy::cast_precision_loss, reason = "far below 2^53")]
-        let hundredths = *total as f64 * 100.0 / f64::from(ITEMS);
-        counts.insert(stage, hundredths.round() / 100.0);
+        let Summary { function_name, id, profiles: [profile] } =
+            serde_json::from_str(line).map_err(|cause| Error::Summary { line: i + 1, cause })?;
+        let total = f64::from(profile.data.total.metrics.instructions.values.new.get());
+        counts.insert(format!("{function_name}::{id}"), (total * 100.0 / f64::from(ITEMS)).round() / 100.0);
     }
     if counts.is_empty() { Err(Error::Nothing) } else { Ok(counts) }
+}
+
+/// What is read of a summary, whose schema gungraun documents: version 7.
+#[derive(Deserialize)]
+struct Summary {
+    function_name: String,
+    id: String,
+    profiles: [Profile; 1],
+}
+
+#[derive(Deserialize)]
+struct Profile {
+    data: Data,
+}
+
+#[derive(Deserialize)]
+struct Data {
+    total: Total,
+}
+
+#[derive(Deserialize)]
+struct Total {
+    metrics: Metrics,
+}
+
+#[derive(Deserialize)]
+struct Metrics {
+    #[serde(rename = "Ir")]
+    instructions: Metric,
+}
+
+#[derive(Deserialize)]
+struct Metric {
+    values: Values,
+}
+
+#[derive(Deserialize)]
+struct Values {
+    /// Of this run; zero means that callgrind has counted nothing.
+    new: NonZeroU32,
 }
 
 #[cfg(test)]
@@ -258,22 +283,17 @@ mod tests {
 
     #[test]
     fn counts_are_read_from_a_summary_and_divided() {
-        let line = |ir: &str| {
-            format!(
-                r#"{{"baselines":[null,null],"benchmark_exe":"e","benchmark_file":"f","duration_ns":1,
-                "function_name":"parse","group":"stages","id":"tcp4","kind":"LibraryBenchmark","module_path":"m",
-                "output_dir":"o","package_dir":"bench","profiles":[{{"data":{{"parts":[],"total":{{"metrics":{ir},
-                "regressions":[]}}}},"duration_ns":1,"process_ns":1,"started_at":"s","tool":"Callgrind"}}],
-                "project_root":"/","started_at":"s","version":"7"}}"#
-            )
-            .replace('\n', "")
+        let line = |values: &str| {
+            let metrics = format!(r#"{{"Ir":{{"values":{values}}}}}"#);
+            let total = format!(r#"{{"metrics":{metrics},"regressions":[]}}"#);
+            let profile = format!(r#"{{"data":{{"parts":[],"total":{total}}},"tool":"Callgrind"}}"#);
+            format!(r#"{{"function_name":"parse","id":"tcp4","profiles":[{profile}],"version":"7"}}"#)
         };
-        let read = counts(&line(r#"{"Ir":{"values":{"new":2052}}}"#)).unwrap();
+        let read = counts(&line(r#"{"new":2053,"old":9}"#)).unwrap();
         assert_eq!(read, counts_of([("parse::tcp4", 2.0)]));
-        for nothing in [r#"{"Ir":{"values":{"new":0}}}"#, r#"{"Ir":{"values":{"old":2052}}}"#] {
-            assert!(matches!(counts(&line(nothing)), Err(Error::NoCount { .. })));
+        for nothing in [&line(r#"{"new":0}"#), &line(r#"{"old":2052}"#), "Instructions: 5"] {
+            assert!(matches!(counts(nothing), Err(Error::Summary { line: 1, .. })), "{nothing}");
         }
-        assert!(matches!(counts("Instructions: 5"), Err(Error::Summary { line: 1, .. })));
         assert!(matches!(counts(""), Err(Error::Nothing)));
     }
 }
