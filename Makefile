@@ -60,13 +60,14 @@ clean-demo: ## Remove what the demo left under target/demo
 
 ## Prove
 
-.PHONY: setup-test test e2e differential conformance properties fuzz bench fresh
+.PHONY: setup-test test e2e differential conformance properties fuzz bench instructions fresh
 setup-test: setup
 	@scripts/setup.sh test
 
 test: build setup-test ## Everything that proves the project; CAPTURES=dir GOLDENS=dir adds conformance
 	cargo build --workspace
 	$(TEST) --workspace --no-fail-fast
+	$(MAKE) instructions
 ifneq ($(GIVEN),)
 	$(MAKE) conformance
 else
@@ -97,6 +98,16 @@ fuzz: ## Coverage-guided fuzzing of every target, MINUTES=6 in all; needs a nigh
 
 bench: ## The benchmarks; the method is in bench/README.md
 	cargo bench -p weir-bench
+
+# gungraun's library and its runner must be of one version.
+GUNGRAUN := $(shell awk -F '"' '/^name = "gungraun"$$/ { getline; print $$2 }' Cargo.lock)
+COUNTS   := target/instructions.jsonl
+instructions: export GUNGRAUN_RUNNER := $(CURDIR)/target/tools/bin/gungraun-runner
+instructions: setup-test ## Instructions a packet of each stage beside bench/instructions.json; RECORD=1 records them
+	@[[ $$($$GUNGRAUN_RUNNER --version 2>/dev/null) == 'gungraun-runner $(GUNGRAUN)' ]] || \
+	CARGO_PROFILE_DEV_DEBUG=none cargo install gungraun-runner@$(GUNGRAUN) --locked --debug --root target/tools
+	cargo bench -p weir-bench --bench instructions -- --output-format=json > $(COUNTS)
+	cargo run -p weir-tests --bin instructions -- $(if $(RECORD),--record) $(COUNTS)
 
 fresh: ## Run and test a clone of HEAD in a bare Debian 12 (root, debootstrap)
 	@scripts/setup.sh fresh

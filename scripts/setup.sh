@@ -12,7 +12,7 @@ declare -A group=(
   # The libraries and every driver; DPDK loads the drivers when it starts.
   [runtime]="librte-meta-all"
   [test]="arptables bind9-dnsutils conntrack curl dnsmasq-base ethtool git iperf3 iproute2 iptables iputils-ping
-    pptp-linux pptpd procps prometheus python3 sip-tester tcpdump tftpd-hpa traceroute vsftpd"
+    pptp-linux pptpd procps prometheus python3 sip-tester tcpdump tftpd-hpa traceroute valgrind vsftpd"
   [check]="shellcheck"
   [fresh]="debootstrap git"
 )

@@ -14,7 +14,7 @@ use weir_dataplane::counters::{Verdict, WorkerCounters};
 use weir_dataplane::pipeline::{Limits, Outbox, Pipeline};
 use weir_dataplane::port::{Burst, Checksum, Frame, FrameDefect};
 use weir_dataplane::snapshot::Snapshot;
-use weir_dataplane::units::{Epoch, PortId, Tick};
+use weir_dataplane::units::{Epoch, PortId, Span, Tick};
 use weir_tests::conversation::Side;
 use weir_tests::node::port;
 use weir_tests::packet::{Mac, eth};
@@ -38,6 +38,11 @@ thread_local! {
 pub struct BenchFrame(Box<[u8; 64]>);
 
 impl BenchFrame {
+    /// Makes room for so many frames to wait in the pool, so that giving them back allocates nothing.
+    pub fn reserve(count: usize) {
+        POOL.with_borrow_mut(|pool| pool.reserve(count));
+    }
+
     #[inline]
     fn take() -> Self {
         POOL.with_borrow_mut(Vec::pop).unwrap_or_else(|| Self(Box::new([0; 64])))
@@ -79,6 +84,10 @@ pub enum Kind {
     SynAck,
     /// The client's ACK, the same again and again.
     Ack,
+    /// The client's datagram.
+    Udp,
+    /// The server's.
+    UdpReply,
 }
 
 /// The client of flow `n`: an address and a port of its own.
@@ -105,6 +114,8 @@ impl Wire {
                 eth(b, a).ip(server, ip).tcp(80, 1024).seq(500).ack(101).window(64_000).syn().build()
             }
             Kind::Ack => eth(a, b).ip(ip, server).tcp(1024, 80).seq(101).ack(501).window(64_000).build(),
+            Kind::Udp => eth(a, b).ip(ip, server).udp(1024, 4433).payload(&[0; 22]).build(),
+            Kind::UdpReply => eth(b, a).ip(server, ip).udp(4433, 1024).payload(&[0; 22]).build(),
         };
         let mut template = [0; 64];
         template[..frame.len()].copy_from_slice(&frame);
@@ -113,12 +124,12 @@ impl Wire {
 
     /// The frame of flow `n`.
     #[inline]
-    fn frame(&self, n: u32) -> BenchFrame {
+    pub fn frame(&self, n: u32) -> BenchFrame {
         let mut frame = BenchFrame::take();
         *frame.0 = self.template;
         let (ip, port) = client(n);
         let (address, at) = match self.kind {
-            Kind::SynAck => (DESTINATION, DESTINATION_PORT),
+            Kind::SynAck | Kind::UdpReply => (DESTINATION, DESTINATION_PORT),
             _ => (SOURCE, SOURCE_PORT),
         };
         frame.0[address..address + 4].copy_from_slice(&ip.octets());
@@ -143,7 +154,7 @@ pub struct Bench {
     pipeline: Pipeline<BenchFrame>,
     counters: Arc<WorkerCounters>,
     outbox: Outbox<BenchFrame>,
-    burst: Burst<BenchFrame>,
+    now: Tick,
 }
 
 impl Bench {
@@ -154,22 +165,36 @@ impl Bench {
         let limits = Limits { flows_max, expectations_max: 64 };
         let pipeline = Pipeline::new(limits, 0x5eed, snapshot, Arc::clone(&counters));
         let outbox = pipeline.outbox(2);
-        Self { pipeline, counters, outbox, burst: Burst::new() }
+        Self { pipeline, counters, outbox, now: Tick::default() }
     }
 
-    /// Sends the frames of these flows, a burst at most.
+    /// Lets time pass. The flows that are due then are still there.
+    pub fn wait(&mut self, span: Span) {
+        self.now = self.now.after(span);
+    }
+
+    /// Takes a burst of at most [`BURST`] frames in, and gives their buffers back.
     #[inline]
-    pub fn send(&mut self, wire: &Wire, side: Side, flows: &[u32]) {
-        for n in flows {
-            self.burst.push(wire.frame(*n));
-        }
-        let now = Tick::default();
-        self.pipeline.process(&mut self.burst, &[port(side); BURST], now, &mut self.outbox, &mut ());
+    pub fn process(&mut self, burst: &mut Burst<BenchFrame>, side: Side) {
+        self.pipeline.process(burst, &[port(side); BURST], self.now, &mut self.outbox, &mut ());
         for side in [Side::Lan, Side::Wan] {
             if let Some(left) = self.outbox.take(port(side)) {
                 BenchFrame::release(left);
             }
         }
+    }
+
+    /// Ends what is due, as one turn of a worker does.
+    #[inline]
+    pub fn housekeep(&mut self) {
+        self.pipeline.housekeep(self.now, &mut ());
+    }
+
+    /// Sends the frames of these flows, a burst at most.
+    #[inline]
+    pub fn send(&mut self, wire: &Wire, side: Side, flows: &[u32]) {
+        let mut burst = flows.iter().map(|n| wire.frame(*n)).collect();
+        self.process(&mut burst, side);
     }
 
     /// Sends the frames of any number of flows.
@@ -190,6 +215,11 @@ impl Bench {
             self.send_all(&Wire::new(kind), side, flows);
         }
         assert_eq!(self.forwarded() - before, 3 * flows.len() as u64, "each segment is forwarded");
+    }
+
+    /// Flows in the table.
+    pub fn flows(&self) -> usize {
+        self.pipeline.tracker().table().len()
     }
 
     /// Frames forwarded so far.

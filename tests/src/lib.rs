@@ -16,6 +16,7 @@ pub mod conformance;
 pub mod conversation;
 pub mod differential;
 pub mod fuzzing;
+pub mod instructions;
 pub mod ladder;
 pub mod mischief;
 pub mod model;
