@@ -62,7 +62,8 @@ fn parse_ipv4(
     let transport = transport(protocol, header, bytes, rules, offload, pseudo)?;
     let (key, side) =
         FlowKey::sorted_ipv4(protocol.0, [source.octets(), destination.octets()], ports(header));
-    *parsed = Parsed { class: Class::Flow(transport), key, side, at: AT_IPV4 as u16, len: len_of(bytes) };
+    *parsed =
+        Parsed { class: Class::Flow(transport), key, side, at: short(AT_IPV4), len: short(bytes.len()) };
     Some(())
 }
 
@@ -85,7 +86,8 @@ fn parse_ipv6(frame: &[u8], rules: Rules, offload: Offload, parsed: &mut Parsed)
         Endpoint::new(Address::v6(source.octets()), source_port),
         Endpoint::new(Address::v6(destination.octets()), destination_port),
     );
-    *parsed = Parsed { class: Class::Flow(transport), key, side, at: AT_IPV6 as u16, len: len_of(bytes) };
+    *parsed =
+        Parsed { class: Class::Flow(transport), key, side, at: short(AT_IPV6), len: short(bytes.len()) };
     Some(())
 }
 
@@ -130,11 +132,11 @@ const fn ports(&[a, b, c, d, ..]: &[u8; tcp::HEADER_LEN]) -> [u16; 2] {
     [(both >> u16::BITS) as u16, both as u16]
 }
 
-/// IP's lengths have 16 bits, so that of what it carries does.
+/// A place or a length in a packet whose own length has 16 bits.
 #[inline(always)]
 #[expect(clippy::cast_possible_truncation, reason = "IP's lengths have 16 bits")]
-const fn len_of(transport: &[u8]) -> u16 {
-    transport.len() as u16
+const fn short(len: usize) -> u16 {
+    len as u16
 }
 
 #[cfg(test)]

@@ -15,12 +15,11 @@ pub mod index;
 pub mod news;
 pub mod record;
 pub mod sctp;
-#[cfg(test)]
-mod shortcuts;
 mod stranger;
 mod stream;
 pub mod table;
 pub mod tcp;
+mod tests;
 mod view;
 pub mod watch;
 pub mod wheel;

@@ -1,5 +1,6 @@
 //! The short ways of the tracker against the general one: two trackers see the same packets, one of them without
 //! short ways, and must say the same of each and end with the same flows.
+#![cfg(test)]
 
 use super::*;
 use crate::config::Conntrack;
