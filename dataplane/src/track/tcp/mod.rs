@@ -373,14 +373,14 @@ impl Connection {
     #[inline(always)]
     fn count_retransmission(&mut self, direction: Direction, (seq, end, ack, window): (u32, u32, u32, u16)) {
         let last = &mut self.last;
-        let same = last.went(direction)
-            & (last.seq == seq)
-            & (last.ack == ack)
-            & (last.end == end)
-            & (last.window == window);
-        self.retransmissions = if same { self.retransmissions.saturating_add(1) } else { 0 };
-        last.set_direction(direction);
-        (last.seq, last.ack, last.end, last.window) = (seq, ack, end, window);
+        let seen = (last.end, last.seq, last.ack, last.window);
+        if seen == (end, seq, ack, window) && last.went(direction) {
+            self.retransmissions = self.retransmissions.saturating_add(1);
+        } else {
+            self.retransmissions = 0;
+            (last.seq, last.ack, last.end, last.window) = (seq, ack, end, window);
+            last.set_direction(direction);
+        }
     }
 
     #[inline(always)]

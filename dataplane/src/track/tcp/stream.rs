@@ -41,7 +41,7 @@ impl Connection {
         }
         move_on(sender, receiver, TcpFlags::ACK, window, (end, ack, ack));
         self.count_retransmission(direction, (seq, end, ack, window));
-        self.remember_class(direction, Class::Ack);
+        self.last.class = Class::Ack;
         Some(self.timeout(Class::Ack, State::Established, config))
     }
 }
