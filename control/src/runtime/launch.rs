@@ -1,19 +1,22 @@
 //! Start: DPDK, packet memory, ports, workers, threads.
 
-use super::crew::{self, Crew};
+use super::crew::{self, Crew, End};
 use super::gateway::{Gateway, Running};
 use super::ports::{self, OpenPort, PortsError};
 use crate::config::{self, GatewayConfig};
 use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, mpsc};
 use tracing::{info, warn};
+use weir_dataplane::mailbox::WorkerHandle;
 use weir_dataplane::pipeline::Limits;
 use weir_dataplane::snapshot::Snapshot;
 use weir_dataplane::spread::{SLOTS, Spread};
 use weir_dataplane::units::{Epoch, PORTS_MAX, WorkerId};
 use weir_dataplane::worker::{Idle, Mesh, Setup, Worker, WorkerPort};
+use weir_dpdk::memory::{self, Backing, HUGE_PAGE, Huge};
 use weir_dpdk::{Eal, Mbuf, PortFacts, RssFields, RxQueue, TscClock, TxQueue};
 
 /// Turns that a worker takes at most to finish what is in its queues when it is stopped: a busy port never runs dry.
@@ -28,6 +31,14 @@ pub(super) enum LaunchError {
     /// The system has no more threads.
     #[error("cannot start a worker's thread: {0}")]
     Thread(#[from] io::Error),
+    /// A worker ended before it began.
+    #[error("worker {worker} cannot start: {trouble}")]
+    Worker {
+        /// Which.
+        worker: usize,
+        /// Why.
+        trouble: String,
+    },
 }
 
 /// Starts the gateway of `config`, which was read from `path`.
@@ -44,14 +55,66 @@ pub(super) fn launch(path: &Path, config: GatewayConfig) -> Result<Gateway, Laun
     let snapshot = Arc::new(Snapshot::compile(Epoch::FIRST, config.dataplane()));
     let setups = setups(eal, &config, &mut open, &snapshot);
     let cpus = crew::cpus(config.workers());
-    let (mut handles, mut bodies) = (Vec::new(), Vec::new());
-    for (setup, cpu) in setups.into_iter().zip(&cpus) {
-        let (mut worker, handle) = Worker::new(setup);
-        handles.push(handle);
-        bodies.push((*cpu, move |stop: &_| worker.run(stop, DRAIN_TURNS)));
+    let huge = if config.memory().huge_pages() { Huge::Reserved } else { Huge::Transparent };
+    let (crew, workers) = man(eal, setups, &cpus, huge)?;
+    Ok(Gateway::new(path, config, Running { ports: open, workers, cpus, crew }))
+}
+
+/// Starts the workers, each made by its own thread: so its tables are of the NUMA node that it works on. They come
+/// after DPDK's memory, which needs huge pages more.
+fn man(
+    eal: Eal,
+    setups: Vec<Setup<RxQueue, TxQueue, TscClock>>,
+    cpus: &[Option<usize>],
+    huge: Huge,
+) -> Result<(Crew, Vec<WorkerHandle>), LaunchError> {
+    let (sender, made) = mpsc::channel();
+    let bodies = setups.into_iter().zip(cpus).map(|(setup, cpu)| {
+        let sender = sender.clone();
+        let body = move |stop: &AtomicBool| {
+            let ((mut worker, handle), backing) = memory::tables(huge, || Worker::new(setup));
+            // Nobody listens when the gateway does not start.
+            let _ = sender.send((handle, backing));
+            drop(sender);
+            worker.run(stop, DRAIN_TURNS);
+        };
+        (*cpu, body)
+    });
+    let crew = Crew::start(eal, bodies.collect())?;
+    drop(sender);
+    // Ends when each worker is made or has failed.
+    let mut made: Vec<(WorkerHandle, Backing)> = made.iter().collect();
+    if made.len() < cpus.len() {
+        let ends = crew.stop().into_iter();
+        let mut troubles = ends.filter_map(|End { worker, trouble }| Some((worker, trouble?)));
+        let (worker, trouble) = troubles.next().unwrap_or_default();
+        return Err(LaunchError::Worker { worker, trouble });
     }
-    let crew = Crew::start(eal, bodies)?;
-    Ok(Gateway::new(path, config, Running { ports: open, workers: handles, cpus, crew }))
+    made.sort_by_key(|(handle, _)| handle.id());
+    for (handle, backing) in &made {
+        describe_tables(handle.id(), backing);
+    }
+    Ok((crew, made.into_iter().map(|(handle, _)| handle).collect()))
+}
+
+fn describe_tables(worker: WorkerId, backing: &Backing) {
+    let mib = |bytes: usize| bytes >> 20;
+    info!(
+        worker = worker.index(),
+        reserved_mib = mib(backing.reserved),
+        transparent_mib = mib(backing.transparent),
+        ordinary_mib = mib(backing.ordinary),
+        "tables made: what they have of reserved and transparent huge pages, and of ordinary ones"
+    );
+    if backing.ordinary > 0 {
+        warn!(
+            worker = worker.index(),
+            "tables lie on ordinary pages, which costs a cache miss a look-up: reserve {} more huge pages \
+             (`sysctl vm.nr_hugepages`) with `memory.huge_pages: true`, or allow transparent ones \
+             (`madvise` in /sys/kernel/mm/transparent_hugepage/enabled)",
+            backing.ordinary / HUGE_PAGE
+        );
+    }
 }
 
 fn describe(open: &OpenPort) {

@@ -1,4 +1,4 @@
-//! DPDK behind owning types: EAL, mempool, mbuf, device, port, queues, clock.
+//! DPDK behind owning types: EAL, mempool, mbuf, device, port, queues, clock; and huge pages for what is not DPDK's.
 //!
 //! Each type holds one of DPDK's rules, so that breaking it does not compile: everything is made from an
 //! [`Eal`]; a pool outlives its frames; a device has one port, a queue one user at a time; a port is closed
@@ -29,6 +29,7 @@ mod device;
 mod eal;
 mod error;
 mod mbuf;
+pub mod memory;
 mod mempool;
 mod port;
 mod queue;

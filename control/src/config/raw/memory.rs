@@ -6,7 +6,9 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(in crate::config) struct Memory {
-    /// Whether DPDK takes huge pages. Default `true` with a PCI device, `false` with virtual devices alone.
+    /// Whether DPDK takes reserved huge pages, and the workers' tables (174 bytes a flow) as many as are left. Tables that
+    /// find none lie on transparent huge pages, or else on ordinary ones; the log says which. Default `true` with a PCI
+    /// device, `false` with virtual devices alone.
     pub(in crate::config) huge_pages: Option<bool>,
     /// Memory that DPDK takes at start, in MiB. Default: as much as the buffers need.
     #[schemars(range(min = 16, max = 1048576))]
