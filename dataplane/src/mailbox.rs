@@ -86,6 +86,13 @@ impl Mailbox {
     pub(crate) fn new() -> Arc<Self> {
         Arc::new(Self { orders: ArrayQueue::new(ORDERS_MAX), returned: ArrayQueue::new(ORDERS_MAX) })
     }
+
+    /// The worker's next order.
+    #[inline]
+    pub(crate) fn order(&self) -> Option<Order> {
+        // Asking costs two loads, an attempt to take costs a fence.
+        if self.orders.is_empty() { None } else { self.orders.pop() }
+    }
 }
 
 /// A worker did not look at its mailbox in time.

@@ -53,6 +53,9 @@ pub trait Frame: Send + Sized {
         Checksum::Unchecked
     }
 
+    /// Asks the processor for what [`Frame::bytes`] needs to find the bytes. Only a hint.
+    fn prefetch(&self) {}
+
     /// Gives many buffers back at once and leaves `frames` empty.
     fn release(frames: &mut Burst<Self>) {
         frames.clear();
