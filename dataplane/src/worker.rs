@@ -11,7 +11,7 @@ pub use mesh::Mesh;
 
 use crate::counters::{DropReason, Verdict, WorkerCounters};
 use crate::errand::Walk;
-use crate::mailbox::{Mailbox, Order, WorkerHandle};
+use crate::mailbox::{Mailbox, Order, Spent, WorkerHandle};
 use crate::pipeline::{Limits, Pipeline};
 use crate::port::{Burst, Clock, Frame, RxQueue, TxQueue};
 use crate::prefetch::prefetch;
@@ -151,11 +151,17 @@ where
     /// the other workers, which are stopped as well, have given it the last of its frames.
     pub fn run(&mut self, stop: &AtomicBool, drain_turns: u32) {
         let mut begin = self.clock.cycles();
+        let mut longest = 0;
         while !stop.load(Ordering::Relaxed) {
             let moved = self.turn();
             let mut end = self.clock.cycles();
+            let took = end.wrapping_sub(begin);
+            if took > longest {
+                longest = took;
+                self.counters.turn_max_ns.set(self.clock.ns(took));
+            }
             if moved > 0 {
-                self.counters.cycles_busy.add(end.wrapping_sub(begin));
+                self.counters.cycles_busy.add(took);
             } else {
                 self.rest();
                 end = self.clock.cycles();
@@ -318,10 +324,12 @@ where
             match order {
                 Order::Adopt(snapshot) => {
                     let old = self.pipeline.adopt(snapshot);
-                    // When control has not collected, freeing it here is the lesser evil.
-                    drop(self.mailbox.returned.push(old));
+                    self.mailbox.give_back(Spent::Snapshot(old));
                 }
-                Order::Errand(errand) => self.errand = Some(Walk::new(errand)),
+                Order::Errand(errand) => {
+                    let old = self.errand.replace(Walk::new(errand));
+                    self.give_back(old);
+                }
                 Order::Watch(watch) => self.pipeline.tracker_mut().watch(watch),
             }
         }
@@ -332,7 +340,14 @@ where
         if let Some(walk) = &mut self.errand
             && walk.step(self.pipeline.tracker_mut(), now)
         {
-            self.errand = None;
+            let done = self.errand.take();
+            self.give_back(done);
+        }
+    }
+
+    fn give_back(&self, walk: Option<Walk>) {
+        if let Some(walk) = walk {
+            self.mailbox.give_back(Spent::Errand(walk.into_errand()));
         }
     }
 }

@@ -286,6 +286,21 @@ fn a_turn_looks_at_a_bounded_number_of_records() {
 }
 
 #[test]
+fn what_an_errand_leaves_is_freed_by_control() {
+    let mut gateway = Gateway::new(&bridge(), 1, usize::MAX);
+    let handle = gateway.workers[0].1.clone();
+    let dumps = [1, 2].map(Dump::<FlowView>::new);
+    for dump in &dumps {
+        handle.send(Errand::List(Arc::default(), Arc::clone(dump))).unwrap();
+    }
+    gateway.turns(100);
+    assert_eq!(dumps.each_ref().map(|dump| dump.is_complete()), [false, true], "the second took its place");
+    assert_eq!(dumps.each_ref().map(Arc::strong_count), [2, 2], "the worker has freed nothing");
+    assert!(handle.acknowledged(Epoch::FIRST));
+    assert_eq!(dumps.each_ref().map(Arc::strong_count), [1, 1]);
+}
+
+#[test]
 fn only_the_flows_that_are_meant_are_deleted() {
     let mut gateway = Gateway::new(&bridge(), 1, usize::MAX);
     clients(&mut gateway, 300);

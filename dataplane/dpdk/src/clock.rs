@@ -45,6 +45,10 @@ impl Clock for TscClock {
         tsc()
     }
 
+    fn ns(&self, cycles: u64) -> u64 {
+        u64::try_from(u128::from(cycles) * 1_000_000_000 / u128::from(self.hz.max(1))).unwrap_or(u64::MAX)
+    }
+
     fn rest(&mut self, us: u32) {
         std::thread::sleep(Duration::from_micros(u64::from(us)));
     }
