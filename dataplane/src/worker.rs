@@ -94,6 +94,9 @@ pub struct Worker<R: RxQueue, T, C> {
     mailbox: Arc<Mailbox>,
     burst: Burst<R::Frame>,
     origins: [PortId; BURST_MAX],
+    /// What other workers have given, for the next turn, and where it came from.
+    taken: Burst<R::Frame>,
+    taken_from: [PortId; BURST_MAX],
     /// Frames of a burst that belong to others, by worker. Empty between bursts.
     of_others: Vec<Burst<R::Frame>>,
     /// The errand under way.
@@ -140,6 +143,8 @@ where
             mailbox,
             burst: Burst::new(),
             origins: [PortId::default(); BURST_MAX],
+            taken: Burst::new(),
+            taken_from: [PortId::default(); BURST_MAX],
             errand: None,
             idle_turns: 0,
             rest_us: REST_US_MIN,
@@ -223,7 +228,7 @@ where
     /// Works for others until they have no more.
     fn work_until(&mut self, turns_max: u32, over: impl Fn(&Mesh<R::Frame>) -> bool) {
         for _ in 0..turns_max {
-            if over(&self.mesh) {
+            if self.taken.is_empty() && over(&self.mesh) {
                 break;
             }
             if self.turn() == 0 {
@@ -277,14 +282,20 @@ where
         }
     }
 
-    /// Takes the frames that other workers have for it.
+    /// Works on what it took from other workers a turn ago, and takes what they have for it now: what another core
+    /// has written is some time on its way.
     fn take_over(&mut self, now: Tick) -> usize {
-        let taken = self.mesh.work.take(&mut self.burst, &mut self.origins);
-        if taken > 0 {
+        let ready = self.taken.len();
+        if ready > 0 {
+            core::mem::swap(&mut self.burst, &mut self.taken);
+            self.origins = self.taken_from;
             self.burst.iter().for_each(|frame| prefetch(frame.bytes()));
+        }
+        let taken = self.mesh.work.take(&mut self.taken, &mut self.taken_from);
+        if ready > 0 {
             self.process(now);
         }
-        taken
+        ready + taken
     }
 
     fn process(&mut self, now: Tick) {
