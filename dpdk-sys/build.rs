@@ -84,6 +84,7 @@ const CONSTANTS: &[&str] = &[
     "WEIR_RX_OFFLOAD_SCTP_CKSUM",
     "WEIR_RX_OFFLOAD_TCP_CKSUM",
     "WEIR_RX_OFFLOAD_UDP_CKSUM",
+    "WEIR_TX_OFFLOAD_MBUF_FAST_FREE",
 ];
 
 /// Types that are only ever pointed at, or that Rust cannot spell (packed and aligned at once).

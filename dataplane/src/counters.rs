@@ -381,6 +381,8 @@ pub struct WorkerCounters {
     pub cycles_busy: Cell,
     /// Cycles of turns that found nothing, sleep included.
     pub cycles_idle: Cell,
+    /// Nanoseconds of the longest turn so far, rest not included: a gauge.
+    pub turn_max_ns: Cell,
     /// Epoch of the snapshot in force.
     pub epoch: Cell,
 }
@@ -401,6 +403,7 @@ impl Default for WorkerCounters {
             handed_over: Cell::default(),
             cycles_busy: Cell::default(),
             cycles_idle: Cell::default(),
+            turn_max_ns: Cell::default(),
             epoch: Cell::default(),
         }
     }

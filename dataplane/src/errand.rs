@@ -20,6 +20,11 @@ impl Walk {
         Self { errand, next: 0 }
     }
 
+    /// What it was about.
+    pub(crate) fn into_errand(self) -> Errand {
+        self.errand
+    }
+
     /// Does a turn's part of it; whether it is done.
     pub(crate) fn step(&mut self, tracker: &mut Tracker, now: Tick) -> bool {
         let flows = tracker.table().capacity();

@@ -17,7 +17,7 @@ pub mod mailbox;
 pub mod parse;
 pub mod pipeline;
 pub mod port;
-mod prefetch;
+pub mod prefetch;
 pub mod snapshot;
 pub mod spread;
 pub mod steer;

@@ -74,17 +74,39 @@ pub(crate) enum Order {
     Watch(Arc<Watch>),
 }
 
+/// What a worker has done with: freed by control, since giving memory back to the system takes its time.
+#[derive(Debug)]
+pub(crate) enum Spent {
+    /// Another one is in force.
+    Snapshot(#[expect(dead_code, reason = "only ever dropped")] Arc<Snapshot>),
+    /// It is done, or another one took its place.
+    Errand(#[expect(dead_code, reason = "only ever dropped")] Errand),
+}
+
 /// Both directions between control and one worker.
 #[derive(Debug)]
 pub(crate) struct Mailbox {
     pub(crate) orders: ArrayQueue<Order>,
-    /// Snapshots that the worker has done with: freed by control, not by the worker.
-    pub(crate) returned: ArrayQueue<Arc<Snapshot>>,
+    /// At most as much as there were orders since control looked.
+    returned: ArrayQueue<Spent>,
 }
 
 impl Mailbox {
     pub(crate) fn new() -> Arc<Self> {
-        Arc::new(Self { orders: ArrayQueue::new(ORDERS_MAX), returned: ArrayQueue::new(ORDERS_MAX) })
+        Arc::new(Self { orders: ArrayQueue::new(ORDERS_MAX), returned: ArrayQueue::new(2 * ORDERS_MAX) })
+    }
+
+    /// Worker: gives something back to be freed.
+    pub(crate) fn give_back(&self, spent: Spent) {
+        // Control empties the queue before it gives orders. Should it be full, freeing it here is the lesser evil.
+        drop(self.returned.push(spent));
+    }
+
+    /// The worker's next order.
+    #[inline]
+    pub(crate) fn order(&self) -> Option<Order> {
+        // Asking costs two loads, an attempt to take costs a fence.
+        if self.orders.is_empty() { None } else { self.orders.pop() }
     }
 }
 
@@ -131,6 +153,7 @@ impl WorkerHandle {
 
     /// Sends it on an errand. It has one at a time: this one takes the place of one that is not done.
     pub fn send(&self, errand: Errand) -> Result<(), MailboxFull> {
+        self.collect();
         self.mailbox.orders.push(Order::Errand(errand)).map_err(|_| MailboxFull)
     }
 
@@ -140,8 +163,8 @@ impl WorkerHandle {
     }
 
     fn collect(&self) {
-        while let Some(snapshot) = self.mailbox.returned.pop() {
-            drop(snapshot);
+        while let Some(spent) = self.mailbox.returned.pop() {
+            drop(spent);
         }
     }
 }

@@ -3,7 +3,7 @@
 /// Asks the processor to fetch the cache line that `place` begins in. Only a hint: it changes nothing that a
 /// program can observe, and never faults, wherever `place` points.
 #[inline(always)]
-pub(crate) fn prefetch<T>(place: *const T) {
+pub fn prefetch<T: ?Sized>(place: *const T) {
     #[cfg(target_arch = "x86_64")]
     {
         #[target_feature(enable = "sse")]

@@ -32,7 +32,8 @@ pub enum Spread {
 /// The worker of `workers` that a frame belongs to; `None`: the one that has it.
 #[inline]
 pub fn home(frame: &[u8], spread: Spread, workers: usize) -> Option<WorkerId> {
-    let hash = match (spread, pair(frame)) {
+    let pair = plain_pair(frame).map(|fold| (fold, false)).or_else(|| pair(frame));
+    let hash = match (spread, pair) {
         (Spread::None, _) | (Spread::IcmpErrors, None | Some((_, false))) => return None,
         (Spread::All, None) => 0,
         (_, Some((fold, _))) => fold.hash(),
@@ -52,11 +53,21 @@ pub fn home_of_pair(source: IpAddr, destination: IpAddr, workers: usize) -> Opti
 
 #[inline]
 fn worker_of(hash: u32, workers: usize) -> Option<WorkerId> {
-    WorkerId::new((hash % SLOTS) as usize % workers.max(1))
+    let slot = (hash % SLOTS) as usize;
+    // Most gateways are spared the division.
+    let worker = if workers.is_power_of_two() { slot & (workers - 1) } else { slot % workers.max(1) };
+    WorkerId::new(worker)
+}
+
+/// The address pair of what most frames are: IPv4 right behind the MAC addresses, and not ICMP.
+#[inline(always)]
+fn plain_pair(frame: &[u8]) -> Option<Fold> {
+    let ethernet = Ethernet::new(frame).filter(|ethernet| ethernet.ethertype() == EtherType::IPV4)?;
+    let ip = Ipv4::new(ethernet.payload()).filter(|ip| ip.protocol() != IpProtocol::ICMP)?;
+    Some(Fold::ipv4(ip.source(), ip.destination()))
 }
 
 /// The address pair that speaks for a frame, and whether it is one that an ICMP error quotes.
-#[inline]
 fn pair(frame: &[u8]) -> Option<(Fold, bool)> {
     let ethernet = Ethernet::new(frame)?;
     let (mut ethertype, mut rest) = (ethernet.ethertype(), ethernet.payload());

@@ -4,23 +4,25 @@
 //! leave, and does a bounded amount of housekeeping. Frames that belong to another worker, and frames for a port
 //! whose transmit queue another worker has, go over the [`Mesh`].
 
+mod departures;
+mod mesh;
+
+pub use mesh::Mesh;
+
 use crate::counters::{DropReason, Verdict, WorkerCounters};
 use crate::errand::Walk;
-use crate::mailbox::{Mailbox, Order, WorkerHandle};
-use crate::pipeline::{Limits, Outbox, Pipeline};
+use crate::mailbox::{Mailbox, Order, Spent, WorkerHandle};
+use crate::pipeline::{Limits, Pipeline};
 use crate::port::{Burst, Clock, Frame, RxQueue, TxQueue};
+use crate::prefetch::prefetch;
 use crate::snapshot::Snapshot;
 use crate::spread::{Spread, home};
-use crate::track::news::{News, Peers, Post};
+use crate::track::news::Peers;
 use crate::units::{BURST_MAX, PORTS_MAX, PortId, Tick, WorkerId};
 use core::sync::atomic::{AtomicBool, Ordering};
-use crossbeam::queue::ArrayQueue;
+use departures::Departures;
 use std::sync::Arc;
 
-/// Frames, and news, that may wait from worker to worker.
-const RING_LEN: usize = 1024;
-/// Tries to hand frames to a transmit queue that takes none.
-const TX_TRIES: usize = 4;
 /// Turns without a frame before a worker that may rest does so.
 const IDLE_TURNS: u32 = 64;
 /// The shortest and the longest rest.
@@ -49,37 +51,6 @@ pub struct WorkerPort<R, T> {
     pub spread: Spread,
 }
 
-/// The rings between workers.
-#[derive(Debug)]
-pub struct Mesh<F> {
-    /// Frames to process, by worker.
-    work: Vec<ArrayQueue<(PortId, F)>>,
-    /// Frames to transmit, by worker.
-    send: Vec<ArrayQueue<(PortId, F)>>,
-    /// News to hear, by worker.
-    news: Vec<ArrayQueue<News>>,
-    /// Who transmits for a port that a worker has no queue of.
-    senders: [WorkerId; PORTS_MAX],
-}
-
-impl<F> Mesh<F> {
-    /// Rings between `workers` workers; `senders[port]` transmits for those that have no queue of that port.
-    pub fn new(workers: usize, senders: [WorkerId; PORTS_MAX]) -> Arc<Self> {
-        let rings = || (0..workers).map(|_| ArrayQueue::new(RING_LEN)).collect();
-        let news = (0..workers).map(|_| ArrayQueue::new(RING_LEN)).collect();
-        Arc::new(Self { work: rings(), send: rings(), news, senders })
-    }
-
-    /// Tells other workers; `false` when one could not take it.
-    fn tell(&self, me: WorkerId, post: Post) -> bool {
-        let told = |to: usize| self.news.get(to).is_none_or(|ring| ring.push(post.news.clone()).is_ok());
-        match post.to {
-            Some(to) => told(to.index()),
-            None => (0..self.news.len()).filter(|to| *to != me.index()).all(told),
-        }
-    }
-}
-
 /// What a worker is made of.
 #[derive(Debug)]
 pub struct Setup<R: RxQueue, T, C> {
@@ -87,8 +58,8 @@ pub struct Setup<R: RxQueue, T, C> {
     pub id: WorkerId,
     /// Its part of each port.
     pub ports: Vec<WorkerPort<R, T>>,
-    /// The rings between all workers of the gateway.
-    pub mesh: Arc<Mesh<R::Frame>>,
+    /// Its ends of the rings between all workers of the gateway.
+    pub mesh: Mesh<R::Frame>,
     /// Its clock.
     pub clock: C,
     /// What it does when there is nothing to do.
@@ -101,12 +72,21 @@ pub struct Setup<R: RxQueue, T, C> {
     pub snapshot: Arc<Snapshot>,
 }
 
+/// A receive queue and where its frames come from.
+#[derive(Debug)]
+struct Receiver<R> {
+    port: PortId,
+    rx: R,
+    spread: Spread,
+}
+
 /// One worker.
 #[derive(Debug)]
 pub struct Worker<R: RxQueue, T, C> {
     id: WorkerId,
-    ports: Vec<WorkerPort<R, T>>,
-    mesh: Arc<Mesh<R::Frame>>,
+    receivers: Vec<Receiver<R>>,
+    departures: Departures<R::Frame, T>,
+    mesh: Mesh<R::Frame>,
     clock: C,
     idle: Idle,
     pipeline: Pipeline<R::Frame>,
@@ -114,7 +94,11 @@ pub struct Worker<R: RxQueue, T, C> {
     mailbox: Arc<Mailbox>,
     burst: Burst<R::Frame>,
     origins: [PortId; BURST_MAX],
-    outbox: Outbox<R::Frame>,
+    /// What other workers have given, for the next turn, and where it came from.
+    taken: Burst<R::Frame>,
+    taken_from: [PortId; BURST_MAX],
+    /// Frames of a burst that belong to others, by worker. Empty between bursts.
+    of_others: Vec<Burst<R::Frame>>,
     /// The errand under way.
     errand: Option<Walk>,
     idle_turns: u32,
@@ -131,19 +115,26 @@ where
     pub fn new(setup: Setup<R, T, C>) -> (Self, WorkerHandle) {
         let counters = Arc::new(WorkerCounters::default());
         let mailbox = Mailbox::new();
-        let peers = Peers { me: setup.id, workers: setup.mesh.news.len().max(1) };
+        let peers = Peers { me: setup.id, workers: setup.mesh.workers() };
         let pipeline =
             Pipeline::among(peers, setup.limits, setup.secret, setup.snapshot, Arc::clone(&counters));
-        let outbox = pipeline.outbox(PORTS_MAX);
         let handle = WorkerHandle {
             id: setup.id,
             mailbox: Arc::clone(&mailbox),
             counters: Arc::clone(&counters),
             flows_max: pipeline.tracker().table().capacity(),
         };
+        let mut receivers = Vec::new();
+        let mut departures = Departures::new(pipeline.outbox(PORTS_MAX), Arc::clone(&counters));
+        for WorkerPort { port, rx, tx, spread } in setup.ports {
+            receivers.extend(rx.map(|rx| Receiver { port, rx, spread }));
+            departures.add(port, tx);
+        }
         let worker = Self {
             id: setup.id,
-            ports: setup.ports,
+            receivers,
+            departures,
+            of_others: (0..setup.mesh.workers()).map(|_| Burst::new()).collect(),
             mesh: setup.mesh,
             clock: setup.clock,
             idle: setup.idle,
@@ -152,7 +143,8 @@ where
             mailbox,
             burst: Burst::new(),
             origins: [PortId::default(); BURST_MAX],
-            outbox,
+            taken: Burst::new(),
+            taken_from: [PortId::default(); BURST_MAX],
             errand: None,
             idle_turns: 0,
             rest_us: REST_US_MIN,
@@ -160,23 +152,29 @@ where
         (worker, handle)
     }
 
-    /// Works until `stop` is set, then until its queues are empty or `drain_turns` more turns have gone.
+    /// Works until `stop` is set, then until its queues are empty or `drain_turns` more turns have gone, and until
+    /// the other workers, which are stopped as well, have given it the last of its frames.
     pub fn run(&mut self, stop: &AtomicBool, drain_turns: u32) {
+        let mut begin = self.clock.cycles();
+        let mut longest = 0;
         while !stop.load(Ordering::Relaxed) {
-            let before = self.clock.cycles();
             let moved = self.turn();
+            let mut end = self.clock.cycles();
+            let took = end.wrapping_sub(begin);
+            if took > longest {
+                longest = took;
+                self.counters.turn_max_ns.set(self.clock.ns(took));
+            }
             if moved > 0 {
-                self.counters.cycles_busy.add(self.clock.cycles().wrapping_sub(before));
+                self.counters.cycles_busy.add(took);
             } else {
                 self.rest();
-                self.counters.cycles_idle.add(self.clock.cycles().wrapping_sub(before));
+                end = self.clock.cycles();
+                self.counters.cycles_idle.add(end.wrapping_sub(begin));
             }
+            begin = end;
         }
-        for _ in 0..drain_turns {
-            if self.turn() == 0 {
-                break;
-            }
-        }
+        self.finish(drain_turns);
     }
 
     /// One turn; how many frames it moved.
@@ -184,11 +182,12 @@ where
         self.obey();
         let now = Tick::from_ms(self.clock.now_ms());
         let mut moved = 0;
-        for index in 0..self.ports.len() {
+        for index in 0..self.receivers.len() {
             moved += self.receive(index, now);
         }
         moved += self.take_over(now);
         moved += self.send_for_others();
+        moved += self.departures.end_turn(&mut self.mesh);
         self.hear();
         self.pipeline.housekeep(now, &mut ());
         self.tell();
@@ -210,17 +209,48 @@ where
         }
     }
 
-    /// Takes a burst from one of its ports.
+    /// Lets go of everything in the order in which frames move: each step is done when nobody has more for it.
+    fn finish(&mut self, drain_turns: u32) {
+        for _ in 0..drain_turns {
+            if self.turn() == 0 {
+                break;
+            }
+        }
+        self.receivers.clear();
+        self.mesh.work.close();
+        self.work_until(drain_turns, |mesh| mesh.work.is_over());
+        self.departures.flush(&mut self.mesh);
+        self.mesh.close_send();
+        self.work_until(drain_turns, Mesh::all_sent);
+        self.departures.flush(&mut self.mesh);
+    }
+
+    /// Works for others until they have no more.
+    fn work_until(&mut self, turns_max: u32, over: impl Fn(&Mesh<R::Frame>) -> bool) {
+        for _ in 0..turns_max {
+            if self.taken.is_empty() && over(&self.mesh) {
+                break;
+            }
+            if self.turn() == 0 {
+                self.clock.rest(REST_US_MIN);
+            }
+        }
+    }
+
+    /// Takes a burst from one of its queues.
     fn receive(&mut self, index: usize, now: Tick) -> usize {
-        let WorkerPort { port, rx, spread, .. } = &mut self.ports[index];
+        let Receiver { port, rx, spread } = &mut self.receivers[index];
         let (port, spread) = (*port, *spread);
-        let Some(rx) = rx else { return 0 };
         let received = rx.receive(&mut self.burst);
         self.counters.bursts[received].add(1);
         if received == 0 {
             return 0;
         }
-        let bytes: usize = self.burst.iter().map(|frame| frame.bytes().len()).sum();
+        let mut bytes = 0;
+        for frame in &self.burst {
+            prefetch(frame.bytes());
+            bytes += frame.bytes().len();
+        }
         self.counters.port(port).rx_frames.add(received as u64);
         self.counters.port(port).rx_bytes.add(bytes as u64);
         if spread != Spread::None {
@@ -233,58 +263,52 @@ where
 
     /// Gives the frames of the burst that belong to others to them.
     fn hand_over(&mut self, port: PortId, spread: Spread) {
-        let workers = self.mesh.work.len();
-        let mut refused = Burst::new();
+        let workers = self.mesh.workers();
         let mut mine = Burst::new();
         for frame in self.burst.drain(..) {
             match home(frame.bytes(), spread, workers) {
-                Some(other) if other != self.id => match self.mesh.work[other.index()].push((port, frame)) {
-                    Ok(()) => self.counters.handed_over.add(1),
-                    Err((_, frame)) => refused.push(frame),
-                },
+                Some(other) if other != self.id => self.of_others[other.index()].push(frame),
                 _ => mine.push(frame),
             }
         }
         self.burst = mine;
-        for _ in &refused {
-            self.counters.outcome(Verdict::Drop(DropReason::RingFull));
+        for (other, frames) in self.of_others.iter_mut().enumerate() {
+            let Some(other) = WorkerId::new(other).filter(|_| !frames.is_empty()) else { continue };
+            self.counters.handed_over.add(self.mesh.work.give(other, port, frames) as u64);
+            for _ in &*frames {
+                self.counters.outcome(Verdict::Drop(DropReason::RingFull));
+            }
+            Frame::release(frames);
         }
-        Frame::release(&mut refused);
     }
 
-    /// Takes the frames that other workers have for it.
+    /// Works on what it took from other workers a turn ago, and takes what they have for it now: what another core
+    /// has written is some time on its way.
     fn take_over(&mut self, now: Tick) -> usize {
-        while let Some((port, frame)) = self.mesh.work[self.id.index()].pop() {
-            self.origins[self.burst.len()] = port;
-            self.burst.push(frame);
-            if self.burst.is_full() {
-                break;
-            }
+        let ready = self.taken.len();
+        if ready > 0 {
+            core::mem::swap(&mut self.burst, &mut self.taken);
+            self.origins = self.taken_from;
+            self.burst.iter().for_each(|frame| prefetch(frame.bytes()));
         }
-        let taken = self.burst.len();
-        if taken > 0 {
+        let taken = self.mesh.work.take(&mut self.taken, &mut self.taken_from);
+        if ready > 0 {
             self.process(now);
         }
-        taken
+        ready + taken
     }
 
     fn process(&mut self, now: Tick) {
         self.hear();
-        self.pipeline.process(&mut self.burst, &self.origins, now, &mut self.outbox, &mut ());
+        let outbox = self.departures.outbox(self.burst.len(), &mut self.mesh);
+        self.pipeline.process(&mut self.burst, &self.origins, now, outbox, &mut ());
         self.tell();
-        loop {
-            for index in 0..self.ports.len() {
-                self.flush(index);
-            }
-            if !self.outbox.refill() {
-                break;
-            }
-        }
+        self.departures.relieve(&mut self.mesh);
     }
 
     /// Takes in what other workers tell: before a burst, since its frames may have been caused by what is told.
     fn hear(&mut self) {
-        while let Some(news) = self.mesh.news[self.id.index()].pop() {
+        while let Some(news) = self.mesh.hear(self.id) {
             self.pipeline.hear(&news);
         }
     }
@@ -296,59 +320,27 @@ where
         }
     }
 
-    /// Sends what waits for one of its ports.
-    fn flush(&mut self, index: usize) {
-        let WorkerPort { port, tx, .. } = &mut self.ports[index];
-        let Some(waiting) = self.outbox.take(*port) else { return };
-        if waiting.is_empty() {
-            return;
-        }
-        match tx {
-            Some(tx) => transmit(tx, waiting, *port, &self.counters),
-            None => {
-                let sender = self.mesh.senders[port.index()];
-                let mut refused = Burst::new();
-                for frame in waiting.drain(..) {
-                    if let Err((_, frame)) = self.mesh.send[sender.index()].push((*port, frame)) {
-                        refused.push(frame);
-                    }
-                }
-                self.counters.forward_refused(refused.len() as u64);
-                Frame::release(&mut refused);
-            }
-        }
-    }
-
     /// Sends what other workers have no queue for.
     fn send_for_others(&mut self) -> usize {
-        let mut taken = 0;
-        while taken < BURST_MAX
-            && let Some((port, frame)) = self.mesh.send[self.id.index()].pop()
-        {
-            taken += 1;
-            if let Some(waiting) = self.outbox.take(port) {
-                // At most one burst is taken and the outbox was empty, so there is room.
-                waiting.push(frame);
-            }
-        }
-        if taken > 0 {
-            for index in 0..self.ports.len() {
-                self.flush(index);
-            }
+        let taken = self.mesh.take_to_send(&mut self.burst, &mut self.origins);
+        for (frame, port) in self.burst.drain(..).zip(self.origins) {
+            self.departures.add_frame(port, frame, &mut self.mesh);
         }
         taken
     }
 
     /// Looks into the mailbox.
     fn obey(&mut self) {
-        while let Some(order) = self.mailbox.orders.pop() {
+        while let Some(order) = self.mailbox.order() {
             match order {
                 Order::Adopt(snapshot) => {
                     let old = self.pipeline.adopt(snapshot);
-                    // When control has not collected, freeing it here is the lesser evil.
-                    drop(self.mailbox.returned.push(old));
+                    self.mailbox.give_back(Spent::Snapshot(old));
                 }
-                Order::Errand(errand) => self.errand = Some(Walk::new(errand)),
+                Order::Errand(errand) => {
+                    let old = self.errand.replace(Walk::new(errand));
+                    self.give_back(old);
+                }
                 Order::Watch(watch) => self.pipeline.tracker_mut().watch(watch),
             }
         }
@@ -359,25 +351,14 @@ where
         if let Some(walk) = &mut self.errand
             && walk.step(self.pipeline.tracker_mut(), now)
         {
-            self.errand = None;
+            let done = self.errand.take();
+            self.give_back(done);
         }
     }
-}
 
-/// Sends a burst; what the queue does not take after a few tries is dropped and counted.
-fn transmit<T: TxQueue>(tx: &mut T, waiting: &mut Burst<T::Frame>, port: PortId, counters: &WorkerCounters) {
-    let mut lengths = arrayvec::ArrayVec::<usize, BURST_MAX>::new();
-    lengths.extend(waiting.iter().map(|frame| frame.bytes().len()));
-    let mut sent = 0;
-    for _ in 0..TX_TRIES {
-        sent += tx.transmit(waiting);
-        if waiting.is_empty() {
-            break;
+    fn give_back(&self, walk: Option<Walk>) {
+        if let Some(walk) = walk {
+            self.mailbox.give_back(Spent::Errand(walk.into_errand()));
         }
     }
-    let bytes: usize = lengths[..sent].iter().sum();
-    counters.port(port).tx_frames.add(sent as u64);
-    counters.port(port).tx_bytes.add(bytes as u64);
-    counters.forward_refused(waiting.len() as u64);
-    Frame::release(waiting);
 }

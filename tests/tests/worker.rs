@@ -39,10 +39,10 @@ impl Gateway {
     fn new(config: &Config, workers: usize, tx_room: usize) -> Self {
         let rx = [MemQueue::new(), MemQueue::new()];
         let tx = [MemQueue::with_room(tx_room), MemQueue::with_room(tx_room)];
-        let mesh = Mesh::new(workers, [WorkerId::default(); PORTS_MAX]);
+        let meshes = Mesh::new(workers, [WorkerId::default(); PORTS_MAX]);
         let snapshot = Arc::new(Snapshot::compile(Epoch::FIRST, config));
         let spread = if workers > 1 { Spread::All } else { Spread::None };
-        let make = |id: usize| {
+        let make = |(id, mesh)| {
             let ports = [Side::Lan, Side::Wan].map(|side| {
                 let queue = |queues: &[MemQueue; 2]| (id == 0).then(|| queues[side as usize].clone());
                 WorkerPort { port: port(side), rx: queue(&rx), tx: queue(&tx), spread }
@@ -50,7 +50,7 @@ impl Gateway {
             Worker::new(Setup {
                 id: WorkerId::new(id).unwrap(),
                 ports: ports.into(),
-                mesh: Arc::clone(&mesh),
+                mesh,
                 clock: MemClock::default(),
                 idle: Idle::Backoff,
                 limits: Limits { flows_max: 4096, expectations_max: 16 },
@@ -58,7 +58,7 @@ impl Gateway {
                 snapshot: Arc::clone(&snapshot),
             })
         };
-        Self { workers: (0..workers).map(make).collect(), rx, tx }
+        Self { workers: meshes.into_iter().enumerate().map(make).collect(), rx, tx }
     }
 
     fn turns(&mut self, count: usize) {
@@ -225,7 +225,7 @@ fn a_new_snapshot_counts_from_the_next_turn_on_and_the_old_one_comes_back() {
     handle.publish(Arc::clone(&snapshot)).unwrap();
     assert!(!handle.acknowledged(epoch));
     gateway.rx[0].push(datagram(1, true));
-    gateway.turns(1);
+    gateway.settle();
     assert!(handle.acknowledged(epoch));
     // The shadow has become this node's own, with the very next packet.
     assert_eq!((gateway.tx[1].len(), handle.counters().flows_total(|cells| &cells.created)), (1, 1));
@@ -283,6 +283,21 @@ fn a_turn_looks_at_a_bounded_number_of_records() {
     let (flows, turns) = run(&mut gateway, 4096, |dump| Errand::List(Arc::default(), dump));
     assert_eq!(flows.len(), 3);
     assert!(turns >= 4096 / 64, "{turns} turns for a table of 4096 records");
+}
+
+#[test]
+fn what_an_errand_leaves_is_freed_by_control() {
+    let mut gateway = Gateway::new(&bridge(), 1, usize::MAX);
+    let handle = gateway.workers[0].1.clone();
+    let dumps = [1, 2].map(Dump::<FlowView>::new);
+    for dump in &dumps {
+        handle.send(Errand::List(Arc::default(), Arc::clone(dump))).unwrap();
+    }
+    gateway.turns(100);
+    assert_eq!(dumps.each_ref().map(|dump| dump.is_complete()), [false, true], "the second took its place");
+    assert_eq!(dumps.each_ref().map(Arc::strong_count), [2, 2], "the worker has freed nothing");
+    assert!(handle.acknowledged(Epoch::FIRST));
+    assert_eq!(dumps.each_ref().map(Arc::strong_count), [1, 1]);
 }
 
 #[test]
@@ -402,4 +417,66 @@ fn a_worker_that_is_stopped_empties_its_queues_first() {
     gateway.workers[0].0.run(&AtomicBool::new(true), 1000);
     assert!(gateway.rx[0].is_empty());
     assert_eq!(gateway.tx[1].len(), 200);
+}
+
+#[test]
+fn frames_wait_a_turn_for_more_and_leave_at_once_when_there_are_enough() {
+    let mut gateway = Gateway::new(&bridge(), 1, usize::MAX);
+    let mut waiting_after = |clients: std::ops::Range<u16>| {
+        for client in clients {
+            gateway.rx[0].push(datagram(client, true));
+        }
+        gateway.turns(1);
+        gateway.tx[1].len()
+    };
+    assert_eq!(waiting_after(0..3), 0);
+    assert_eq!(waiting_after(3..6), 6, "the first three have waited for a turn");
+    assert_eq!(waiting_after(6..16), 6);
+    assert_eq!(waiting_after(16..16), 16, "nothing more came");
+    assert_eq!(waiting_after(16..48), 48, "a burst does not wait");
+    let sources = gateway.left(Side::Wan);
+    assert!(sources.iter().map(|frame| frame[26..30].to_vec()).is_sorted(), "in order");
+    assert_eq!(gateway.workers[0].1.counters().port(port(Side::Wan)).tx_frames.read(), 48);
+}
+
+#[test]
+fn what_waits_when_a_worker_stops_leaves() {
+    let mut gateway = Gateway::new(&bridge(), 1, usize::MAX);
+    for client in 0..10 {
+        gateway.rx[0].push(datagram(client, true));
+    }
+    gateway.turns(1);
+    assert_eq!(gateway.tx[1].len(), 0);
+    gateway.workers[0].0.run(&AtomicBool::new(true), 0);
+    assert_eq!(gateway.tx[1].len(), 10);
+}
+
+#[test]
+fn workers_that_stop_together_lose_nothing_and_keep_each_flow_in_order() {
+    const CLIENTS: u16 = 50;
+    const ROUNDS: u16 = 60;
+    let mut gateway = Gateway::new(&bridge(), 3, usize::MAX);
+    for round in 0..ROUNDS {
+        for client in 0..CLIENTS {
+            let mut bytes = datagram(client, true).into_bytes();
+            bytes.extend(round.to_be_bytes());
+            gateway.rx[0].push(MemFrame::new(bytes));
+        }
+    }
+    let stop = AtomicBool::new(true);
+    std::thread::scope(|threads| {
+        for (worker, _) in &mut gateway.workers {
+            threads.spawn(|| worker.run(&stop, 10_000_000));
+        }
+    });
+    assert!(gateway.rx[0].is_empty());
+    let left = gateway.left(Side::Wan);
+    let lost = gateway.drops(DropReason::RingFull) + gateway.drops(DropReason::TxFull);
+    assert_eq!(left.len() as u64 + lost, u64::from(CLIENTS * ROUNDS), "each has left or is counted");
+    assert_eq!(left.len() as u64, gateway.outcome(Verdict::Forward(port(Side::Wan))));
+    let mut flows: HashMap<&[u8], Vec<&[u8]>> = HashMap::new();
+    for frame in &left {
+        flows.entry(&frame[26..30]).or_default().push(&frame[frame.len() - 2..]);
+    }
+    assert!(flows.len() == usize::from(CLIENTS) && flows.values().all(|rounds| rounds.is_sorted()));
 }

@@ -77,6 +77,8 @@ metrics! {
         "Looks into a receive queue by how many frames they found: 0, 1, 2-3, 4-7, 8-15, 16-31, 32-63, 64.";
     CYCLES_BUSY = Counter "weir_worker_busy_cycles_total" ["worker"] "Processor cycles of turns that moved frames.";
     CYCLES_IDLE = Counter "weir_worker_idle_cycles_total" ["worker"] "Processor cycles of turns that found nothing, sleep included.";
+    TURN_MAX = Gauge "weir_worker_turn_max_seconds" ["worker"]
+        "The longest turn since the start, rest not included. A core that the worker does not have to itself makes turns longer.";
     WORKER_EPOCH = Gauge "weir_worker_config_epoch" ["worker"] "Epoch of the configuration that the worker works with.";
 
     FLOWS = Gauge "weir_flows" ["worker", "protocol", "state"] "Live flows.";

@@ -32,6 +32,7 @@ fn counts(worker: usize, cells: &WorkerCounters, port_names: &[String]) -> Worke
         handed_over: cells.handed_over.read(),
         cycles_busy: cells.cycles_busy.read(),
         cycles_idle: cells.cycles_idle.read(),
+        turn_max_ns: cells.turn_max_ns.read(),
         epoch: cells.epoch.read(),
     }
 }

@@ -53,9 +53,9 @@ impl Page {
         }
     }
 
-    /// The same for a gauge that is a share.
-    fn set_ratio(&self, metric: Metric, labels: &[&str], share: f64) {
-        self.recorder.register_gauge(&key(metric, labels), &METADATA).set(share);
+    /// The same for a gauge that is no whole number.
+    fn set_real(&self, metric: Metric, labels: &[&str], value: f64) {
+        self.recorder.register_gauge(&key(metric, labels), &METADATA).set(value);
     }
 }
 
@@ -123,6 +123,7 @@ fn worker_metrics(page: &Page, worker: &WorkerCounts) {
     page.set(c::HANDED_OVER, &[id], worker.handed_over);
     page.set(c::CYCLES_BUSY, &[id], worker.cycles_busy);
     page.set(c::CYCLES_IDLE, &[id], worker.cycles_idle);
+    page.set_real(c::TURN_MAX, &[id], worker.turn_max_ns as f64 / 1e9);
     page.set(c::WORKER_EPOCH, &[id], worker.epoch);
 }
 
@@ -132,7 +133,7 @@ fn flow_metrics(page: &Page, worker: &WorkerCounts) {
         page.set(c::FLOWS, &[id, &class.protocol, &class.state], class.live);
     }
     let used = worker.used();
-    page.set_ratio(c::FLOW_TABLE_USED, &[id], used);
+    page.set_real(c::FLOW_TABLE_USED, &[id], used);
     for level in Pressure::ALL {
         page.set(c::FLOW_TABLE_PRESSURE, &[id, level.name()], (used >= level.threshold()).into());
     }

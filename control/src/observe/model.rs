@@ -186,6 +186,8 @@ pub struct WorkerCounts {
     pub cycles_busy: u64,
     /// Cycles of turns that found nothing.
     pub cycles_idle: u64,
+    /// Nanoseconds of the longest turn.
+    pub turn_max_ns: u64,
     /// Epoch of the snapshot in force.
     pub epoch: u64,
 }

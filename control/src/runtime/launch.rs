@@ -145,25 +145,26 @@ fn setups(
 ) -> Vec<Setup<RxQueue, TxQueue, TscClock>> {
     let workers = config.workers().count();
     // Queue 0 of every port is worker 0's.
-    let mesh: Arc<Mesh<Mbuf>> = Mesh::new(workers, [WorkerId::default(); PORTS_MAX]);
+    let meshes: Vec<Mesh<Mbuf>> = Mesh::new(workers, [WorkerId::default(); PORTS_MAX]);
     let spreads: Vec<Spread> = open.iter().map(|port| spread(port, workers)).collect();
     let secret = RandomState::new().hash_one(std::process::id());
     let ids = (0..workers).filter_map(WorkerId::new);
     let clock = TscClock::new(&eal);
-    ids.map(|id| Setup {
-        id,
-        ports: worker_ports(open, &spreads, id, workers),
-        mesh: Arc::clone(&mesh),
-        clock,
-        idle: match config.workers().idle() {
-            config::Idle::Poll => Idle::Poll,
-            config::Idle::Backoff => Idle::Backoff,
-        },
-        limits: limits(config, workers),
-        secret,
-        snapshot: Arc::clone(snapshot),
-    })
-    .collect()
+    ids.zip(meshes)
+        .map(|(id, mesh)| Setup {
+            id,
+            ports: worker_ports(open, &spreads, id, workers),
+            mesh,
+            clock,
+            idle: match config.workers().idle() {
+                config::Idle::Poll => Idle::Poll,
+                config::Idle::Backoff => Idle::Backoff,
+            },
+            limits: limits(config, workers),
+            secret,
+            snapshot: Arc::clone(snapshot),
+        })
+        .collect()
 }
 
 /// The next worker's queues.

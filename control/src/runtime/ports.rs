@@ -160,6 +160,8 @@ fn options(port: &config::Port, queues: u16) -> PortOptions {
             config::Rss::IpPorts => RssFields::AddressesAndPorts,
         },
         checksums: port.checksum_offload(),
+        // All ports receive into the packet memory, and the parser drops what comes in several segments.
+        one_pool: true,
     }
 }
 

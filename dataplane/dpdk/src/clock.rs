@@ -9,6 +9,8 @@ use weir_dataplane::port::Clock;
 pub struct TscClock {
     start: u64,
     last_ms: u64,
+    /// When the next millisecond begins.
+    next: u64,
     cycles_per_ms: u64,
     hz: u64,
 }
@@ -18,7 +20,8 @@ impl TscClock {
     pub fn new(_eal: &Eal) -> Self {
         // SAFETY: the EAL has measured the counter's rate, as `_eal` proves.
         let hz = unsafe { dpdk_sys::rte_get_tsc_hz() };
-        Self { start: tsc(), last_ms: 0, cycles_per_ms: (hz / 1000).max(1), hz }
+        let (start, cycles_per_ms) = (tsc(), (hz / 1000).max(1));
+        Self { start, last_ms: 0, next: start + cycles_per_ms, cycles_per_ms, hz }
     }
 
     /// Cycles in a second.
@@ -29,13 +32,21 @@ impl TscClock {
 
 impl Clock for TscClock {
     fn now_ms(&mut self) -> u64 {
-        // Counters of different cores may differ by a little: a thread that moves must not see time go back.
-        self.last_ms = self.last_ms.max(tsc().saturating_sub(self.start) / self.cycles_per_ms);
+        // Counters of different cores may differ by a little: a thread that moves does not see time go back.
+        let now = tsc();
+        if now >= self.next {
+            self.last_ms = (now - self.start) / self.cycles_per_ms;
+            self.next = self.start + (self.last_ms + 1) * self.cycles_per_ms;
+        }
         self.last_ms
     }
 
     fn cycles(&self) -> u64 {
         tsc()
+    }
+
+    fn ns(&self, cycles: u64) -> u64 {
+        u64::try_from(u128::from(cycles) * 1_000_000_000 / u128::from(self.hz.max(1))).unwrap_or(u64::MAX)
     }
 
     fn rest(&mut self, us: u32) {

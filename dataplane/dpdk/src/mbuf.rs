@@ -6,6 +6,7 @@ use core::ptr::NonNull;
 use core::slice;
 use dpdk_sys::rte_mbuf;
 use weir_dataplane::port::{Burst, Checksum, Frame, FrameDefect};
+use weir_dataplane::prefetch::prefetch;
 
 /// A frame that its holder owns: one pointer wide; dropping it gives the buffer back to its pool.
 ///
@@ -53,10 +54,10 @@ impl Mbuf {
     /// Notes whether it is longer than its port allows.
     pub(crate) fn mark_oversize(&mut self, frame_len_max: u32) {
         let mbuf = self.raw_mut();
-        if mbuf.pkt_len > frame_len_max {
-            mbuf.ol_flags |= OVERSIZE;
-        } else {
-            mbuf.ol_flags &= !OVERSIZE;
+        let oversize = mbuf.pkt_len > frame_len_max;
+        // Nearly never does the flag have to change; a device may have left it from the frame's last port.
+        if oversize != (mbuf.ol_flags & OVERSIZE != 0) {
+            mbuf.ol_flags ^= OVERSIZE;
         }
     }
 
@@ -109,6 +110,10 @@ impl Frame for Mbuf {
     fn l4_checksum(&self) -> Checksum {
         let flags = self.raw().ol_flags & dpdk_sys::WEIR_RX_L4_CKSUM_MASK;
         checksum(flags, dpdk_sys::WEIR_RX_L4_CKSUM_GOOD, dpdk_sys::WEIR_RX_L4_CKSUM_BAD)
+    }
+
+    fn prefetch(&self) {
+        prefetch(self.raw());
     }
 
     fn release(frames: &mut Burst<Self>) {

@@ -54,6 +54,9 @@ pub struct PortOptions {
     pub rss: RssFields,
     /// Whether the device may check checksums, where it can.
     pub checksums: bool,
+    /// Whether every frame that it will transmit is whole in one buffer of the one pool that it receives into. Then
+    /// it may give buffers back without looking at each, where it can.
+    pub one_pool: bool,
 }
 
 impl Default for PortOptions {
@@ -67,6 +70,7 @@ impl Default for PortOptions {
             reception: Reception::default(),
             rss: RssFields::default(),
             checksums: true,
+            one_pool: false,
         }
     }
 }
@@ -111,6 +115,8 @@ pub struct PortFacts {
     pub checks_ip: bool,
     /// Whether it checks the checksums of TCP and UDP.
     pub checks_l4: bool,
+    /// Whether it gives back the buffers of transmitted frames without looking at each.
+    pub frees_fast: bool,
     /// Who keeps unwanted frames away.
     pub filtering: Filtering,
 }
@@ -199,10 +205,11 @@ impl Opening<'_> {
         let functions = functions.filter(|_| rx_queues > 1);
         let driver = self.device.driver(&info);
         let offered = if self.options.checksums { info.rx_offload_capa } else { 0 };
-        let offloads = checksum_offloads(&driver, offered);
+        let rx_offloads = checksum_offloads(&driver, offered);
+        let tx_offloads = tx_offloads(self.options.one_pool, info.tx_offload_capa);
         let mut key = rss::symmetric_key(info.hash_key_size);
         self.check_mtu(&info)?;
-        self.configure(rx_queues, tx_queues, offloads, functions, &mut key)?;
+        self.configure([rx_queues, tx_queues], [rx_offloads, tx_offloads], functions, &mut key)?;
         let mtu = self.set_mtu()?;
         let frame_len_max = u32::from(mtu) + LINK_HEADER_LEN_MAX;
         self.check_buffers(mtu, frame_len_max)?;
@@ -225,8 +232,9 @@ impl Opening<'_> {
                 key,
                 table: rss::table(self.device.number, info.reta_size),
             }),
-            checks_ip: offloads & dpdk_sys::WEIR_RX_OFFLOAD_IPV4_CKSUM != 0,
-            checks_l4: offloads & L4_CHECKSUMS == L4_CHECKSUMS,
+            checks_ip: rx_offloads & dpdk_sys::WEIR_RX_OFFLOAD_IPV4_CKSUM != 0,
+            checks_l4: rx_offloads & L4_CHECKSUMS == L4_CHECKSUMS,
+            frees_fast: tx_offloads & dpdk_sys::WEIR_TX_OFFLOAD_MBUF_FAST_FREE != 0,
             filtering: self.filter()?,
         })
     }
@@ -256,14 +264,14 @@ impl Opening<'_> {
 
     fn configure(
         &self,
-        rx_queues: u16,
-        tx_queues: u16,
-        offloads: u64,
+        [rx_queues, tx_queues]: [u16; 2],
+        [rx_offloads, tx_offloads]: [u64; 2],
         rss: Option<u64>,
         key: &mut [u8],
     ) -> Result<(), Error> {
         let mut conf = rte_eth_conf::default();
-        conf.rxmode.offloads = offloads;
+        conf.rxmode.offloads = rx_offloads;
+        conf.txmode.offloads = tx_offloads;
         conf.rxmode.mtu = self.options.mtu.map_or(0, u32::from);
         if let Some(functions) = rss {
             conf.rxmode.mq_mode = dpdk_sys::RTE_ETH_MQ_RX_RSS;
@@ -393,9 +401,22 @@ fn checksum_offloads(driver: &str, offered: u64) -> u64 {
     offered & (dpdk_sys::WEIR_RX_OFFLOAD_IPV4_CKSUM | l4)
 }
 
+/// What the device is spared when it gives buffers back: whose they are, and whether somebody else has them too.
+const fn tx_offloads(one_pool: bool, offered: u64) -> u64 {
+    if one_pool { offered & dpdk_sys::WEIR_TX_OFFLOAD_MBUF_FAST_FREE } else { 0 }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn buffers_are_given_back_unseen_only_where_they_are_all_of_one_pool() {
+        let fast = dpdk_sys::WEIR_TX_OFFLOAD_MBUF_FAST_FREE;
+        assert_eq!(tx_offloads(true, u64::MAX), fast);
+        assert_eq!(tx_offloads(true, !fast), 0);
+        assert_eq!(tx_offloads(false, u64::MAX), 0);
+    }
 
     #[test]
     fn checksums_are_asked_of_those_that_finish_them() {

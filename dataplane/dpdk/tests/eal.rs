@@ -103,4 +103,5 @@ fn the_clock_runs_with_the_systems() {
     for measured in [clock_ms, cycles_ms] {
         assert!((measured - passed_ms).abs() < passed_ms * 0.05, "{measured} ms for {passed_ms} ms");
     }
+    assert_eq!(clock.ns(clock.hz()), 1_000_000_000);
 }

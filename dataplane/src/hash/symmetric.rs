@@ -4,9 +4,8 @@
 //! Toeplitz takes, for each input bit that is set, the 32 key bits from its position on, and adds them without
 //! carry. [`KEY`] repeats every 16 bits, so a bit counts by its position within its 16-bit word alone: the input
 //! may be folded to one word first, source and destination may change places, and both halves of the result are
-//! equal. What is left, 16 rotations of one key word selected by the bits of the fold, is a product of polynomials
-//! modulo x^16 + 1; seen from its other factor it is nine rotations of the fold, one a bit set in the key word.
-//! No table, no branch.
+//! equal. What is left is the sum of 16 rotations of one key word, selected by the bits of the fold: so the hash of
+//! the fold is that of its upper byte added to that of its lower one, and a small table has those.
 
 use core::net::{Ipv4Addr, Ipv6Addr};
 
@@ -24,6 +23,27 @@ pub const KEY: [u8; 40] = {
     }
     key
 };
+
+/// The hash's halves for words of which all but the upper, or all but the lower, eight bits are clear.
+static UPPER: [u16; 256] = sums(0);
+static LOWER: [u16; 256] = sums(8);
+
+/// For each byte, the sum of the key words at the positions of its bits, of which the first is `from`.
+const fn sums(from: u32) -> [u16; 256] {
+    let mut sums = [0; 256];
+    let mut byte = 0;
+    while byte < sums.len() {
+        let mut bit = 0;
+        while bit < u8::BITS {
+            if byte << bit & 0x80 != 0 {
+                sums[byte] ^= KEY_WORD.rotate_left(from + bit);
+            }
+            bit += 1;
+        }
+        byte += 1;
+    }
+    sums
+}
 
 /// What is hashed, folded to a word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,16 +73,8 @@ impl Fold {
     #[inline]
     #[must_use]
     pub fn hash(self) -> u32 {
-        let mut product = 0;
-        let mut bit = 0;
-        while bit < u16::BITS {
-            if KEY_WORD >> bit & 1 == 1 {
-                product ^= self.0.rotate_right(bit);
-            }
-            bit += 1;
-        }
-        // Toeplitz counts the input's bits from the left, polynomials from the right.
-        u32::from(product.reverse_bits()) * 0x0001_0001
+        let [upper, lower] = self.0.to_be_bytes();
+        u32::from(UPPER[usize::from(upper)] ^ LOWER[usize::from(lower)]) * 0x0001_0001
     }
 
     #[inline]

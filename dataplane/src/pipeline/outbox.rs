@@ -29,6 +29,12 @@ impl<F: Frame> Outbox<F> {
         self.ports.get_mut(port.index())
     }
 
+    /// Whether there is more than the ports' bursts hold.
+    #[inline]
+    pub fn overflows(&self) -> bool {
+        !self.more.is_empty()
+    }
+
     /// Brings up what had no room; whether there was any.
     #[inline]
     pub fn refill(&mut self) -> bool {

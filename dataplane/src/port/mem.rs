@@ -129,5 +129,9 @@ impl Clock for MemClock {
         self.now_ms
     }
 
+    fn ns(&self, cycles: u64) -> u64 {
+        cycles * 1_000_000
+    }
+
     fn rest(&mut self, _: u32) {}
 }

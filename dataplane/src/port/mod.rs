@@ -53,6 +53,9 @@ pub trait Frame: Send + Sized {
         Checksum::Unchecked
     }
 
+    /// Asks the processor for what [`Frame::bytes`] needs to find the bytes. Only a hint.
+    fn prefetch(&self) {}
+
     /// Gives many buffers back at once and leaves `frames` empty.
     fn release(frames: &mut Burst<Self>) {
         frames.clear();
@@ -85,6 +88,9 @@ pub trait Clock {
 
     /// A free-running cycle counter, for busy and idle time. Its rate is the implementor's to know.
     fn cycles(&self) -> u64;
+
+    /// How many nanoseconds so many cycles take.
+    fn ns(&self, cycles: u64) -> u64;
 
     /// Lets the core do something else for about so long. A worker calls it only when it has nothing to do.
     fn rest(&mut self, us: u32);

@@ -6,7 +6,8 @@ use core::net::{Ipv4Addr, Ipv6Addr};
 /// A running ones-complement sum.
 ///
 /// Words are added as the machine reads them and put in order once at the end, which the sum allows (RFC 1071 2B).
-/// The carries gather in the upper half: 2^32 additions fit.
+/// Four of them are added at a time, and what is carried out of all of them comes in again below, as it would from
+/// word to word.
 #[derive(Clone, Copy, Debug, Default)]
 #[must_use]
 pub struct Sum(u64);
@@ -36,23 +37,37 @@ impl Sum {
 
     /// Adds `bytes`. Only the last part that is added may have an odd length.
     #[inline]
+    #[expect(clippy::cast_possible_truncation, reason = "both halves of the sum are added")]
     pub fn and(self, bytes: &[u8]) -> Self {
-        let (quads, rest) = bytes.as_chunks::<4>();
-        let mut sum = quads.iter().fold(self.0, |sum, quad| sum + u64::from(u32::from_ne_bytes(*quad)));
+        let (octets, rest) = bytes.as_chunks::<8>();
+        let sum = octets.iter().fold(0, |sum, octet| sum + u128::from(u64::from_ne_bytes(*octet)));
+        let (quads, rest) = rest.as_chunks::<4>();
         let (pairs, odd) = rest.as_chunks::<2>();
+        // Less than eight bytes: no carry.
+        let mut last = 0;
+        if let [quad] = quads {
+            last = u64::from(u32::from_ne_bytes(*quad));
+        }
         if let [pair] = pairs {
-            sum += u64::from(u16::from_ne_bytes(*pair));
+            last += u64::from(u16::from_ne_bytes(*pair));
         }
-        if let [last] = odd {
-            sum += u64::from(u16::from_ne_bytes([*last, 0]));
+        if let [byte] = odd {
+            last += u64::from(u16::from_ne_bytes([*byte, 0]));
         }
-        Self(sum)
+        self.plus(sum as u64).plus((sum >> 64) as u64).plus(last)
     }
 
     /// Adds one 16-bit number.
     #[inline]
     pub fn and_word(self, word: u16) -> Self {
-        Self(self.0 + u64::from(word.to_be()))
+        self.plus(u64::from(word.to_be()))
+    }
+
+    /// Adds four words. What is carried out counts as one again.
+    #[inline(always)]
+    fn plus(self, words: u64) -> Self {
+        let (sum, carry) = self.0.overflowing_add(words);
+        Self(sum + u64::from(carry))
     }
 
     /// The checksum to write into a header: the complement of the sum.
@@ -66,7 +81,8 @@ impl Sum {
     #[inline]
     #[must_use]
     pub fn verifies(self) -> bool {
-        self.folded() == u16::MAX
+        // Folded it is the remainder by this, but for one of 0, which a sum of 0 alone has as 0.
+        self.0 != 0 && self.0.is_multiple_of(u64::from(u16::MAX))
     }
 
     #[inline]
@@ -144,6 +160,17 @@ mod tests {
             let cut = (cut.min(bytes.len())) & !1;
             let (head, tail) = bytes.split_at(cut);
             prop_assert_eq!(Sum::of(head).and(tail).checksum(), naive(&bytes));
+        }
+
+        #[test]
+        fn a_sum_verifies_when_it_comes_to_nothing(
+            mut bytes in proptest::collection::vec(prop_oneof![Just(0u8), Just(255), any::<u8>()], 2..80),
+        ) {
+            prop_assert_eq!(Sum::of(&bytes).verifies(), naive(&bytes) == 0);
+            bytes[..2].fill(0);
+            let checksum = naive(&bytes).to_be_bytes();
+            bytes[..2].copy_from_slice(&checksum);
+            prop_assert!(Sum::of(&bytes).verifies());
         }
 
         #[test]

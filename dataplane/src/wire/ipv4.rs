@@ -112,7 +112,8 @@ impl<'a> Ipv4<'a> {
     /// Whether the checksum is right over the header and its options.
     #[inline]
     pub fn checksum_verifies(&self) -> bool {
-        Sum::of(self.header).and(self.options()).verifies()
+        let sum = Sum::of(self.header);
+        if self.header_len() <= HEADER_LEN { sum.verifies() } else { sum.and(self.options()).verifies() }
     }
 
     /// From whom.
