@@ -95,6 +95,17 @@ pub enum Error {
         errno: Errno,
     },
 
+    /// No hash table.
+    #[error("hash table {name} of {entries} entries: {errno}; ask for fewer, or give the EAL more memory")]
+    Hash {
+        /// Its name.
+        name: String,
+        /// Entries asked for.
+        entries: u32,
+        /// What DPDK says.
+        errno: Errno,
+    },
+
     /// The device string is of no kind that DPDK knows.
     #[error(
         "device `{0}`: DPDK has no driver of this name; a device is a PCI address (0000:03:00.0) or a driver's name, \

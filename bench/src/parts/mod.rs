@@ -1,0 +1,11 @@
+//! The parts of the benchmark, one file each.
+
+pub mod flows;
+pub mod scale;
+
+use weir_dpdk::memory::{Backing, Huge, tables};
+
+/// Makes something large on huge pages: reserved ones while there are any, else transparent ones.
+pub fn on_huge_pages<T>(make: impl FnOnce() -> T) -> (T, Backing) {
+    tables(Huge::Reserved, make)
+}
