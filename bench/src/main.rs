@@ -5,10 +5,10 @@
 use anyhow::{Context, Result};
 use clap::Parser;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use weir_bench::figure::Outcome;
 use weir_bench::machine::{self, HugePagesLoan};
-use weir_bench::parts::{flows, scale};
+use weir_bench::parts::{flows, scale, testpmd};
 use weir_bench::picture;
 use weir_bench::report::Report;
 use weir_dpdk::memory::HugePages;
@@ -52,6 +52,9 @@ fn main() -> Result<()> {
             Err(why) => report.unavailable.push((name, why.to_string())),
         }
     };
+    if !options.quick {
+        run("testpmd", &mut || testpmd::run(rounds, Path::new("target/release/weir"), pages.is_some()));
+    }
     machine::pin_to_last_core();
     in_process(rounds, options.quick, pages.is_some(), &mut run)?;
     drop(pages);

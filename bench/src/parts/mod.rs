@@ -2,6 +2,7 @@
 
 pub mod flows;
 pub mod scale;
+pub mod testpmd;
 
 use weir_dpdk::memory::{Backing, Huge, tables};
 
