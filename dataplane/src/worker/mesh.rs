@@ -83,13 +83,16 @@ impl<F: Frame> Mesh<F> {
     }
 }
 
-/// One worker's ends of the rings of one kind. A frame goes with its port: the one it came from, or is to leave by.
-/// An end remembers where it stands: none shares a cache line with another worker's.
+/// A frame and its port: the one it came from, or is to leave by.
+type Passage<F> = (PortId, F);
+
+/// One worker's ends of the rings of one kind. An end remembers where it stands: none shares a cache line with another
+/// worker's.
 #[derive(Debug)]
 pub(super) struct Ends<F> {
     /// By worker; none to itself.
-    to: Vec<CachePadded<Option<Producer<(PortId, F)>>>>,
-    from: Vec<CachePadded<Consumer<(PortId, F)>>>,
+    to: Vec<CachePadded<Option<Producer<Passage<F>>>>>,
+    from: Vec<CachePadded<Consumer<Passage<F>>>>,
     /// Which of `from` has its turn first.
     first: usize,
 }
