@@ -119,6 +119,7 @@ fn quoted_ipv6(error: &[u8]) -> Option<Fold> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     /// Ethernet and IPv4 from 10.0.0.`source` to 10.0.0.`destination`, and what follows.
     fn frame(source: u8, destination: u8, protocol: u8, rest: &[u8]) -> Vec<u8> {
@@ -144,6 +145,23 @@ mod tests {
             assert_eq!(home_of_pair(client, server, 5), Some(home_of(&there)));
             assert_eq!(home(&there, Spread::IcmpErrors, 5), None);
             assert_eq!(home(&error, Spread::IcmpErrors, 5), Some(home_of(&there)));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_short_way_answers_as_the_long_one(
+            mut frame in proptest::collection::vec(any::<u8>(), 0..80),
+            protocol in prop_oneof![Just(1), Just(6), any::<u8>()],
+        ) {
+            for (at, byte) in [(12, 8), (13, 0), (23, protocol)] {
+                if let Some(place) = frame.get_mut(at) {
+                    *place = byte;
+                }
+            }
+            if let Some(fold) = plain_pair(&frame) {
+                prop_assert_eq!(pair(&frame), Some((fold, false)));
+            }
         }
     }
 

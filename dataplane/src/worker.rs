@@ -97,8 +97,8 @@ pub struct Worker<R: RxQueue, T, C> {
     /// What other workers have given, for the next turn, and where it came from.
     taken: Burst<R::Frame>,
     taken_from: [PortId; BURST_MAX],
-    /// Frames of a burst that belong to others, by worker. Empty between bursts.
-    of_others: Vec<Burst<R::Frame>>,
+    /// Frames of a burst, by the worker that they belong to. Empty between bursts.
+    by_owner: Vec<Burst<R::Frame>>,
     /// The errand under way.
     errand: Option<Walk>,
     idle_turns: u32,
@@ -134,7 +134,7 @@ where
             id: setup.id,
             receivers,
             departures,
-            of_others: (0..setup.mesh.workers()).map(|_| Burst::new()).collect(),
+            by_owner: (0..setup.mesh.workers()).map(|_| Burst::new()).collect(),
             mesh: setup.mesh,
             clock: setup.clock,
             idle: setup.idle,
@@ -264,21 +264,19 @@ where
     /// Gives the frames of the burst that belong to others to them.
     fn hand_over(&mut self, port: PortId, spread: Spread) {
         let workers = self.mesh.workers();
-        let mut mine = Burst::new();
+        // Its own frames are sorted out as the others' are: no branch foresees whose the next one is.
         for frame in self.burst.drain(..) {
-            match home(frame.bytes(), spread, workers) {
-                Some(other) if other != self.id => self.of_others[other.index()].push(frame),
-                _ => mine.push(frame),
-            }
+            let owner = home(frame.bytes(), spread, workers).unwrap_or(self.id);
+            self.by_owner[owner.index()].push(frame);
         }
-        self.burst = mine;
-        for (other, frames) in self.of_others.iter_mut().enumerate() {
-            let Some(other) = WorkerId::new(other).filter(|_| !frames.is_empty()) else { continue };
-            self.counters.handed_over.add(self.mesh.work.give(other, port, frames) as u64);
-            for _ in &*frames {
-                self.counters.outcome(Verdict::Drop(DropReason::RingFull));
+        core::mem::swap(&mut self.burst, &mut self.by_owner[self.id.index()]);
+        for (owner, frames) in self.by_owner.iter_mut().enumerate() {
+            let Some(owner) = WorkerId::new(owner).filter(|_| !frames.is_empty()) else { continue };
+            self.counters.handed_over.add(self.mesh.work.give(owner, port, frames) as u64);
+            if !frames.is_empty() {
+                self.counters.outcomes(Verdict::Drop(DropReason::RingFull), frames.len() as u64);
+                Frame::release(frames);
             }
-            Frame::release(frames);
         }
     }
 

@@ -10,6 +10,9 @@ use weir_dpdk::{
 /// Frames that a worker keeps outside of queues, at most: its bursts, its mempool cache and its rings.
 const WORKER_FRAMES: u32 = 4096;
 
+/// Frames that wait at a worker to leave by one port, at most: a burst.
+const WAITING_FRAMES: u32 = 64;
+
 /// Bytes of a buffer that hold no data: DPDK's headroom.
 const HEADROOM: u16 = 128;
 
@@ -173,6 +176,6 @@ fn buffers(config: &GatewayConfig) -> u32 {
     let workers = u32::try_from(config.workers().count()).unwrap_or(u32::MAX);
     let descriptors =
         |port: &config::Port| u32::from(port.descriptors().rx) + u32::from(port.descriptors().tx);
-    let queues: u32 = config.ports().iter().map(|port| descriptors(port) * workers).sum();
+    let queues: u32 = config.ports().iter().map(|port| (descriptors(port) + WAITING_FRAMES) * workers).sum();
     queues + workers * WORKER_FRAMES + config.dataplane().conntrack.fragments.frames_max
 }

@@ -55,7 +55,12 @@ impl Hash {
         let mut positions = [-1; N];
         // SAFETY: `N` pointers to whole keys, room for `N` positions, and the table is alive.
         let code = unsafe {
-            dpdk_sys::rte_hash_lookup_bulk(self.0.as_ptr(), pointers.as_mut_ptr(), count, positions.as_mut_ptr())
+            dpdk_sys::rte_hash_lookup_bulk(
+                self.0.as_ptr(),
+                pointers.as_mut_ptr(),
+                count,
+                positions.as_mut_ptr(),
+            )
         };
         debug_assert_eq!(code, 0, "the arguments are right");
         positions

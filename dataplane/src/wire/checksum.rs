@@ -39,22 +39,29 @@ impl Sum {
     #[inline]
     #[expect(clippy::cast_possible_truncation, reason = "both halves of the sum are added")]
     pub fn and(self, bytes: &[u8]) -> Self {
-        let (octets, rest) = bytes.as_chunks::<8>();
-        let sum = octets.iter().fold(0, |sum, octet| sum + u128::from(u64::from_ne_bytes(*octet)));
+        let (blocks, rest) = bytes.as_chunks::<32>();
+        let mut sum = blocks.iter().fold(0, |sum, block| sum + eights(block));
+        // Of each smaller size there is one at most: no loop for a short packet.
+        let (sixteens, rest) = rest.as_chunks::<16>();
+        if let [sixteen] = sixteens {
+            sum += eights(sixteen);
+        }
+        let (octets, rest) = rest.as_chunks::<8>();
+        if let [octet] = octets {
+            sum += eights(octet);
+        }
         let (quads, rest) = rest.as_chunks::<4>();
         let (pairs, odd) = rest.as_chunks::<2>();
-        // Less than eight bytes: no carry.
-        let mut last = 0;
         if let [quad] = quads {
-            last = u64::from(u32::from_ne_bytes(*quad));
+            sum += u128::from(u32::from_ne_bytes(*quad));
         }
         if let [pair] = pairs {
-            last += u64::from(u16::from_ne_bytes(*pair));
+            sum += u128::from(u16::from_ne_bytes(*pair));
         }
-        if let [byte] = odd {
-            last += u64::from(u16::from_ne_bytes([*byte, 0]));
+        if let [last] = odd {
+            sum += u128::from(u16::from_ne_bytes([*last, 0]));
         }
-        self.plus(sum as u64).plus((sum >> 64) as u64).plus(last)
+        self.plus(sum as u64).plus((sum >> 64) as u64)
     }
 
     /// Adds one 16-bit number.
@@ -95,6 +102,13 @@ impl Sum {
         sum = (sum >> 16) + (sum & 0xffff);
         u16::from_be(((sum >> 16) + (sum & 0xffff)) as u16)
     }
+}
+
+/// The sum of `bytes`, eight at a time.
+#[inline(always)]
+fn eights<const N: usize>(bytes: &[u8; N]) -> u128 {
+    let (octets, _) = bytes.as_chunks::<8>();
+    octets.iter().map(|octet| u128::from(u64::from_ne_bytes(*octet))).sum()
 }
 
 /// `checksum` after `old` became `new`, both of one even length and at an even offset of what it covers

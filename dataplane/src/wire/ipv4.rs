@@ -110,7 +110,7 @@ impl<'a> Ipv4<'a> {
     }
 
     /// Whether the checksum is right over the header and its options.
-    #[inline]
+    #[inline(always)]
     pub fn checksum_verifies(&self) -> bool {
         let sum = Sum::of(self.header);
         if self.header_len() <= HEADER_LEN { sum.verifies() } else { sum.and(self.options()).verifies() }

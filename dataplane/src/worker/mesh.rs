@@ -8,6 +8,7 @@ use crate::port::{Burst, Frame};
 use crate::track::news::{News, Post};
 use crate::units::{BURST_MAX, PORTS_MAX, PortId, WorkerId};
 use crossbeam::queue::ArrayQueue;
+use crossbeam::utils::CachePadded;
 use rtrb::chunks::ChunkError;
 use rtrb::{Consumer, Producer, RingBuffer};
 use std::sync::Arc;
@@ -82,12 +83,16 @@ impl<F: Frame> Mesh<F> {
     }
 }
 
-/// One worker's ends of the rings of one kind. A frame goes with its port: the one it came from, or is to leave by.
+/// A frame and its port: the one it came from, or is to leave by.
+type Passage<F> = (PortId, F);
+
+/// One worker's ends of the rings of one kind. An end remembers where it stands: none shares a cache line with another
+/// worker's.
 #[derive(Debug)]
 pub(super) struct Ends<F> {
     /// By worker; none to itself.
-    to: Vec<Option<Producer<(PortId, F)>>>,
-    from: Vec<Consumer<(PortId, F)>>,
+    to: Vec<CachePadded<Option<Producer<Passage<F>>>>>,
+    from: Vec<CachePadded<Consumer<Passage<F>>>>,
     /// Which of `from` has its turn first.
     first: usize,
 }
@@ -100,8 +105,8 @@ impl<F: Frame> Ends<F> {
         for from in 0..workers {
             for to in 0..workers {
                 let (producer, consumer) = (from != to).then(|| RingBuffer::new(room)).unzip();
-                ends[from].to.push(producer);
-                ends[to].from.extend(consumer);
+                ends[from].to.push(CachePadded::new(producer));
+                ends[to].from.extend(consumer.map(CachePadded::new));
             }
         }
         ends
@@ -109,7 +114,7 @@ impl<F: Frame> Ends<F> {
 
     /// Gives frames to another worker. Answers how many; those that are left in `frames` found no room.
     pub(super) fn give(&mut self, to: WorkerId, port: PortId, frames: &mut Burst<F>) -> usize {
-        let Some(Some(ring)) = self.to.get_mut(to.index()) else { return 0 };
+        let Some(ring) = self.to.get_mut(to.index()).and_then(|end| end.as_mut()) else { return 0 };
         let room = match ring.write_chunk_uninit(frames.len()) {
             Ok(room) => room,
             Err(ChunkError::TooFewSlots(left)) => match ring.write_chunk_uninit(left) {
