@@ -8,7 +8,7 @@ use super::wheel::{Link, Links, Wheel};
 use crate::key::FlowKey;
 use crate::prefetch::prefetch;
 use crate::units::Tick;
-use eviction::EVICTION_LOOKS_A_TURN;
+use eviction::FRUITLESS_SEARCHES_A_TURN;
 
 /// Of this many flows one can have a helper or a master.
 const FLOWS_AN_EXTRA: usize = 4;
@@ -35,8 +35,8 @@ pub struct FlowTable {
     changes: u64,
     /// Where the search for flows that may be evicted goes on.
     rover: RecordId,
-    /// Records that this turn may still look at for them.
-    looks_left: u32,
+    /// Searches of this turn that may still find none.
+    searches_left: u32,
 }
 
 /// Where a table has no room.
@@ -107,7 +107,7 @@ impl FlowTable {
             secret,
             changes: 0,
             rover: 0,
-            looks_left: EVICTION_LOOKS_A_TURN,
+            searches_left: FRUITLESS_SEARCHES_A_TURN,
         }
     }
 
@@ -212,7 +212,7 @@ impl FlowTable {
     /// The next flow whose time has run out; it is still there and no longer in the wheel: [`FlowTable::forget`] it.
     /// Called every turn.
     pub fn expire(&mut self, now: Tick, budget: &mut u32) -> Option<RecordId> {
-        self.looks_left = EVICTION_LOOKS_A_TURN;
+        self.searches_left = FRUITLESS_SEARCHES_A_TURN;
         let (wheel, mut timers) = self.timers();
         wheel.expire(&mut timers, now, budget)
     }

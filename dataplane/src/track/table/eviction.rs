@@ -1,6 +1,6 @@
 //! Which flow makes room when there is none.
 //!
-//! A search looks at a bounded number of records, and so does a turn with all its searches.
+//! A search looks at a bounded number of records, and a turn makes a bounded number of searches that find nothing.
 
 use super::{FlowTable, Full, RecordId};
 use crate::track::record::{Flags, Hot};
@@ -9,9 +9,9 @@ use crate::track::record::{Flags, Hot};
 const EVICTION_RECORDS: usize = 64;
 const EVICTION_BUCKETS: usize = 8;
 
-/// Records looked at in one turn for flows that may be evicted, about. A flood of new flows into a table that is full
-/// of open ones must not keep the turn from its end.
-pub(super) const EVICTION_LOOKS_A_TURN: u32 = 2048;
+/// Searches of one turn that may find nothing. A flood of new flows into a table that is full of open ones must not keep
+/// the turn from its end.
+pub(super) const FRUITLESS_SEARCHES_A_TURN: u32 = 16;
 
 /// From here on closing flows end early, so that new ones find room; Linux's share.
 const NEARLY_FULL_PERCENT: u64 = 95;
@@ -42,22 +42,20 @@ impl Worth {
 impl FlowTable {
     /// A flow to give up for a new one of this hash: one that has not proven itself, else one that is closing. Looks
     /// at a few records in the order of their numbers, which is about that of their age and costs no cache miss; then
-    /// where Linux does, in the eight buckets from the new one's on. `None` as well when the turn has looked at enough.
+    /// where Linux does, in the eight buckets from the new one's on. After some searches of a turn that found nothing
+    /// it looks no more.
     pub fn victim(&mut self, hash: u64, full: Full) -> Option<RecordId> {
-        if self.looks_left == 0 {
+        if self.searches_left == 0 {
             return None;
         }
-        let (mut closing, mut rover, mut looks) = (None, self.rover, 0);
-        let mut is_unproven = |record: RecordId| {
-            looks += 1;
-            match self.worth_to(record, full) {
-                Some(Worth::Unproven) => true,
-                Some(Worth::Closing) => {
-                    closing = closing.or(Some(record));
-                    false
-                }
-                _ => false,
+        let (mut closing, mut rover) = (None, self.rover);
+        let mut is_unproven = |record: RecordId| match self.worth_to(record, full) {
+            Some(Worth::Unproven) => true,
+            Some(Worth::Closing) => {
+                closing = closing.or(Some(record));
+                false
             }
+            _ => false,
         };
         let next = (0..EVICTION_RECORDS).find_map(|_| {
             let record = rover;
@@ -66,9 +64,10 @@ impl FlowTable {
         });
         let unproven =
             next.or_else(|| self.index.near(hash, EVICTION_BUCKETS).find(|record| is_unproven(*record)));
-        self.looks_left = self.looks_left.saturating_sub(looks);
         self.rover = rover;
-        unproven.or(closing)
+        let victim = unproven.or(closing);
+        self.searches_left -= u32::from(victim.is_none());
+        victim
     }
 
     /// What a record is worth whose end would make room where it is wanted.
@@ -150,13 +149,13 @@ mod tests {
     }
 
     #[test]
-    fn a_turn_looks_for_victims_within_a_budget() {
+    fn a_turn_gives_up_the_search_for_victims() {
         let mut table = FlowTable::new(3, 1, Tick::default());
         for n in 1..=3 {
             add(&mut table, n, Flags::ASSURED, FlowClass::TcpEstablished, false).unwrap();
         }
         let hash = key(4).hash(1);
-        while table.looks_left > 0 {
+        for _ in 0..FRUITLESS_SEARCHES_A_TURN {
             assert_eq!(table.victim(hash, Full::Records), None);
         }
         table.hot_mut(0).class = FlowClass::TcpTimeWait;
