@@ -11,7 +11,7 @@ const EVICTION_BUCKETS: usize = 8;
 
 /// Searches of one turn that may find nothing. A flood of new flows into a table that is full of open ones must not keep
 /// the turn from its end.
-pub(super) const FRUITLESS_SEARCHES_A_TURN: u32 = 16;
+pub(super) const FRUITLESS_SEARCHES_A_TURN: u32 = 8;
 
 /// From here on closing flows end early, so that new ones find room; Linux's share.
 const NEARLY_FULL_PERCENT: u64 = 95;
