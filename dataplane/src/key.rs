@@ -183,9 +183,10 @@ impl FlowKey {
     #[inline]
     pub fn hash(&self, secret: u64) -> u64 {
         let [a, b, c, d, rest] = self.words;
-        let first = fold(a ^ secret, b ^ 0xa076_1d64_78bd_642f);
+        // The ports go through two rounds as well: of one alone, some secrets would make little.
+        let first = fold(a ^ secret, b ^ rest ^ 0xa076_1d64_78bd_642f);
         let second = fold(c ^ secret.rotate_left(32), d ^ 0xe703_7ed1_a0b4_28db);
-        fold(first ^ second.rotate_left(17) ^ rest, secret ^ 0x8ebc_6af0_9c88_c6e3)
+        fold(first ^ second.rotate_left(17), secret ^ 0x8ebc_6af0_9c88_c6e3)
     }
 
     /// IP version.
@@ -283,18 +284,20 @@ mod tests {
     }
 
     #[test]
-    fn the_hash_spreads_over_high_and_low_bits() {
-        let mut low = [0u32; 256];
-        let mut high = [0u32; 256];
-        for i in 0..65_536u32 {
-            let source = Endpoint::new(Address::v4((0x0a00_0000 + i).to_be_bytes()), 40_000);
-            let (key, _) = FlowKey::sorted(Family::V4, 6, source, end("192.0.2.1", 80));
-            let hash = key.hash(0x1234_5678_9abc_def1);
-            low[(hash & 255) as usize] += 1;
-            high[(hash >> 56) as usize] += 1;
-        }
-        for counts in [low, high] {
-            assert!(counts.iter().all(|n| (150..370).contains(n)), "{counts:?}");
+    fn the_hash_spreads_over_all_its_bytes() {
+        // With the second secret the sequence of ports would come to few values if one round were all they had.
+        for secret in [0x1234_5678_9abc_def1, 0x5bdf_7810_aac5_4b52] {
+            let mut counts = [[0u32; 256]; 16];
+            for i in 0..=u16::MAX {
+                let address = Address::v4((0x0a00_0000 + u32::from(i)).to_be_bytes());
+                let sources = [Endpoint::new(address, 40_000), end("10.0.0.1", i)];
+                for (source, counts) in sources.into_iter().zip(counts.chunks_mut(8)) {
+                    let (key, _) = FlowKey::sorted(Family::V4, 6, source, end("192.0.2.1", 80));
+                    let bytes = key.hash(secret).to_ne_bytes();
+                    bytes.iter().zip(counts).for_each(|(byte, counts)| counts[usize::from(*byte)] += 1);
+                }
+            }
+            assert!(counts.as_flattened().iter().all(|n| (150..370).contains(n)), "{counts:?}");
         }
     }
 }
