@@ -11,6 +11,7 @@ pub mod figure;
 pub mod machine;
 pub mod parts;
 pub mod picture;
+pub mod queues;
 pub mod report;
 pub mod rounds;
 

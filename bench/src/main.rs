@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use weir_bench::figure::Outcome;
 use weir_bench::machine::{self, HugePagesLoan};
-use weir_bench::parts::{flows, scale, testpmd};
+use weir_bench::parts::{flows, latency, scale, testpmd, turns, workers};
 use weir_bench::picture;
 use weir_bench::report::Report;
 use weir_dpdk::memory::HugePages;
@@ -55,6 +55,7 @@ fn main() -> Result<()> {
     if !options.quick {
         run("testpmd", &mut || testpmd::run(rounds, Path::new("target/release/weir"), pages.is_some()));
     }
+    run("workers", &mut || workers::run(rounds));
     machine::pin_to_last_core();
     in_process(rounds, options.quick, pages.is_some(), &mut run)?;
     drop(pages);
@@ -89,6 +90,8 @@ fn in_process(
     run("others", &mut || flows::of_others(rounds, million));
     run("udp", &mut || flows::udp(rounds, million));
     run("new_flows", &mut || flows::new_flows(rounds, million));
+    run("turns", &mut || turns::run(rounds, million));
+    run("latency", &mut || latency::run(rounds));
     if !quick {
         run("memory", &mut || {
             let mut figures = flows::bytes_a_flow(1_000_000, "1m", "1 M flows")?;

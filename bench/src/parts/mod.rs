@@ -1,8 +1,11 @@
 //! The parts of the benchmark, one file each.
 
 pub mod flows;
+pub mod latency;
 pub mod scale;
 pub mod testpmd;
+pub mod turns;
+pub mod workers;
 
 use weir_dpdk::memory::{Backing, Huge, tables};
 
