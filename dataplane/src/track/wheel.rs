@@ -1,9 +1,9 @@
 //! The timer wheel: which records to look at now, without walking the table.
 //!
-//! Two levels of 256 slots, 10 ms and 2.56 s wide. A packet only writes a record's new deadline; the record stays in
-//! its slot, and when the slot comes round it is filed again by the deadline it has by then, [`HORIZON`] ahead at
-//! most. So a deadline that is farther away than that may come nearer, too, and the record stays: an open connection
-//! lives for days while nothing is under way, and for minutes while something is.
+//! One slot for each tick of five minutes. A packet only writes a record's new deadline; the record stays in its slot,
+//! and when the slot comes round it is filed again by the deadline it has by then, [`HORIZON`] ahead at most. So a
+//! deadline that is farther away than that may come nearer, too, and the record stays: an open connection lives for
+//! days while nothing is under way, and for minutes while something is. A deadline that is nearer takes one look.
 //!
 //! The work of a turn is bounded twice, in ticks and in records; what is left over waits for the next turn. Lateness
 //! does no harm, since a look-up does not believe in a record whose deadline has passed.
@@ -13,19 +13,18 @@
 use crate::units::{Span, Tick};
 use arrayvec::ArrayVec;
 
-const SLOT_BITS: u32 = 8;
-const SLOTS: u32 = 1 << SLOT_BITS;
-const LEVELS: u32 = 2;
+/// A power of two, so that the slots go on in their order where ticks wrap.
+const SLOTS: u32 = 1 << 15;
 
 /// A record is looked at after so long at the latest. Below the shortest time that an open TCP connection has
-/// (Linux's 300 s for one with something unacknowledged), well within the reach of the second level.
+/// (Linux's 300 s for one with something unacknowledged).
 const HORIZON: Span = match Span::from_s(256) {
     Some(span) => span,
     None => Span::MAX,
 };
 
-/// The first of the lists, one a level, of records whose slot has come round and that have not been looked at.
-const DUE: u32 = LEVELS * SLOTS;
+const _: () = assert!(HORIZON.count() < SLOTS);
+
 const NONE: u32 = u32::MAX;
 
 /// Records that are looked at together.
@@ -38,15 +37,15 @@ const TICKS_A_TURN: u32 = 4096;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Link {
     next: u32,
-    /// The neighbour before, or [`HEAD`] plus the list's number.
+    /// The neighbour before, or [`HEAD`] plus the slot's number.
     prev: u32,
 }
 
-/// Marks a `prev` that is a list's head. Record numbers stay below.
+/// Marks a `prev` that is a slot's head. Record numbers stay below.
 const HEAD: u32 = 1 << 31;
 
 impl Link {
-    /// In no list.
+    /// In no slot.
     const OUT: Self = Self { next: NONE, prev: NONE };
 }
 
@@ -71,22 +70,29 @@ pub trait Links {
 /// The wheel.
 #[derive(Debug)]
 pub struct Wheel {
+    /// The first record of each slot.
     heads: Vec<u32>,
-    /// Records that were due, in no list any more and not yet looked at; the last one is next.
+    /// Records that were due, in no slot any more and not yet looked at; the last one is next.
     batch: ArrayVec<u32, BATCH>,
+    /// What is in its slot is due, and nothing before.
     now: Tick,
 }
 
 impl Wheel {
     /// An empty wheel that stands at `now`.
     pub fn new(now: Tick) -> Self {
-        Self { heads: vec![NONE; (DUE + LEVELS) as usize], batch: ArrayVec::new(), now }
+        Self { heads: vec![NONE; SLOTS as usize], batch: ArrayVec::new(), now }
     }
 
     /// Files a record by its deadline.
     pub fn insert(&mut self, links: &mut impl Links, record: u32) {
-        let list = self.list_of(links.deadline(record));
-        self.push(links, list, record);
+        let ahead = self.now.until(links.deadline(record)).min(HORIZON);
+        let slot = slot_of(self.now.after(ahead));
+        let next = core::mem::replace(&mut self.heads[slot as usize], record);
+        *links.link(record) = Link { next, prev: HEAD | slot };
+        if next != NONE {
+            links.link(next).prev = record;
+        }
     }
 
     /// Whether a record is looked at before `deadline` wherever it is filed, so that it need not move.
@@ -130,74 +136,46 @@ impl Wheel {
         None
     }
 
-    /// Takes a batch of what is due out of its lists. When the turn's ticks are used up, so is its budget behind it.
+    /// Takes a batch of what is due out of its slots. When the turn's ticks are used up, so is its budget behind it.
     fn refill(&mut self, links: &mut impl Links, now: Tick, budget: &mut u32) {
-        let (mut ticks, mut taken) = (0, 0);
-        while !self.batch.is_full() {
-            if let Some(first) = self.heads[DUE as usize..].iter().copied().find(|first| *first != NONE) {
-                links.fetch(first);
-                self.remove(links, first);
-                self.batch.push(first);
-                taken += 1;
-            } else if ticks == TICKS_A_TURN {
-                *budget = taken.min(*budget);
-                break;
-            } else if self.step(links, now) {
-                ticks += 1;
-            } else {
+        for ticks in 0.. {
+            self.take_due(links);
+            if self.batch.is_full() || self.now.reached(now) {
                 break;
             }
+            if ticks == TICKS_A_TURN {
+                let waiting = u32::try_from(self.batch.len()).unwrap_or(u32::MAX);
+                *budget = waiting.min(*budget);
+                break;
+            }
+            self.now = Tick::from_count(self.now.count().wrapping_add(1));
         }
         for record in self.batch.iter().rev() {
             links.fetch_end(*record, now);
         }
     }
 
-    /// One tick on: the slots that come round at it are due. False when the wheel is at `now`.
-    fn step(&mut self, links: &mut impl Links, now: Tick) -> bool {
-        if self.now.reached(now) {
-            return false;
+    /// Takes what is due at this tick, as far as there is room.
+    fn take_due(&mut self, links: &mut impl Links) {
+        let slot = slot_of(self.now);
+        let first = self.heads[slot as usize];
+        let mut record = first;
+        while record != NONE && !self.batch.is_full() {
+            links.fetch(record);
+            self.batch.push(record);
+            record = core::mem::take(links.link(record)).next;
         }
-        let count = self.now.count().wrapping_add(1);
-        self.now = Tick::from_count(count);
-        for level in 0..LEVELS {
-            let slot = count >> (level * SLOT_BITS) & (SLOTS - 1);
-            let first = core::mem::replace(&mut self.heads[(level * SLOTS + slot) as usize], NONE);
-            self.heads[(DUE + level) as usize] = first;
-            if first != NONE {
-                links.link(first).prev = HEAD | (DUE + level);
-            }
-            if slot != 0 {
-                break;
+        if record != first {
+            self.heads[slot as usize] = record;
+            if record != NONE {
+                links.link(record).prev = HEAD | slot;
             }
         }
-        true
     }
+}
 
-    fn push(&mut self, links: &mut impl Links, list: u32, record: u32) {
-        let next = core::mem::replace(&mut self.heads[list as usize], record);
-        *links.link(record) = Link { next, prev: HEAD | list };
-        if next != NONE {
-            links.link(next).prev = record;
-        }
-    }
-
-    /// The slot that comes round last before `deadline`, in the finest level that reaches so far; that of the
-    /// horizon when it is farther away. From the coarse level a record is filed again in the fine one, so that it
-    /// expires on its tick.
-    fn list_of(&self, deadline: Tick) -> u32 {
-        if self.now.reached(deadline) {
-            return DUE;
-        }
-        let now = self.now.count();
-        let then = self.now.after(self.now.until(deadline).min(HORIZON)).count();
-        let slots_ahead = |level: u32| {
-            let shift = level * SLOT_BITS;
-            (then >> shift).wrapping_sub(now >> shift) & (u32::MAX >> shift)
-        };
-        let level = (0..LEVELS).find(|level| slots_ahead(*level) < SLOTS).unwrap_or(LEVELS - 1);
-        level * SLOTS + (then >> (level * SLOT_BITS) & (SLOTS - 1))
-    }
+const fn slot_of(tick: Tick) -> u32 {
+    tick.count() & (SLOTS - 1)
 }
 
 #[cfg(test)]

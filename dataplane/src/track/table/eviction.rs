@@ -2,7 +2,7 @@
 //!
 //! A search looks at a bounded number of records, and a turn makes a bounded number of searches that find nothing.
 
-use super::{FlowTable, Full, RecordId};
+use super::{FETCHED_AHEAD, FlowTable, Full, Record, RecordId};
 use crate::track::record::{Flags, Hot};
 
 /// Records looked at for a flow that may be evicted, and then buckets.
@@ -65,6 +65,10 @@ impl FlowTable {
         let unproven =
             next.or_else(|| self.index.near(hash, EVICTION_BUCKETS).find(|record| is_unproven(*record)));
         self.rover = rover;
+        // Who goes next is likely to stand a little farther on.
+        if let Some(Record { hot, .. }) = self.records.get(rover as usize + FETCHED_AHEAD) {
+            self.index.prefetch(hot.key.hash(self.secret));
+        }
         let victim = unproven.or(closing);
         self.searches_left -= u32::from(victim.is_none());
         victim
