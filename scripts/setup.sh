@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs the Debian or Ubuntu packages that a group of make targets needs:
 #
-#   scripts/setup.sh build|runtime|test|check|fresh ...
+#   scripts/setup.sh build|runtime|test|bench|check|fresh ...
 #
 # With all of them in place it does nothing and asks for no privilege. On any other system it names
 # the packages and stops. SETUP=skip passes over it, for a machine that was prepared by hand.
@@ -13,6 +13,8 @@ declare -A group=(
   [runtime]="librte-meta-all"
   [test]="arptables bind9-dnsutils conntrack curl dnsmasq-base ethtool git iperf3 iproute2 iptables iputils-ping
     pptp-linux pptpd procps prometheus python3 sip-tester tcpdump tftpd-hpa traceroute valgrind vsftpd"
+  # testpmd is among DPDK's development tools.
+  [bench]="dpdk-dev ethtool iproute2 iptables"
   [check]="shellcheck"
   [fresh]="debootstrap git"
 )

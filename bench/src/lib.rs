@@ -4,6 +4,7 @@
     clippy::cast_precision_loss,
     clippy::expect_used,
     clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
     reason = "a benchmark stops at the first surprise"
 )]
 
@@ -22,7 +23,7 @@ use std::time::{Duration, Instant};
 use weir_dataplane::config::Config;
 use weir_dataplane::counters::{Verdict, WorkerCounters};
 use weir_dataplane::pipeline::{Limits, Outbox, Pipeline};
-use weir_dataplane::port::{Burst, Checksum, Frame, FrameDefect};
+use weir_dataplane::port::{Burst, Checksum, Frame, FrameDefect, Offload};
 use weir_dataplane::snapshot::Snapshot;
 use weir_dataplane::units::{Epoch, PortId, Span, Tick};
 use weir_tests::conversation::Side;
@@ -72,12 +73,8 @@ impl Frame for BenchFrame {
         None
     }
 
-    fn ip_checksum(&self) -> Checksum {
-        Checksum::Good
-    }
-
-    fn l4_checksum(&self) -> Checksum {
-        Checksum::Good
+    fn offload(&self) -> Offload {
+        Offload { ip: Checksum::Good, l4: Checksum::Good }
     }
 
     fn release(frames: &mut Burst<Self>) {

@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use weir_bench::figure::Outcome;
 use weir_bench::machine::{self, HugePagesLoan};
-use weir_bench::parts::{flows, latency, scale, testpmd, turns, workers};
+use weir_bench::parts::{flows, latency, linux, scale, testpmd, turns, workers};
 use weir_bench::picture;
 use weir_bench::report::Report;
 use weir_dpdk::memory::HugePages;
@@ -57,6 +57,9 @@ fn main() -> Result<()> {
     }
     run("workers", &mut || workers::run(rounds));
     machine::pin_to_last_core();
+    if !options.quick {
+        run("linux", &mut || linux::run(rounds));
+    }
     in_process(rounds, options.quick, pages.is_some(), &mut run)?;
     drop(pages);
 

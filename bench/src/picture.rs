@@ -1,14 +1,15 @@
 //! Throughput against the number of flows, as SVG: a line a contender.
 
 use crate::report::Report;
-use std::fmt::Write as _;
 
 const WIDTH: f64 = 760.0;
 const HEIGHT: f64 = 440.0;
 const LEFT: f64 = 64.0;
 const RIGHT: f64 = 240.0;
-const TOP: f64 = 24.0;
+const TOP: f64 = 28.0;
 const BOTTOM: f64 = 56.0;
+/// Powers of ten on the horizontal axis.
+const DECADES: f64 = 7.0;
 
 /// A line: its title, its colour, and its points as flows and the key of a figure in nanoseconds.
 type Line = (&'static str, &'static str, &'static [(f64, &'static str)]);
@@ -54,92 +55,84 @@ const LINES: &[Line] = &[
     ),
 ];
 
+/// Millions of packets a second at a number of flows.
+type Points = Vec<(f64, f64)>;
+
 /// The picture of what was measured; lines without a figure are left out.
 pub fn svg(report: &Report) -> String {
     let mpps = |key: &str| report.figure(key).map(|figure| 1000.0 / figure.median());
-    let lines: Vec<(&str, &str, Vec<(f64, f64)>)> = LINES
-        .iter()
-        .map(|(title, colour, points)| {
-            let points = points.iter().filter_map(|(flows, key)| Some((*flows, mpps(key)?)));
-            (*title, *colour, points.collect::<Vec<_>>())
-        })
-        .filter(|(_, _, points)| !points.is_empty())
-        .collect();
+    let measured = LINES.iter().map(|(title, colour, points)| {
+        let points = points.iter().filter_map(|(flows, key)| Some((*flows, mpps(key)?)));
+        (*title, *colour, points.collect::<Points>())
+    });
+    let lines: Vec<(&str, &str, Points)> = measured.filter(|(.., points)| !points.is_empty()).collect();
     let highest = lines.iter().flat_map(|(.., points)| points).map(|(_, mpps)| *mpps).fold(20.0, f64::max);
-    let top = (highest / 20.0).ceil() * 20.0;
-    let x = |flows: f64| LEFT + flows.log10() / 7.0 * (WIDTH - LEFT - RIGHT);
-    let y = |mpps: f64| HEIGHT - BOTTOM - mpps / top * (HEIGHT - TOP - BOTTOM);
+    let scale = Scale { top: (highest / 20.0).ceil() * 20.0 };
 
     let mut svg = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" font-family=\"sans-serif\" \
          font-size=\"12\">\n<rect width=\"{WIDTH}\" height=\"{HEIGHT}\" fill=\"white\"/>\n"
     );
-    let mut mark = 0.0;
-    while mark <= top {
-        let (at, end) = (y(mark), WIDTH - RIGHT);
-        let _ = writeln!(svg, "<path d=\"M{LEFT} {at:.1}H{end}\" stroke=\"#ddd\"/>");
-        let _ = writeln!(
-            svg,
-            "<text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">{mark}</text>",
-            LEFT - 8.0,
-            at + 4.0
-        );
-        mark += top / 5.0;
-    }
-    for (flows, name) in
-        [(1.0, "1"), (1e2, "100"), (1e4, "10 k"), (1e5, "100 k"), (1e6, "1 M"), (1e7, "10 M")]
-    {
-        let _ = writeln!(
-            svg,
-            "<text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{name}</text>",
-            x(flows),
-            HEIGHT - BOTTOM + 20.0
-        );
-    }
-    let wire = y(14.88);
-    let _ = writeln!(
-        svg,
-        "<path d=\"M{LEFT} {wire:.1}H{:.1}\" stroke=\"black\" stroke-dasharray=\"4 4\"/>\n\
-         <text x=\"{:.1}\" y=\"{:.1}\">10 Gbit/s at 64 bytes</text>",
-        WIDTH - RIGHT,
-        WIDTH - RIGHT + 12.0,
-        wire + 4.0
-    );
-    let _ = writeln!(
-        svg,
-        "<text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"middle\">flows, in random order</text>\n\
-         <text x=\"16\" y=\"{:.1}\" transform=\"rotate(-90 16 {0:.1})\" text-anchor=\"middle\">million packets a second, one core</text>",
-        LEFT + (WIDTH - LEFT - RIGHT) / 2.0,
-        HEIGHT - 12.0,
-        HEIGHT / 2.0
-    );
-    for (i, (title, colour, points)) in lines.iter().enumerate() {
-        let path: Vec<String> =
-            points.iter().map(|(flows, mpps)| format!("{:.1} {:.1}", x(*flows), y(*mpps))).collect();
-        let _ = writeln!(
-            svg,
-            "<path d=\"M{}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"2\"/>",
-            path.join("L")
-        );
-        for (flows, mpps) in points {
-            let _ = writeln!(
-                svg,
-                "<circle cx=\"{:.1}\" cy=\"{:.1}\" r=\"3\" fill=\"{colour}\"/>",
-                x(*flows),
-                y(*mpps)
-            );
-        }
-        let at = TOP + 16.0 + 18.0 * i as f64;
-        let _ = writeln!(
-            svg,
-            "<circle cx=\"{:.1}\" cy=\"{:.1}\" r=\"4\" fill=\"{colour}\"/><text x=\"{:.1}\" y=\"{at:.1}\">{title}</text>",
-            WIDTH - RIGHT + 20.0,
-            at - 4.0,
-            WIDTH - RIGHT + 32.0
-        );
+    scale.axes(&mut svg);
+    for (place, (title, colour, points)) in lines.iter().enumerate() {
+        scale.line(&mut svg, place, title, colour, points);
     }
     svg.push_str("</svg>\n");
     svg
+}
+
+/// From flows and throughput to a place in the picture.
+struct Scale {
+    top: f64,
+}
+
+impl Scale {
+    fn x(&self, flows: f64) -> f64 {
+        LEFT + flows.log10() / DECADES * (WIDTH - LEFT - RIGHT)
+    }
+
+    fn y(&self, mpps: f64) -> f64 {
+        HEIGHT - BOTTOM - mpps / self.top * (HEIGHT - TOP - BOTTOM)
+    }
+
+    fn axes(&self, svg: &mut String) {
+        let end = WIDTH - RIGHT;
+        for step in 0..=5 {
+            let mark = self.top / 5.0 * f64::from(step);
+            let at = self.y(mark);
+            text(svg, (LEFT - 8.0, at + 4.0), "end", &mark.to_string());
+            *svg += &format!("<path d=\"M{LEFT} {at:.1}H{end}\" stroke=\"#ddd\"/>\n");
+        }
+        for (flows, name) in
+            [(1.0, "1"), (1e2, "100"), (1e4, "10 k"), (1e5, "100 k"), (1e6, "1 M"), (1e7, "10 M")]
+        {
+            text(svg, (self.x(flows), HEIGHT - BOTTOM + 20.0), "middle", name);
+        }
+        let wire = self.y(14.88);
+        *svg += &format!("<path d=\"M{LEFT} {wire:.1}H{end}\" stroke=\"black\" stroke-dasharray=\"4 4\"/>\n");
+        text(svg, (end + 12.0, wire + 4.0), "start", "10 Gbit/s at 64 bytes");
+        text(svg, (LEFT, TOP - 8.0), "start", "million packets a second, one core");
+        text(svg, ((LEFT + end) / 2.0, HEIGHT - 12.0), "middle", "flows, in random order");
+    }
+
+    fn line(&self, svg: &mut String, place: usize, title: &str, colour: &str, points: &Points) {
+        let places: Vec<(f64, f64)> =
+            points.iter().map(|(flows, mpps)| (self.x(*flows), self.y(*mpps))).collect();
+        let path: Vec<String> = places.iter().map(|(x, y)| format!("{x:.1} {y:.1}")).collect();
+        *svg += &format!(
+            "<path d=\"M{}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"2\"/>\n",
+            path.join("L")
+        );
+        let (x, y) = (WIDTH - RIGHT + 20.0, TOP + 16.0 + 18.0 * place as f64);
+        for (x, y) in places.into_iter().chain([(x, y - 4.0)]) {
+            *svg += &format!("<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"3\" fill=\"{colour}\"/>\n");
+        }
+        text(svg, (x + 12.0, y), "start", title);
+    }
+}
+
+fn text(svg: &mut String, (x, y): (f64, f64), anchor: &str, what: &str) {
+    *svg += &format!("<text x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\">{what}</text>\n");
 }
 
 #[cfg(test)]

@@ -10,10 +10,10 @@ use weir_dataplane::pipeline::Limits;
 use weir_dataplane::port::{Burst, Clock, Frame, RxQueue, TxQueue};
 use weir_dataplane::snapshot::Snapshot;
 use weir_dataplane::spread::Spread;
-use weir_dataplane::units::WorkerId;
+use weir_dataplane::units::{Epoch, PORTS_MAX, WorkerId};
 use weir_dataplane::worker::{Idle, Mesh, Setup, Worker, WorkerPort};
 use weir_tests::conversation::Side;
-use weir_tests::node::port;
+use weir_tests::node::{bridge, port};
 
 /// A worker over these queues.
 pub type BenchWorker = Worker<Supply, Sink, BenchClock>;
@@ -145,27 +145,45 @@ impl Clock for BenchClock {
     fn rest(&mut self, _: u32) {}
 }
 
-/// A worker with a LAN and a WAN port over these queues.
-pub fn worker(
-    id: usize,
-    mesh: Mesh<BenchFrame>,
-    snapshot: Arc<Snapshot>,
-    flows_max: u32,
-    spread: Spread,
-    supplies: [Option<Supply>; 2],
-    sinks: [Sink; 2],
-    clock: BenchClock,
-) -> (BenchWorker, WorkerHandle) {
-    let sides = [Side::Lan, Side::Wan].into_iter().zip(supplies).zip(sinks);
-    let ports = sides.map(|((side, rx), tx)| WorkerPort { port: port(side), rx, tx: Some(tx), spread });
-    Worker::new(Setup {
-        id: WorkerId::new(id).expect("few workers"),
-        ports: ports.collect(),
-        mesh,
-        clock,
-        idle: Idle::Poll,
-        limits: Limits { flows_max, expectations_max: 64 },
-        secret: 0x5eed,
-        snapshot,
-    })
+/// What a worker has around it.
+#[derive(Debug)]
+pub struct Place {
+    /// Which one it is.
+    pub id: usize,
+    /// Its ends of the rings.
+    pub mesh: Mesh<BenchFrame>,
+    /// How much of the spreading is left for it.
+    pub spread: Spread,
+    /// Where its LAN and its WAN port get their frames.
+    pub supplies: [Option<Supply>; 2],
+    /// Where they leave.
+    pub sinks: [Sink; 2],
+    /// Its time.
+    pub clock: BenchClock,
+}
+
+impl Place {
+    /// Of the only worker, with a supply at its LAN port.
+    pub fn alone(supplies: [Option<Supply>; 2], clock: BenchClock) -> Self {
+        let mesh = Mesh::new(1, [WorkerId::default(); PORTS_MAX]).remove(0);
+        Self { id: 0, mesh, spread: Spread::None, supplies, sinks: Default::default(), clock }
+    }
+
+    /// A bridge between the two ports with room for so many flows.
+    pub fn worker(self, flows_max: u32) -> (BenchWorker, WorkerHandle) {
+        let snapshot = Arc::new(Snapshot::compile(Epoch::FIRST, &bridge()));
+        let sides = [Side::Lan, Side::Wan].into_iter().zip(self.supplies).zip(self.sinks);
+        let spread = self.spread;
+        let ports = sides.map(|((side, rx), tx)| WorkerPort { port: port(side), rx, tx: Some(tx), spread });
+        Worker::new(Setup {
+            id: WorkerId::new(self.id).expect("few workers"),
+            ports: ports.collect(),
+            mesh: self.mesh,
+            clock: self.clock,
+            idle: Idle::Poll,
+            limits: Limits { flows_max, expectations_max: 64 },
+            secret: 0x5eed,
+            snapshot,
+        })
+    }
 }

@@ -9,9 +9,10 @@ mod ip;
 mod plain;
 mod transport;
 
+pub use crate::port::Offload;
+
 use crate::counters::DropReason;
 use crate::key::{Address, Family, FlowKey, Side};
-use crate::port::Checksum;
 use crate::wire::{EtherType, Ethernet, IpProtocol, MacAddr, Pppoe, Vlan};
 use core::net::{Ipv4Addr, Ipv6Addr};
 
@@ -120,15 +121,6 @@ pub struct Rules {
     pub tcp_helpers: bool,
     /// The same over UDP.
     pub udp_helpers: bool,
-}
-
-/// What the device has found of the checksums.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Offload {
-    /// Of the IPv4 header.
-    pub ip: Checksum,
-    /// Of the transport.
-    pub l4: Checksum,
 }
 
 /// Reads one frame.

@@ -13,7 +13,7 @@ pub use outbox::Outbox;
 use crate::config::Share;
 use crate::counters::{DropReason, Verdict, WorkerCounters};
 use crate::fragment::Reassembly;
-use crate::parse::{Class, Offload, Parsed, parse_into};
+use crate::parse::{Class, Parsed, parse_into};
 use crate::port::{Burst, Frame, FrameDefect};
 use crate::snapshot::Snapshot;
 use crate::steer::bridge;
@@ -202,10 +202,7 @@ impl<F: Frame> Pipeline<F> {
         let mut has_fragments = false;
         for ((frame, parsed), lookup) in burst.iter().zip(&mut self.parsed).zip(&mut self.lookups) {
             match frame.defect() {
-                None => {
-                    let offload = Offload { ip: frame.ip_checksum(), l4: frame.l4_checksum() };
-                    has_fragments |= parse_into(frame.bytes(), rules, offload, parsed);
-                }
+                None => has_fragments |= parse_into(frame.bytes(), rules, frame.offload(), parsed),
                 Some(FrameDefect::Segmented) => *parsed = Parsed::drop(DropReason::Segmented),
                 Some(FrameDefect::Oversize) => *parsed = Parsed::drop(DropReason::Oversize),
             }

@@ -2,6 +2,7 @@
 
 pub mod flows;
 pub mod latency;
+pub mod linux;
 pub mod scale;
 pub mod testpmd;
 pub mod turns;

@@ -7,7 +7,7 @@
 
 use super::on_huge_pages;
 use crate::figure::{Figure, Outcome, Unit};
-use crate::queues::{BenchClock, BenchWorker, Sink, Supply, worker};
+use crate::queues::{BenchClock, BenchWorker, Place, Supply};
 use crate::{Kind, shuffled};
 use nix::time::{ClockId, clock_gettime};
 use std::cell::RefCell;
@@ -16,10 +16,8 @@ use std::sync::Arc;
 use weir_dataplane::counters::Verdict;
 use weir_dataplane::mailbox::{Dump, Errand, WorkerHandle};
 use weir_dataplane::snapshot::Snapshot;
-use weir_dataplane::spread::Spread;
 use weir_dataplane::track::filter::Filter;
-use weir_dataplane::units::{Epoch, PORTS_MAX, PortId, WorkerId};
-use weir_dataplane::worker::Mesh;
+use weir_dataplane::units::{Epoch, PortId};
 use weir_tests::node::bridge;
 
 /// Flows that carry the traffic, the first ones of all.
@@ -62,8 +60,6 @@ impl Gateway {
     fn new(flows: u32) -> Self {
         let now_ms = Rc::new(RefCell::new(0));
         let clock = BenchClock::new(Rc::clone(&now_ms));
-        let snapshot = Arc::new(Snapshot::compile(Epoch::FIRST, &bridge()));
-        let mesh = Mesh::new(1, [WorkerId::default(); PORTS_MAX]).remove(0);
         // Each opens with its first frame; a SYN that comes again changes nothing, so the flow grows old.
         let opening: Arc<[u32]> = shuffled(flows).into();
         let busy: Arc<[u32]> = (flows..flows + BUSY).collect();
@@ -72,10 +68,8 @@ impl Gateway {
             Some(Supply::endless(Kind::Syn, opening).limited(Rc::clone(&left))),
             Some(Supply::endless(Kind::UdpReply, busy)),
         ];
-        let sinks = [Sink::default(), Sink::default()];
-        let room = flows + 2 * BUSY;
-        let (worker, handle) =
-            on_huge_pages(|| worker(0, mesh, snapshot, room, Spread::None, supplies, sinks, clock)).0;
+        let place = Place::alone(supplies, clock);
+        let (worker, handle) = on_huge_pages(|| place.worker(flows + 2 * BUSY)).0;
         let mut gateway = Self { worker, handle, now_ms, flows };
         while *left.borrow() > 0 {
             gateway.turn();

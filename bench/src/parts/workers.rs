@@ -6,7 +6,7 @@
 
 use super::on_huge_pages;
 use crate::figure::{Figure, Outcome, Unavailable, Unit};
-use crate::queues::{BenchClock, BenchWorker, Sink, Supply, worker};
+use crate::queues::{BenchClock, BenchWorker, Place, Supply};
 use crate::rounds::alternate;
 use crate::{BenchFrame, Kind, Wire, shuffled};
 use std::rc::Rc;
@@ -16,11 +16,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 use weir_dataplane::mailbox::WorkerHandle;
 use weir_dataplane::port::Frame;
-use weir_dataplane::snapshot::Snapshot;
 use weir_dataplane::spread::{Spread, home};
-use weir_dataplane::units::{Epoch, PORTS_MAX, WorkerId};
+use weir_dataplane::units::{PORTS_MAX, WorkerId};
 use weir_dataplane::worker::Mesh;
-use weir_tests::node::bridge;
 
 const FLOWS: u32 = 100_000;
 /// Time that one sample takes.
@@ -140,10 +138,8 @@ fn owned(id: usize, workers: usize) -> Arc<[u32]> {
 }
 
 fn make(id: usize, mesh: Mesh<BenchFrame>, spread: Spread, supplies: [Option<Supply>; 2]) -> Crew {
-    let snapshot = Arc::new(Snapshot::compile(Epoch::FIRST, &bridge()));
-    let clock = BenchClock::new(Rc::default());
-    let sinks = [Sink::default(), Sink::default()];
-    let make = || worker(id, mesh, snapshot, 2 * FLOWS, spread, supplies, sinks, clock);
-    let (worker, handle) = on_huge_pages(make).0;
+    let (sinks, clock) = (Default::default(), BenchClock::new(Rc::default()));
+    let place = Place { id, mesh, spread, supplies, sinks, clock };
+    let (worker, handle) = on_huge_pages(|| place.worker(2 * FLOWS)).0;
     Crew { worker, handle }
 }

@@ -5,7 +5,7 @@ use core::mem;
 use core::ptr::NonNull;
 use core::slice;
 use dpdk_sys::rte_mbuf;
-use weir_dataplane::port::{Burst, Checksum, Frame, FrameDefect};
+use weir_dataplane::port::{Burst, Checksum, Frame, FrameDefect, Offload};
 use weir_dataplane::prefetch::prefetch;
 
 /// A frame that its holder owns: one pointer wide; dropping it gives the buffer back to its pool.
@@ -102,14 +102,24 @@ impl Frame for Mbuf {
         }
     }
 
-    fn ip_checksum(&self) -> Checksum {
-        let flags = self.raw().ol_flags & dpdk_sys::WEIR_RX_IP_CKSUM_MASK;
-        checksum(flags, dpdk_sys::WEIR_RX_IP_CKSUM_GOOD, dpdk_sys::WEIR_RX_IP_CKSUM_BAD)
-    }
-
-    fn l4_checksum(&self) -> Checksum {
-        let flags = self.raw().ol_flags & dpdk_sys::WEIR_RX_L4_CKSUM_MASK;
-        checksum(flags, dpdk_sys::WEIR_RX_L4_CKSUM_GOOD, dpdk_sys::WEIR_RX_L4_CKSUM_BAD)
+    fn offload(&self) -> Offload {
+        // A device says the same of nearly all frames: all is right, or it did not look.
+        match self.raw().ol_flags & (IP_MASK | L4_MASK) {
+            0 => Offload::default(),
+            ALL_GOOD => Offload { ip: Checksum::Good, l4: Checksum::Good },
+            flags => Offload {
+                ip: checksum(
+                    flags & IP_MASK,
+                    dpdk_sys::WEIR_RX_IP_CKSUM_GOOD,
+                    dpdk_sys::WEIR_RX_IP_CKSUM_BAD,
+                ),
+                l4: checksum(
+                    flags & L4_MASK,
+                    dpdk_sys::WEIR_RX_L4_CKSUM_GOOD,
+                    dpdk_sys::WEIR_RX_L4_CKSUM_BAD,
+                ),
+            },
+        }
     }
 
     fn prefetch(&self) {
@@ -123,6 +133,10 @@ impl Frame for Mbuf {
         frames.drain(..).for_each(mem::forget);
     }
 }
+
+const IP_MASK: u64 = dpdk_sys::WEIR_RX_IP_CKSUM_MASK;
+const L4_MASK: u64 = dpdk_sys::WEIR_RX_L4_CKSUM_MASK;
+const ALL_GOOD: u64 = dpdk_sys::WEIR_RX_IP_CKSUM_GOOD | dpdk_sys::WEIR_RX_L4_CKSUM_GOOD;
 
 /// What the two flags of a checksum mean. With both, the sum is unfinished though the data is whole; a frame
 /// that goes on to a wire needs its sum, so that counts as not looked at.

@@ -32,6 +32,15 @@ pub enum Checksum {
     Bad,
 }
 
+/// What the device has found of a frame's checksums.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Offload {
+    /// Of the IPv4 header.
+    pub ip: Checksum,
+    /// Of TCP, UDP or SCTP.
+    pub l4: Checksum,
+}
+
 /// One frame in a buffer that its owner may read and rewrite. Dropping it gives the buffer back.
 pub trait Frame: Send + Sized {
     /// From the destination MAC on, without the frame check sequence.
@@ -43,14 +52,9 @@ pub trait Frame: Send + Sized {
     /// Set when the frame must not be looked into.
     fn defect(&self) -> Option<FrameDefect>;
 
-    /// What the device found of the IPv4 header's checksum.
-    fn ip_checksum(&self) -> Checksum {
-        Checksum::Unchecked
-    }
-
-    /// What the device found of the TCP, UDP or SCTP checksum.
-    fn l4_checksum(&self) -> Checksum {
-        Checksum::Unchecked
+    /// What the device found of the frame's checksums.
+    fn offload(&self) -> Offload {
+        Offload::default()
     }
 
     /// Asks the processor for what [`Frame::bytes`] needs to find the bytes. Only a hint.
