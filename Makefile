@@ -101,6 +101,16 @@ bench: build ## Everything measured side by side, about ten minutes; the method 
 	cargo build --release -p weir-bench
 	$(AS_ROOT) target/release/weir-bench
 
+# gungraun's library and its runner must be of one version.
+GUNGRAUN := $(shell awk -F '"' '/^name = "gungraun"$$/ { getline; print $$2 }' Cargo.lock)
+COUNTS   := target/instructions.jsonl
+instructions: export GUNGRAUN_RUNNER := $(CURDIR)/target/tools/bin/gungraun-runner
+instructions: setup-test ## Instructions a packet of each stage beside bench/instructions.json; RECORD=1 records them
+	@[[ $$($$GUNGRAUN_RUNNER --version 2>/dev/null) == 'gungraun-runner $(GUNGRAUN)' ]] || \
+	CARGO_PROFILE_DEV_DEBUG=none cargo install gungraun-runner@$(GUNGRAUN) --locked --debug --root target/tools
+	cargo bench -p weir-bench --bench instructions -- --output-format=json > $(COUNTS)
+	cargo run -p weir-tests --bin instructions -- $(if $(RECORD),--record) $(COUNTS)
+
 fresh: ## Run and test a clone of HEAD in a bare Debian 12 (root, debootstrap)
 	@scripts/setup.sh fresh
 	$(AS_ROOT) env "PATH=$(PATH)" scripts/fresh.sh
