@@ -10,8 +10,8 @@ use std::collections::BTreeSet;
 use std::io::Write;
 use std::process::{Command, Stdio};
 use weir_control::observe::{
-    BucketStatus, ClusterStatus, METRICS, Occupancy, PortStatistics, PortStatus, Status, collect, reference,
-    render,
+    BucketStatus, ClusterStatus, METRICS, Occupancy, PortStatistics, PortStatus, SpreadBy, Status, collect,
+    reference, render,
 };
 use weir_dataplane::counters::{DropReason, Verdict, WorkerCounters};
 
@@ -28,6 +28,9 @@ fn page() -> String {
         link_up: true,
         speed_mbps: Some(10_000),
         queues: 1,
+        numa_node: None,
+        spread: SpreadBy::Nobody,
+        rss: None,
         statistics: PortStatistics { rx_frames: 9, ..PortStatistics::default() },
         driver_statistics: [("rx_good_packets".to_owned(), 9)].into(),
     };
@@ -49,6 +52,7 @@ fn page() -> String {
         workers: Vec::new(),
         flows: Occupancy { live: 0, max: 1024 },
         expectations: Occupancy { live: 0, max: 64 },
+        warnings: Vec::new(),
     };
     render(&status, &collect::counters([&cells], &["lan".to_owned()]))
 }

@@ -18,6 +18,6 @@ pub use exporter::render;
 pub use flow::{Deleted, Detail, ExpectationRow, Expectations, FlowEvent, FlowRow, Flows, Tuple};
 pub use model::{
     BucketStatus, ClusterStatus, Counters, FlowClassCount, FlowCounts, Occupancy, PortStatistics, PortStatus,
-    Status, WorkerCounts, WorkerPortCounts, WorkerStatus,
+    RssStatus, SpreadBy, Status, WorkerCounts, WorkerPortCounts, WorkerStatus,
 };
 pub use pressure::Pressure;

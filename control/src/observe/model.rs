@@ -26,6 +26,8 @@ pub struct Status {
     pub flows: Occupancy,
     /// Fill of the expectation tables.
     pub expectations: Occupancy,
+    /// What is wrong with the workers' places on this machine, a sentence each.
+    pub warnings: Vec<String>,
 }
 
 /// How much of a bounded table is used, over all workers.
@@ -87,10 +89,39 @@ pub struct PortStatus {
     pub speed_mbps: Option<u32>,
     /// Receive and transmit queues in use.
     pub queues: u16,
+    /// The NUMA node of the device; none where it does not say.
+    pub numa_node: Option<u32>,
+    /// Who spreads its frames over the workers.
+    pub spread: SpreadBy,
+    /// How the device spreads frames over its queues; none where it does not.
+    pub rss: Option<RssStatus>,
     /// What the device counted.
     pub statistics: PortStatistics,
     /// The driver's own statistics, under its own names.
     pub driver_statistics: BTreeMap<String, u64>,
+}
+
+/// Who spreads a port's frames over the workers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SpreadBy {
+    /// Nobody: there is one worker.
+    Nobody,
+    /// The device, as software would.
+    Device,
+    /// The worker that reads all of its queues.
+    Software,
+}
+
+/// How a device spreads frames over its receive queues.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RssStatus {
+    /// What it hashes: `ip` or `ip_ports`.
+    pub fields: String,
+    /// Its key, hexadecimal.
+    pub key: String,
+    /// The indirection table: the queue for each value of the hash's low bits.
+    pub table: Vec<u16>,
 }
 
 /// What a device counted since it was started.
@@ -129,6 +160,10 @@ pub struct WorkerStatus {
     pub busy: f64,
     /// Its live flows.
     pub flows: u64,
+    /// Frames that it handed to other workers.
+    pub handed_over: u64,
+    /// Microseconds of its longest turn.
+    pub turn_max_us: f64,
 }
 
 /// Everything the workers count.

@@ -1,6 +1,6 @@
 //! The model as tables for people.
 
-use super::model::{ClusterStatus, Counters, Occupancy, PortStatus, Status, WorkerStatus};
+use super::model::{ClusterStatus, Counters, Occupancy, PortStatus, SpreadBy, Status, WorkerStatus};
 use comfy_table::{CellAlignment, Table, presets};
 use weir_dataplane::counters::{DropReason, Verdict};
 
@@ -18,12 +18,18 @@ pub fn status(status: &Status) -> String {
         text += &format!("cluster: {}\n", cluster_line(view));
     }
     text += &format!(
-        "flows: {}, expectations: {}\n\n{}\n\n{}\n",
+        "flows: {}, expectations: {}\n\n{}\n\n",
         occupancy(status.flows),
         occupancy(status.expectations),
         ports(&status.ports),
-        workers(&status.workers)
     );
+    if status.workers.len() > 1 {
+        text += &format!("{}\n\n", spreads(&status.ports));
+    }
+    text += &format!("{}\n", workers(&status.workers));
+    for warning in &status.warnings {
+        text += &format!("warning: {warning}\n");
+    }
     text
 }
 
@@ -85,6 +91,37 @@ fn ports(ports: &[PortStatus]) -> String {
     table.to_string()
 }
 
+/// How frames come to the workers.
+fn spreads(ports: &[PortStatus]) -> String {
+    let mut table = table(&["port", "spread by", "hash", "key", "indirection table"], &[]);
+    for port in ports {
+        let by = match port.spread {
+            SpreadBy::Nobody => "nobody",
+            SpreadBy::Device => "device",
+            SpreadBy::Software => "software",
+        };
+        let [hash, key, slots] = match &port.rss {
+            Some(rss) => [rss.fields.clone(), rss.key.clone(), indirection(&rss.table)],
+            None => Default::default(),
+        };
+        table.add_row([port.name.clone(), by.to_owned(), hash, key, slots]);
+    }
+    table.to_string()
+}
+
+/// `128 slots: 64 for queue 0, 64 for queue 1, in turn`.
+fn indirection(table: &[u16]) -> String {
+    let queues = table.iter().max().map_or(0, |last| last + 1);
+    if queues == 0 {
+        return "not told".to_owned();
+    }
+    let share =
+        |queue: u16| format!("{} for queue {queue}", table.iter().filter(|slot| **slot == queue).count());
+    let shares: Vec<String> = (0..queues).map(share).collect();
+    let in_turn = table.iter().zip((0..queues).cycle()).all(|(slot, queue)| *slot == queue);
+    format!("{} slots: {}{}", table.len(), shares.join(", "), if in_turn { ", in turn" } else { "" })
+}
+
 fn link(port: &PortStatus) -> String {
     match (port.link_up, port.speed_mbps) {
         (false, _) => "down".to_owned(),
@@ -94,7 +131,8 @@ fn link(port: &PortStatus) -> String {
 }
 
 fn workers(workers: &[WorkerStatus]) -> String {
-    let mut table = table(&["worker", "cpu", "epoch", "frames", "busy", "flows"], &[0, 1, 2, 3, 4, 5]);
+    let header = ["worker", "cpu", "epoch", "frames", "busy", "flows", "handed over", "longest turn"];
+    let mut table = table(&header, &[0, 1, 2, 3, 4, 5, 6, 7]);
     for worker in workers {
         table.add_row([
             worker.worker.to_string(),
@@ -103,6 +141,8 @@ fn workers(workers: &[WorkerStatus]) -> String {
             worker.frames.to_string(),
             format!("{:.1} %", worker.busy * 100.0),
             worker.flows.to_string(),
+            worker.handed_over.to_string(),
+            format!("{:.1} µs", worker.turn_max_us),
         ]);
     }
     table.to_string()
@@ -139,4 +179,16 @@ pub fn table<T: AsRef<str>>(header: &[T], numbers: &[usize]) -> Table {
         column.set_cell_alignment(CellAlignment::Right);
     }
     table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_indirection_table_is_told_in_shares() {
+        assert_eq!(indirection(&[0, 1, 0, 1]), "4 slots: 2 for queue 0, 2 for queue 1, in turn");
+        assert_eq!(indirection(&[1, 1, 0, 1]), "4 slots: 1 for queue 0, 3 for queue 1");
+        assert_eq!(indirection(&[]), "not told");
+    }
 }

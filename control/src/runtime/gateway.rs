@@ -4,6 +4,7 @@ use super::crew::{Crew, End};
 use super::followers::Followers;
 use super::ports::OpenPort;
 use super::pressure::Watch;
+use super::topology::Warning;
 use super::{errands, restart, rows, state};
 use crate::api::{Call, FLOWS_LIMIT_MAX, Refusal, Reloaded, Selection};
 use crate::config::{self, GatewayConfig};
@@ -36,6 +37,8 @@ pub(super) struct Running {
     pub(super) workers: Vec<WorkerHandle>,
     /// The processor of each worker.
     pub(super) cpus: Vec<Option<usize>>,
+    /// What is wrong with those.
+    pub(super) warnings: Vec<Warning>,
     /// Their threads.
     pub(super) crew: Crew,
 }
@@ -114,10 +117,11 @@ impl Gateway {
             uptime_s: self.started.elapsed().as_secs(),
             epoch: self.epoch.number(),
             cluster: self.cluster().ok(),
-            ports: self.running.ports.iter().map(state::port).collect(),
+            ports: self.running.ports.iter().map(|port| state::port(port, workers.len())).collect(),
             flows: state::flow_occupancy(&counters, workers),
             expectations: state::expectation_occupancy(&counters, &self.dataplane),
             workers: state::workers(&counters, &self.running.cpus),
+            warnings: self.running.warnings.iter().map(ToString::to_string).collect(),
         }
     }
 

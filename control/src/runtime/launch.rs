@@ -3,6 +3,7 @@
 use super::crew::{self, Crew, End};
 use super::gateway::{Gateway, Running};
 use super::ports::{self, OpenPort, PortsError};
+use super::topology::{Topology, Warning};
 use crate::config::{self, GatewayConfig};
 use std::hash::{BuildHasher, RandomState};
 use std::io;
@@ -55,9 +56,10 @@ pub(super) fn launch(path: &Path, config: GatewayConfig) -> Result<Gateway, Laun
     let snapshot = Arc::new(Snapshot::compile(Epoch::FIRST, config.dataplane()));
     let setups = setups(eal, &config, &mut open, &snapshot);
     let cpus = crew::cpus(config.workers());
+    let warnings = places(&config, &cpus, &open);
     let huge = if config.memory().huge_pages() { Huge::Reserved } else { Huge::Transparent };
     let (crew, workers) = man(eal, setups, &cpus, huge)?;
-    Ok(Gateway::new(path, config, Running { ports: open, workers, cpus, crew }))
+    Ok(Gateway::new(path, config, Running { ports: open, workers, cpus, warnings, crew }))
 }
 
 /// Starts the workers, each made by its own thread: so its tables are of the NUMA node that it works on. They come
@@ -117,6 +119,26 @@ fn describe_tables(worker: WorkerId, backing: &Backing) {
     }
 }
 
+/// Where the workers will run, and what is wrong with it.
+fn places(config: &GatewayConfig, cpus: &[Option<usize>], open: &[OpenPort]) -> Vec<Warning> {
+    let topology = Topology::read(Path::new("/sys"));
+    for (worker, cpu) in cpus.iter().enumerate() {
+        match cpu {
+            Some(cpu) => {
+                info!(worker, cpu, numa_node = ?topology.node(*cpu), isolated = topology.is_isolated(*cpu), "worker placed");
+            }
+            None => info!(worker, "worker runs where the system puts it"),
+        }
+    }
+    let polling = config.workers().idle() == config::Idle::Poll;
+    let ports: Vec<_> = open.iter().map(|open| (open.port.name(), open.port.facts().numa_node)).collect();
+    let warnings = topology.warnings(cpus, polling, &ports);
+    for warning in &warnings {
+        warn!("{warning}");
+    }
+    warnings
+}
+
 fn describe(open: &OpenPort) {
     let facts = open.port.facts();
     info!(
@@ -124,6 +146,7 @@ fn describe(open: &OpenPort) {
         device = %open.device,
         driver = %facts.driver,
         mac = %facts.mac,
+        numa_node = ?facts.numa_node,
         queues = facts.rx_queues,
         mtu = facts.mtu,
         rss = facts.rss.is_some(),
@@ -146,7 +169,13 @@ fn setups(
     let workers = config.workers().count();
     // Queue 0 of every port is worker 0's.
     let meshes: Vec<Mesh<Mbuf>> = Mesh::new(workers, [WorkerId::default(); PORTS_MAX]);
-    let spreads: Vec<Spread> = open.iter().map(|port| spread(port, workers)).collect();
+    let spreads: Vec<Spread> = open.iter().map(|open| spread(open.port.facts(), workers)).collect();
+    for (open, _) in open.iter().zip(&spreads).filter(|(_, spread)| **spread == Spread::All) {
+        warn!(
+            port = open.port.name(),
+            "frames are spread over workers in software: the device cannot, or not alike"
+        );
+    }
     let secret = RandomState::new().hash_one(std::process::id());
     let ids = (0..workers).filter_map(WorkerId::new);
     let clock = TscClock::new(&eal);
@@ -207,18 +236,14 @@ fn limits(config: &GatewayConfig, workers: usize) -> Limits {
 
 /// What the device leaves of the spreading. A device helps when it hashes what software hashes, addresses alone,
 /// and maps the hashes to workers as software does.
-fn spread(open: &OpenPort, workers: usize) -> Spread {
+pub(super) fn spread(facts: &PortFacts, workers: usize) -> Spread {
     if workers == 1 {
-        return Spread::None;
+        Spread::None
+    } else if device_spreads_alike(facts, workers) {
+        Spread::IcmpErrors
+    } else {
+        Spread::All
     }
-    if device_spreads_alike(open.port.facts(), workers) {
-        return Spread::IcmpErrors;
-    }
-    warn!(
-        port = open.port.name(),
-        "frames are spread over workers in software: the device cannot, or not alike"
-    );
-    Spread::All
 }
 
 fn device_spreads_alike(facts: &PortFacts, workers: usize) -> bool {

@@ -1,16 +1,20 @@
 //! The parts of a running gateway as the model shows them.
 
+use super::launch;
 use super::ports::OpenPort;
 use crate::observe::{
-    BucketStatus, ClusterStatus, Counters, Occupancy, PortStatistics, PortStatus, WorkerCounts, WorkerStatus,
+    BucketStatus, ClusterStatus, Counters, Occupancy, PortStatistics, PortStatus, RssStatus, SpreadBy,
+    WorkerCounts, WorkerStatus,
 };
 use tracing::warn;
 use weir_dataplane::config::{Cluster, Config};
 use weir_dataplane::mailbox::WorkerHandle;
+use weir_dataplane::spread::Spread;
 use weir_dataplane::units::{BucketId, Epoch};
+use weir_dpdk::{Rss, RssFields};
 
-/// A port now. What its driver does not tell is shown as nothing.
-pub(super) fn port(open: &OpenPort) -> PortStatus {
+/// A port of a gateway with so many workers, now. What its driver does not tell is shown as nothing.
+pub(super) fn port(open: &OpenPort, workers: usize) -> PortStatus {
     let (port, facts) = (&open.port, open.port.facts());
     let link = told(port.link());
     let counted = told(port.stats());
@@ -22,6 +26,13 @@ pub(super) fn port(open: &OpenPort) -> PortStatus {
         link_up: link.up,
         speed_mbps: link.speed_mbps,
         queues: facts.rx_queues,
+        numa_node: facts.numa_node,
+        spread: match launch::spread(facts, workers) {
+            Spread::None => SpreadBy::Nobody,
+            Spread::IcmpErrors => SpreadBy::Device,
+            Spread::All => SpreadBy::Software,
+        },
+        rss: facts.rss.as_ref().map(rss),
         statistics: PortStatistics {
             rx_frames: counted.rx_frames,
             rx_bytes: counted.rx_bytes,
@@ -34,6 +45,15 @@ pub(super) fn port(open: &OpenPort) -> PortStatus {
         },
         driver_statistics: told(port.xstats()).into_iter().map(|stat| (stat.name, stat.value)).collect(),
     }
+}
+
+fn rss(rss: &Rss) -> RssStatus {
+    let fields = match rss.fields {
+        RssFields::Addresses => "ip",
+        RssFields::AddressesAndPorts => "ip_ports",
+    };
+    let key = rss.key.iter().map(|byte| format!("{byte:02x}")).collect();
+    RssStatus { fields: fields.to_owned(), key, table: rss.table.clone() }
 }
 
 fn told<T: Default>(answer: Result<T, weir_dpdk::Error>) -> T {
@@ -54,6 +74,8 @@ pub(super) fn workers(counters: &Counters, cpus: &[Option<usize>]) -> Vec<Worker
             frames: counts.verdicts.values().sum(),
             busy: busy(counts),
             flows: counts.live(),
+            handed_over: counts.handed_over,
+            turn_max_us: counts.turn_max_ns as f64 / 1000.0,
         })
         .collect()
 }

@@ -119,6 +119,8 @@ pub struct PortFacts {
     pub frees_fast: bool,
     /// Who keeps unwanted frames away.
     pub filtering: Filtering,
+    /// The NUMA node that it is attached to; `None` where it does not say, as virtual devices do not.
+    pub numa_node: Option<u32>,
 }
 
 /// A running port. It is stopped and closed when this and its queues are dropped.
@@ -236,6 +238,7 @@ impl Opening<'_> {
             checks_l4: rx_offloads & L4_CHECKSUMS == L4_CHECKSUMS,
             frees_fast: tx_offloads & dpdk_sys::WEIR_TX_OFFLOAD_MBUF_FAST_FREE != 0,
             filtering: self.filter()?,
+            numa_node: self.numa_node(),
         })
     }
 
@@ -321,9 +324,7 @@ impl Opening<'_> {
         tx_descriptors: u16,
     ) -> Result<(), Error> {
         let (number, pool, default) = (self.device.number, self.pool.as_raw(), core::ptr::null());
-        // SAFETY: plain numbers.
-        let socket = unsafe { dpdk_sys::rte_eth_dev_socket_id(number) };
-        let socket = u32::try_from(socket).unwrap_or(u32::MAX);
+        let socket = self.numa_node().unwrap_or(u32::MAX);
         for queue in 0..rx_queues {
             // SAFETY: the pool is never freed; without settings of our own the driver uses its defaults.
             let code = unsafe {
@@ -339,6 +340,13 @@ impl Opening<'_> {
             self.done("set up a transmit queue", code)?;
         }
         Ok(())
+    }
+
+    fn numa_node(&self) -> Option<u32> {
+        // SAFETY: a plain number.
+        let node = unsafe { dpdk_sys::rte_eth_dev_socket_id(self.device.number) };
+        // Below 0 it is any, or unknown.
+        u32::try_from(node).ok()
     }
 
     fn mac(&self) -> Result<MacAddress, Error> {
