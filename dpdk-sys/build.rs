@@ -20,6 +20,7 @@ const FUNCTIONS: &[&str] = &[
     "rte_eth_dev_owner_new",
     "rte_eth_dev_owner_set",
     "rte_eth_dev_rss_reta_query",
+    "rte_eth_dev_rss_reta_update",
     "rte_eth_dev_set_mc_addr_list",
     "rte_eth_dev_set_mtu",
     "rte_eth_dev_socket_id",

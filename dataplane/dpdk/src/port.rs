@@ -218,6 +218,9 @@ impl Opening<'_> {
         self.set_up_queues(rx_queues, rx_descriptors, tx_queues, tx_descriptors)?;
         // SAFETY: configured, with all of its queues set up.
         self.done("start", unsafe { dpdk_sys::rte_eth_dev_start(self.device.number) })?;
+        if functions.is_some() {
+            rss::set_table(self.device.number, info.reta_size, rx_queues);
+        }
         Ok(PortFacts {
             driver,
             mac: self.mac()?,

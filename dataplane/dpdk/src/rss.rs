@@ -1,6 +1,9 @@
 //! Receive-side scaling: the device spreads frames over its queues, both directions of a flow onto one.
 
-use dpdk_sys::{RTE_ETH_RETA_GROUP_SIZE, WEIR_RSS_IP, WEIR_RSS_SCTP, WEIR_RSS_TCP, WEIR_RSS_UDP};
+use dpdk_sys::{
+    RTE_ETH_RETA_GROUP_SIZE, WEIR_RSS_IP, WEIR_RSS_SCTP, WEIR_RSS_TCP, WEIR_RSS_UDP, rte_eth_rss_reta_entry64,
+};
+use weir_dataplane::spread::SLOTS;
 
 /// What the device hashes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -55,11 +58,26 @@ pub(crate) fn symmetric_key(len: u8) -> Vec<u8> {
     [0x6d, 0x5a].into_iter().cycle().take(len).collect()
 }
 
+/// Asks a started device to map hashes to `queues` as software maps them to workers. One that cannot keeps its table.
+pub(crate) fn set_table(device: u16, entries: u16, queues: u16) {
+    let mut table = groups(entries);
+    for (slot, queue) in table.iter_mut().flat_map(|group| &mut group.reta).enumerate() {
+        let worker = slot % SLOTS as usize % usize::from(queues.max(1));
+        *queue = u16::try_from(worker).unwrap_or(0);
+    }
+    // SAFETY: `table` has `entries` queues and outlasts the call.
+    let _refused = unsafe { dpdk_sys::rte_eth_dev_rss_reta_update(device, table.as_mut_ptr(), entries) };
+}
+
+/// Room for a table of `entries` queues.
+fn groups(entries: u16) -> Vec<rte_eth_rss_reta_entry64> {
+    let groups = usize::from(entries).div_ceil(RTE_ETH_RETA_GROUP_SIZE as usize);
+    vec![rte_eth_rss_reta_entry64 { mask: u64::MAX, ..Default::default() }; groups]
+}
+
 /// Asks a started device for its table of `entries` queues.
 pub(crate) fn table(device: u16, entries: u16) -> Vec<u16> {
-    let group_len = RTE_ETH_RETA_GROUP_SIZE as usize;
-    let groups = usize::from(entries).div_ceil(group_len);
-    let mut table = vec![dpdk_sys::rte_eth_rss_reta_entry64 { mask: u64::MAX, ..Default::default() }; groups];
+    let mut table = groups(entries);
     // SAFETY: `table` has room for `entries` and outlasts the call.
     match unsafe { dpdk_sys::rte_eth_dev_rss_reta_query(device, table.as_mut_ptr(), entries) } {
         0 => table.iter().flat_map(|group| group.reta).take(usize::from(entries)).collect(),

@@ -2,10 +2,12 @@
 
 mod common;
 
-use common::{burst_of, bytes, contents, eal, open, pool, read_capture, receive, send, write_capture};
+use common::{
+    burst_of, bytes, contents, device, eal, open, pool, read_capture, receive, send, write_capture,
+};
 use std::thread;
 use weir_dataplane::port::{Burst, Frame, FrameDefect, RxQueue, TxQueue};
-use weir_dpdk::{Mempool, MempoolOptions};
+use weir_dpdk::{Mempool, MempoolOptions, Port, PortOptions, RssFields};
 
 #[test]
 fn a_capture_comes_out_as_it_went_in() {
@@ -175,4 +177,19 @@ fn net_null_makes_and_swallows_frames() {
         assert_eq!(port.facts().driver, "net_null");
     }
     assert_eq!(pool.in_use(), 0);
+}
+
+#[test]
+fn a_device_with_rss_maps_hashes_to_queues_as_software_does() {
+    let pool = pool("rss", 1023, 2048);
+    let options = PortOptions { rx_queues: 3, tx_queues: 3, ..PortOptions::default() };
+    let (port, rx, _tx) = Port::open("rss", device("net_null_rss"), &options, &pool).unwrap();
+    let rss = port.facts().rss.as_ref().unwrap();
+    assert_eq!((rx.len(), rss.table.len(), rss.fields), (3, 128, RssFields::Addresses));
+    assert!(rss.key.chunks(2).all(|pair| pair == [0x6d, 0x5a]));
+    assert!(
+        rss.table.iter().enumerate().all(|(slot, queue)| usize::from(*queue) == slot % 3),
+        "{:?}",
+        rss.table
+    );
 }
