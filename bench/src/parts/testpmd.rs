@@ -6,12 +6,16 @@
 //! its window, and verifies its checksums, which no device has done here. A second row has Weir without that
 //! (`conntrack.checksum: false`), since testpmd looks at none.
 //!
+//! `net_null` hands out frames of zeros, which Weir drops for their source address: what receiving, a look at the frame
+//! and giving it back costs, beside testpmd's `rxonly`.
+//!
 //! Rates are the difference of two readings of each program's own counters, two seconds apart.
 
 use crate::figure::{Figure, Outcome, Unavailable, Unit};
 use crate::rounds::alternate;
 use crate::shuffled;
 use anyhow::{Context, Result, bail, ensure};
+use std::cell::RefCell;
 use std::fmt::Write as _;
 use std::fs;
 use std::io::{Read, Write as _};
@@ -48,27 +52,28 @@ pub fn run(rounds: usize, weir: &Path, huge: bool) -> Outcome {
         _ => return Err(Unavailable("it needs two cores, one for control".to_owned())),
     };
     let mut figures = Vec::new();
+    let failed = Failed::default();
+    let ports = |flows| -> Result<Ports> {
+        Ok(Ports { dir: captures(flows)?, weir: weir.to_owned(), flows, huge, control, forwarding })
+    };
+    let null = ports(0)?;
+    let [zeros, rxonly] =
+        alternate(rounds, [&mut || failed.or(null.weir(true)), &mut || failed.or(null.testpmd("rxonly"))]);
+    failed.check()?;
+    figures.push(Figure::new("weir_null", "weir over net_null, frames dropped", Unit::Mpps, zeros));
+    figures.push(Figure::new("testpmd_rxonly_null", "testpmd rxonly over net_null", Unit::Mpps, rxonly));
     for (flows, key, title) in SIZES {
-        let bench = Ports { dir: captures(flows)?, weir: weir.to_owned(), flows, huge, control, forwarding };
-        let failed = std::cell::RefCell::new(None);
-        let sample = |rate: Result<f64>| {
-            rate.unwrap_or_else(|error| {
-                failed.borrow_mut().get_or_insert(error);
-                f64::NAN
-            })
-        };
+        let bench = ports(flows)?;
         let [weir, unsummed, macswap, io] = alternate(
             rounds,
             [
-                &mut || sample(bench.weir(true)),
-                &mut || sample(bench.weir(false)),
-                &mut || sample(bench.testpmd("macswap")),
-                &mut || sample(bench.testpmd("io")),
+                &mut || failed.or(bench.weir(true)),
+                &mut || failed.or(bench.weir(false)),
+                &mut || failed.or(bench.testpmd("macswap")),
+                &mut || failed.or(bench.testpmd("io")),
             ],
         );
-        if let Some(error) = failed.into_inner() {
-            return Err(Unavailable(format!("{error:#}")));
-        }
+        failed.check()?;
         for (name, what, samples) in [
             ("weir_pcap", "weir over net_pcap", weir),
             ("weir_unsummed_pcap", "weir over net_pcap, checksums not verified", unsummed),
@@ -82,6 +87,24 @@ pub fn run(rounds: usize, weir: &Path, huge: bool) -> Outcome {
         }
     }
     Ok(figures)
+}
+
+/// The first thing that went wrong.
+#[derive(Default)]
+struct Failed(RefCell<Option<anyhow::Error>>);
+
+impl Failed {
+    /// A sample, or none.
+    fn or(&self, rate: Result<f64>) -> f64 {
+        rate.unwrap_or_else(|error| {
+            self.0.borrow_mut().get_or_insert(error);
+            f64::NAN
+        })
+    }
+
+    fn check(&self) -> Result<()> {
+        self.0.take().map_or(Ok(()), Err)
+    }
 }
 
 impl From<anyhow::Error> for Unavailable {
@@ -123,9 +146,11 @@ pub(super) fn captures(flows: u32) -> Result<TempDir> {
     Ok(dir)
 }
 
+/// Two ports and what runs on them.
 struct Ports {
     dir: TempDir,
     weir: PathBuf,
+    /// Connections in the captures; none: `net_null`.
     flows: u32,
     huge: bool,
     control: usize,
@@ -134,6 +159,9 @@ struct Ports {
 
 impl Ports {
     fn device(&self, number: usize, side: &str) -> String {
+        if self.flows == 0 {
+            return format!("net_null{number}");
+        }
         let capture = self.dir.path().join(format!("{side}.pcap"));
         format!("net_pcap{number},rx_pcap={},infinite_rx=1", capture.display())
     }
@@ -156,7 +184,7 @@ impl Ports {
         writeln!(text, "memory: {{huge_pages: {}, buffers: {}}}", self.huge, self.buffers())?;
         // The captures begin in mid-connection.
         writeln!(text, "conntrack:")?;
-        writeln!(text, "  flows_max: {}", self.flows * 2)?;
+        writeln!(text, "  flows_max: {}", (self.flows * 2).max(1024))?;
         writeln!(text, "  checksum: {checksum}")?;
         writeln!(text, "  tcp: {{loose: true}}")?;
         writeln!(text, "control: {{socket: {}}}", socket.display())?;
@@ -186,6 +214,9 @@ impl Ports {
             self.flows
         );
         let dropped = after.verdict(|verdicts| verdicts.drop) - before.verdict(|verdicts| verdicts.drop);
+        if self.flows == 0 {
+            return Ok(mpps(dropped, end - start));
+        }
         ensure!(dropped == 0, "{dropped} frames were dropped");
         let forwarded =
             after.verdict(|verdicts| verdicts.forward) - before.verdict(|verdicts| verdicts.forward);
@@ -221,7 +252,8 @@ impl Ports {
         writeln!(stdin, "quit")?;
         let mut output = String::new();
         process.0.stdout.take().context("testpmd has no output")?.read_to_string(&mut output)?;
-        let readings = sent(&output);
+        let counter = if mode == "rxonly" { "RX-packets:" } else { "TX-packets:" };
+        let readings = counted(&output, counter);
         let [a, b, c, d] = readings[..] else {
             bail!("testpmd said {readings:?} of two ports, twice: {output}")
         };
@@ -244,11 +276,11 @@ fn mpps(frames: u64, time: Duration) -> f64 {
     frames as f64 / time.as_secs_f64() / 1e6
 }
 
-/// The packets sent in each `show port stats` of testpmd's output.
-fn sent(output: &str) -> Vec<u64> {
+/// What this counter says in each `show port stats` of testpmd's output.
+fn counted(output: &str, counter: &str) -> Vec<u64> {
     let statistics = output.split("NIC statistics for port").skip(1);
-    let sent = |text: &str| text.split("TX-packets:").nth(1)?.split_whitespace().next()?.parse().ok();
-    statistics.filter_map(sent).collect()
+    let counted = |text: &str| text.split(counter).nth(1)?.split_whitespace().next()?.parse().ok();
+    statistics.filter_map(counted).collect()
 }
 
 /// What is needed of `weir counters --json`.
@@ -298,7 +330,8 @@ mod tests {
             RX-packets: 7          RX-missed: 0          RX-bytes:  420\n  RX-errors: 0\n  \
             TX-packets: 12         TX-errors: 0          TX-bytes:  720\n\n  \
             ######## NIC statistics for port 1  ########\n  RX-packets: 12  RX-missed: 0\n  TX-packets: 7  TX-errors: 0\n";
-        assert_eq!(sent(output), [12, 7]);
-        assert!(sent("nothing").is_empty());
+        assert_eq!(counted(output, "TX-packets:"), [12, 7]);
+        assert_eq!(counted(output, "RX-packets:"), [7, 12]);
+        assert!(counted("nothing", "TX-packets:").is_empty());
     }
 }
