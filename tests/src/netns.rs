@@ -9,12 +9,19 @@ use std::io::Write;
 use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use nix::sched::{CloneFlags, setns};
+use serde_json::Value;
+
+use crate::process::wait_until;
 
 /// The largest MTU that veth accepts, in bytes.
 pub const MTU_MAX: u32 = 65_535;
+
+/// The kernel tells a bridge once a second at most that its ports have a carrier; until then they lose every frame.
+const FORWARDING: Duration = Duration::from_secs(10);
 
 /// A network namespace; deleted on drop.
 #[derive(Debug)]
@@ -111,7 +118,16 @@ impl Namespace {
             self.ip(&format!("link set {port} master {name}"))?;
             self.ip(&format!("link set {port} type bridge_slave learning off flood on"))?;
         }
-        self.ip(&format!("link set {name} up"))
+        self.ip(&format!("link set {name} up"))?;
+        wait_until(&format!("the ports of {name}"), FORWARDING, || {
+            let links = output(
+                Command::new("ip")
+                    .args(["-n", &self.name, "-json", "-details"])
+                    .args(["link", "show", "master", name]),
+            )?;
+            let links: Vec<Value> = serde_json::from_str(&links)?;
+            Ok(links.iter().all(|link| link["linkinfo"]["info_slave_data"]["state"] == "forwarding"))
+        })
     }
 }
 
