@@ -136,12 +136,19 @@ pub fn parse_into(frame: &[u8], rules: Rules, offload: Offload, parsed: &mut Par
     if plain::parse(frame, rules, offload, parsed).is_some() {
         return false;
     }
-    *parsed = parse_any(frame, rules, offload);
+    parse_slowly(frame, rules, offload, parsed);
     parsed.class == Class::Fragment
 }
 
-/// Reads one frame, whatever it is.
+/// [`parse_any`], kept apart from the short way. It writes the result where it stays: to move what was just written
+/// field by field would wait for each of them.
 #[inline(never)]
+fn parse_slowly(frame: &[u8], rules: Rules, offload: Offload, parsed: &mut Parsed) {
+    *parsed = parse_any(frame, rules, offload);
+}
+
+/// Reads one frame, whatever it is.
+#[inline(always)]
 fn parse_any(frame: &[u8], rules: Rules, offload: Offload) -> Parsed {
     let Some(ethernet) = Ethernet::new(frame) else { return Parsed::drop(DropReason::Runt) };
     let source = ethernet.source();
