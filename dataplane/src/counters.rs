@@ -151,6 +151,44 @@ named_enum! {
         TxFull = "tx_full",
         /// The ring to the worker that owns its flow had no room.
         RingFull = "ring_full",
+        /// The ring to control had no room.
+        PuntFull = "punt_full",
+        /// It is addressed to another station.
+        OtherHost = "other_host",
+        /// It came in by a VLAN on which the gateway has no address.
+        NoInterface = "no_interface",
+        /// A source or destination address that no router may pass on.
+        Martian = "martian",
+        /// There is no way back to its source, or not by where it came from.
+        ReversePath = "reverse_path",
+        /// To a group of hosts: groups are not routed.
+        Multicast = "multicast",
+        /// Its route says that it ends here.
+        Blackhole = "blackhole",
+        /// An IPv4 option that a router must refuse: a source route.
+        SourceRoute = "source_route",
+    }
+}
+
+named_enum! {
+    /// Why a frame is left to control.
+    pub enum PuntReason {
+        /// ARP.
+        Arp = "arp",
+        /// Neighbour discovery.
+        NeighbourDiscovery = "neighbour_discovery",
+        /// To one of the gateway's addresses.
+        Local = "local",
+        /// Its time to live, or hop limit, runs out here.
+        TimeExceeded = "time_exceeded",
+        /// Longer than its way out lets pass.
+        TooBig = "too_big",
+        /// There is no route to its destination, or one that says so.
+        Unreachable = "unreachable",
+        /// The MAC address of its next hop is not known.
+        Unresolved = "unresolved",
+        /// Its IPv4 options are broken.
+        OptionInvalid = "option_invalid",
     }
 }
 
@@ -161,8 +199,8 @@ pub enum Verdict {
     Forward(PortId),
     /// It goes back where it came from.
     Hairpin(PortId),
-    /// The box itself is meant.
-    Punt,
+    /// It is left to control.
+    Punt(PuntReason),
     /// Tracked; another node forwards it.
     Shadow,
     /// It waits in bounded memory for the rest of its datagram.
@@ -180,7 +218,7 @@ impl Verdict {
         match self {
             Self::Forward(_) => 0,
             Self::Hairpin(_) => 1,
-            Self::Punt => 2,
+            Self::Punt(_) => 2,
             Self::Shadow => 3,
             Self::Hold => 4,
             Self::Drop(_) => 5,
@@ -354,11 +392,13 @@ pub struct FlowCells {
 #[derive(Debug)]
 #[repr(align(128))]
 pub struct WorkerCounters {
-    /// Outcomes by [`Verdict::index`]; their sum is the frames processed. That of [`Verdict::Hold`] is a gauge: the
+    /// Outcomes by [`Verdict::index`]; their sum is the frames processed, those that control sends among them. That of [`Verdict::Hold`] is a gauge: the
     /// frames that wait now.
     pub verdicts: [Cell; Verdict::NAMES.len()],
     /// Drops by [`DropReason::index`]; their sum is the drop outcome.
     pub drops: [Cell; DropReason::COUNT],
+    /// Frames left to control by [`PuntReason::index`]; their sum is the punt outcome.
+    pub punts: [Cell; PuntReason::COUNT],
     /// By [`PortId::index`].
     pub ports: [PortCells; PORTS_MAX],
     /// Live flows by [`FlowClass::index`]: a gauge.
@@ -377,6 +417,8 @@ pub struct WorkerCounters {
     pub bursts: [Cell; BURST_MAX + 1],
     /// Frames handed to another worker.
     pub handed_over: Cell,
+    /// Frames sent for control.
+    pub from_control: Cell,
     /// Cycles of turns that moved frames.
     pub cycles_busy: Cell,
     /// Cycles of turns that found nothing, sleep included.
@@ -392,6 +434,7 @@ impl Default for WorkerCounters {
         Self {
             verdicts: Default::default(),
             drops: core::array::from_fn(|_| Cell::default()),
+            punts: Default::default(),
             ports: core::array::from_fn(|_| PortCells::default()),
             flows: Default::default(),
             flows_max: Cell::default(),
@@ -401,6 +444,7 @@ impl Default for WorkerCounters {
             news_lost: Cell::default(),
             bursts: core::array::from_fn(|_| Cell::default()),
             handed_over: Cell::default(),
+            from_control: Cell::default(),
             cycles_busy: Cell::default(),
             cycles_idle: Cell::default(),
             turn_max_ns: Cell::default(),
@@ -420,8 +464,10 @@ impl WorkerCounters {
     #[inline]
     pub fn outcomes(&self, verdict: Verdict, frames: u64) {
         self.verdicts[verdict.index()].add(frames);
-        if let Verdict::Drop(reason) = verdict {
-            self.drops[reason.index()].add(frames);
+        match verdict {
+            Verdict::Drop(reason) => self.drops[reason.index()].add(frames),
+            Verdict::Punt(reason) => self.punts[reason.index()].add(frames),
+            _ => {}
         }
     }
 
@@ -440,6 +486,14 @@ impl WorkerCounters {
             self.verdicts[Verdict::Drop(DropReason::TxFull).index()].add(frames);
             self.drops[DropReason::TxFull.index()].add(frames);
         }
+    }
+
+    /// Books a frame again that was to be left to control and found no room on the ring.
+    #[inline]
+    pub fn punt_refused(&self, reason: PuntReason) {
+        self.verdicts[Verdict::Punt(reason).index()].sub(1);
+        self.punts[reason.index()].sub(1);
+        self.outcome(Verdict::Drop(DropReason::PuntFull));
     }
 
     /// What this worker did on `port`.

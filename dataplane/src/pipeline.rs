@@ -15,6 +15,7 @@ use crate::counters::{DropReason, Verdict, WorkerCounters};
 use crate::fragment::Reassembly;
 use crate::parse::{Class, Parsed, parse_into};
 use crate::port::{Burst, Frame, FrameDefect};
+use crate::punt::Punted;
 use crate::snapshot::Snapshot;
 use crate::steer::bridge;
 use crate::track::news::{News, Peers, Post};
@@ -266,7 +267,7 @@ impl<F: Frame> Pipeline<F> {
         for (i, frame) in frames.drain(..).enumerate() {
             let port = origins[first + i];
             let (owned, verdict) = decide(&self.snapshot, &frame, port, &self.parsed[i], &self.tracked[i]);
-            let verdict = hand_on(frame, verdict, outbox, &mut spent);
+            let verdict = hand_on(frame, port, verdict, outbox, &mut spent);
             self.counters.outcome(verdict);
             self.show(first + i, i, origins, (owned, verdict), observer);
         }
@@ -320,11 +321,19 @@ fn track_slowly(
     tracker.track(&Packet { bytes, parsed, port }, lookup, changes, &context)
 }
 
-/// Puts what is forwarded into the outbox, and what is not into `spent`, which has room. Answers the outcome.
+/// Puts what is forwarded, or left to control, into the outbox, and what is not into `spent`, which has room. Answers
+/// the outcome.
 #[inline(always)]
-fn hand_on<F: Frame>(frame: F, verdict: Verdict, outbox: &mut Outbox<F>, spent: &mut Burst<F>) -> Verdict {
-    let refused = match verdict {
-        Verdict::Forward(out) => outbox.put(out, frame).err(),
+fn hand_on<F: Frame>(
+    frame: F,
+    port: PortId,
+    verdict: Verdict,
+    outbox: &mut Outbox<F>,
+    spent: &mut Burst<F>,
+) -> Verdict {
+    let (refused, reason) = match verdict {
+        Verdict::Forward(out) => (outbox.put(out, frame).err(), DropReason::TxFull),
+        Verdict::Punt(reason) => (outbox.punt(Punted { frame, port, reason }).err(), DropReason::PuntFull),
         _ => {
             spent.push(frame);
             return verdict;
@@ -334,7 +343,7 @@ fn hand_on<F: Frame>(frame: F, verdict: Verdict, outbox: &mut Outbox<F>, spent: 
         None => verdict,
         Some(frame) => {
             spent.push(frame);
-            Verdict::Drop(DropReason::TxFull)
+            Verdict::Drop(reason)
         }
     }
 }

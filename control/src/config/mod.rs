@@ -7,6 +7,7 @@
 
 mod finding;
 mod gateway;
+mod network;
 mod path;
 mod problem;
 mod raw;
@@ -21,6 +22,7 @@ pub use gateway::{
     Descriptors, Device, GatewayConfig, Idle, MacAddr, Memory, Placement, Port, Promiscuous, Queues, Rss,
     Workers,
 };
+pub use network::{NamedInterface, Network, StaticNeighbour};
 pub use problem::{ConfigErrors, Problem, Severity};
 pub use reference::reference;
 pub use schema::schema;

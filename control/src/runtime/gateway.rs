@@ -19,8 +19,10 @@ use tokio::sync::mpsc;
 use tracing::{info, warn};
 use weir_dataplane::config::Config;
 use weir_dataplane::mailbox::{Errand, WorkerHandle};
+use weir_dataplane::punt::ControlEnd;
 use weir_dataplane::snapshot::Snapshot;
 use weir_dataplane::units::{Epoch, NodeNumber};
+use weir_dpdk::{Mbuf, Mempool};
 
 /// A worker looks at its mailbox every turn; one that has not by then is stuck.
 pub(super) const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
@@ -33,6 +35,10 @@ pub(super) const ANSWER_POLL: Duration = Duration::from_micros(200);
 pub(super) struct Running {
     /// In the order of the configuration; their queues are the workers'.
     pub(super) ports: Vec<OpenPort>,
+    /// Where frames that control sends come from.
+    pub(super) pool: Mempool,
+    /// Control's ends of the rings between it and each worker.
+    pub(super) rings: Vec<ControlEnd<Mbuf>>,
     /// By worker number.
     pub(super) workers: Vec<WorkerHandle>,
     /// The processor of each worker.

@@ -13,6 +13,7 @@ use std::sync::{Arc, mpsc};
 use tracing::{info, warn};
 use weir_dataplane::mailbox::WorkerHandle;
 use weir_dataplane::pipeline::Limits;
+use weir_dataplane::punt::{self, WorkerEnd};
 use weir_dataplane::snapshot::Snapshot;
 use weir_dataplane::spread::{SLOTS, Spread};
 use weir_dataplane::units::{Epoch, PORTS_MAX, WorkerId};
@@ -54,12 +55,13 @@ pub(super) fn launch(path: &Path, config: GatewayConfig) -> Result<Gateway, Laun
         describe(port);
     }
     let snapshot = Arc::new(Snapshot::compile(Epoch::FIRST, config.dataplane()));
-    let setups = setups(eal, &config, &mut open, &snapshot);
+    let (ends, rings): (Vec<_>, Vec<_>) = (0..config.workers().count()).map(|_| punt::new()).unzip();
+    let setups = setups(eal, &config, &mut open, ends, &snapshot);
     let cpus = crew::cpus(config.workers());
     let warnings = places(&config, &cpus, &open);
     let huge = if config.memory().huge_pages() { Huge::Reserved } else { Huge::Transparent };
     let (crew, workers) = man(eal, setups, &cpus, huge)?;
-    Ok(Gateway::new(path, config, Running { ports: open, workers, cpus, warnings, crew }))
+    Ok(Gateway::new(path, config, Running { ports: open, pool, rings, workers, cpus, warnings, crew }))
 }
 
 /// Starts the workers, each made by its own thread: so its tables are of the NUMA node that it works on. They come
@@ -164,6 +166,7 @@ fn setups(
     eal: Eal,
     config: &GatewayConfig,
     open: &mut [OpenPort],
+    ends: Vec<WorkerEnd<Mbuf>>,
     snapshot: &Arc<Snapshot>,
 ) -> Vec<Setup<RxQueue, TxQueue, TscClock>> {
     let workers = config.workers().count();
@@ -180,10 +183,12 @@ fn setups(
     let ids = (0..workers).filter_map(WorkerId::new);
     let clock = TscClock::new(&eal);
     ids.zip(meshes)
-        .map(|(id, mesh)| Setup {
+        .zip(ends)
+        .map(|((id, mesh), control)| Setup {
             id,
             ports: worker_ports(open, &spreads, id, workers),
             mesh,
+            control,
             clock,
             idle: match config.workers().idle() {
                 config::Idle::Poll => Idle::Poll,

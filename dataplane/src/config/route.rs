@@ -27,14 +27,17 @@ impl Routing {
 }
 
 /// An IP interface: a port, or one VLAN of it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Interface {
     /// The port.
     pub port: PortId,
     /// The VLAN; `None`: frames without a tag.
     pub vlan: Option<VlanId>,
-    /// What it sends from, and what its addresses are answered with: the cluster's where there is one.
+    /// What its addresses are answered with, and what frames for it are addressed to: the cluster's MAC address where
+    /// there is one, and then it may be a group's.
     pub mac: MacAddr,
+    /// What its frames come from: the port's own MAC address.
+    pub source_mac: MacAddr,
     /// Largest IP packet in bytes.
     pub mtu: u16,
     /// Its addresses, each with the length of the network that it is in.

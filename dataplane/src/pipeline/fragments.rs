@@ -93,7 +93,7 @@ impl<F: Frame> Pipeline<F> {
         let (owned, verdict) = match frame {
             Some(frame) => {
                 let (owned, verdict) = decide(&self.snapshot, &frame, port, &parsed, &tracked);
-                (owned, hand_on(frame, verdict, outbox, &mut spent))
+                (owned, hand_on(frame, port, verdict, outbox, &mut spent))
             }
             None => (false, Verdict::Hold),
         };
@@ -146,9 +146,9 @@ impl<F: Frame> Pipeline<F> {
             if spent.is_full() {
                 F::release(&mut spent);
             }
-            let verdict = hand_on(held.frame, verdict, outbox, &mut spent);
-            self.counters.release(verdict);
             let (number, port, with) = (held.number, held.port, Some(passage.number));
+            let verdict = hand_on(held.frame, port, verdict, outbox, &mut spent);
+            self.counters.release(verdict);
             observer.release(&Release { number, with, port, verdict });
         }
         F::release(&mut spent);

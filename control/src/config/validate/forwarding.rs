@@ -17,7 +17,15 @@ pub(super) fn validate(
     findings: &mut Findings,
 ) -> Option<Bridge> {
     let target = Target::Key(if raw.is_some() { path.clone() } else { Path::root().key("ports") });
-    let raw::Forwarding { mode: raw::Mode::Bridge, pairs, stp } = raw.unwrap_or_default();
+    let raw::Forwarding { mode, pairs, stp } = raw.unwrap_or_default();
+    if mode == raw::Mode::Route {
+        if pairs.is_some() || stp != raw::Stp::Drop {
+            let message = "`pairs` and `stp` are for `mode: bridge`".to_owned();
+            findings.error(target, message, "leave them out, or the mode".to_owned());
+            return None;
+        }
+        return Some(Bridge::default());
+    }
     let mut bridge = match pairs {
         Some(pairs) => {
             let bridge = join(&pairs, names, &path.key("pairs"), findings);

@@ -10,6 +10,7 @@ mod forwarding;
 mod fragments;
 mod memory;
 mod metrics;
+mod network;
 mod ports;
 mod workers;
 
@@ -26,7 +27,19 @@ pub(super) fn gateway(raw: Option<raw::Gateway>, findings: &mut Findings) -> Opt
     let node = raw.node.and_then(|name| node(name, &root.key("node"), findings));
     let raw_ports = raw.ports.unwrap_or_default();
     let names: Vec<_> = raw_ports.iter().map(|port| port.as_ref()?.name.clone()).collect();
+    let routes = raw.forwarding.as_ref().is_some_and(|forwarding| forwarding.mode == raw::Mode::Route);
     let bridge = forwarding::validate(raw.forwarding, &names, &root.key("forwarding"), findings);
+    let interfaces = network::interfaces(&raw_ports, &root.key("ports"), findings);
+    let network = match interfaces {
+        Some(interfaces) if routes => {
+            network::validate(interfaces, &raw.routes, &raw.neighbours, findings).map(Some)
+        }
+        Some(interfaces) => {
+            let unused = !(interfaces.is_empty() && raw.routes.is_empty() && raw.neighbours.is_empty());
+            (!unused || refuse_unused(findings)).then_some(None)
+        }
+        None => None,
+    };
     let ports = ports::validate(raw_ports, &root.key("ports"), findings);
     let is_virtual = ports.iter().flatten().all(|port| port.device.is_virtual());
     let mtu_max = ports.iter().flatten().map(|port| port.mtu).max().unwrap_or_default();
@@ -56,7 +69,18 @@ pub(super) fn gateway(raw: Option<raw::Gateway>, findings: &mut Findings) -> Opt
         dataplane: Config { bridge: bridge?, conntrack: conntrack?, cluster: cluster? },
         metrics: metrics?,
         control_socket: control_socket?,
+        network: network?,
     })
+}
+
+/// Addresses of a gateway that bridges would be answered by nobody.
+fn refuse_unused(findings: &mut Findings) -> bool {
+    findings.error(
+        Target::Key(Path::root().key("forwarding")),
+        "a bridge has no addresses, routes or neighbours".to_owned(),
+        "say `forwarding: {mode: route}`, or leave them out".to_owned(),
+    );
+    false
 }
 
 fn node(name: String, path: &Path, findings: &mut Findings) -> Option<String> {
