@@ -11,7 +11,7 @@ mod transport;
 
 pub use crate::port::Offload;
 
-use crate::counters::DropReason;
+use crate::counters::{DropReason, PuntReason};
 use crate::key::{Address, Family, FlowKey, Side};
 use crate::wire::{EtherType, Ethernet, IpProtocol, MacAddr, Pppoe, Vlan};
 use core::net::{Ipv4Addr, Ipv6Addr};
@@ -24,6 +24,8 @@ pub enum Class {
     NonIp,
     /// Dropped before it is tracked.
     Drop(DropReason),
+    /// Left to control before it is tracked.
+    Punt(PuntReason),
     /// A part of an IP datagram, to be read by [`fragment::Fragment::new`].
     Fragment,
     /// INVALID for everybody. Where it could be read, [`Parsed::key`] is that of the flow it would belong to.
@@ -87,6 +89,11 @@ impl Parsed {
     /// A frame that is dropped before it is looked into.
     pub const fn drop(reason: DropReason) -> Self {
         Self::of(Class::Drop(reason))
+    }
+
+    /// A frame that is left to control before it is tracked.
+    pub const fn punt(reason: PuntReason) -> Self {
+        Self::of(Class::Punt(reason))
     }
 
     const fn invalid(reason: DropReason) -> Self {

@@ -188,7 +188,7 @@ impl<F: Frame> Pipeline<F> {
         debug_assert!(origins.len() >= burst.len(), "each frame comes from a port");
         let before = self.counters.frames();
         let count = burst.len() as u64;
-        if self.parse(burst) {
+        if self.parse(burst, origins) {
             self.process_with_fragments(burst, origins, now, outbox, observer);
         } else {
             self.process_whole(burst, 0, origins, now, outbox, observer);
@@ -198,14 +198,20 @@ impl<F: Frame> Pipeline<F> {
     }
 
     /// Reads each frame and asks for the index line of its flow; whether one of them is a fragment.
-    fn parse(&mut self, burst: &Burst<F>) -> bool {
+    fn parse(&mut self, burst: &Burst<F>, origins: &[PortId]) -> bool {
         let rules = self.snapshot.rules();
+        let router = self.snapshot.router();
         let mut has_fragments = false;
-        for ((frame, parsed), lookup) in burst.iter().zip(&mut self.parsed).zip(&mut self.lookups) {
+        for (((frame, parsed), lookup), port) in
+            burst.iter().zip(&mut self.parsed).zip(&mut self.lookups).zip(origins)
+        {
             match frame.defect() {
                 None => has_fragments |= parse_into(frame.bytes(), rules, frame.offload(), parsed),
                 Some(FrameDefect::Segmented) => *parsed = Parsed::drop(DropReason::Segmented),
                 Some(FrameDefect::Oversize) => *parsed = Parsed::drop(DropReason::Oversize),
+            }
+            if let Some(router) = router {
+                router.admit(frame.bytes(), *port, parsed);
             }
             *lookup = self.tracker.prepare(parsed);
         }
@@ -227,7 +233,7 @@ impl<F: Frame> Pipeline<F> {
             self.tracker.fetch(lookup);
         }
         self.track(frames, &origins[first..], now);
-        self.emit(frames, first, origins, outbox, observer);
+        self.emit(frames, first, origins, now, outbox, observer);
     }
 
     fn track(&mut self, frames: &Burst<F>, origins: &[PortId], now: Tick) {
@@ -249,6 +255,7 @@ impl<F: Frame> Pipeline<F> {
         frames: &mut Burst<F>,
         first: usize,
         origins: &[PortId],
+        now: Tick,
         outbox: &mut Outbox<F>,
         observer: &mut O,
     ) {
@@ -264,9 +271,11 @@ impl<F: Frame> Pipeline<F> {
             return;
         }
         let mut spent = Burst::new();
-        for (i, frame) in frames.drain(..).enumerate() {
+        for (i, mut frame) in frames.drain(..).enumerate() {
             let port = origins[first + i];
-            let (owned, verdict) = decide(&self.snapshot, &frame, port, &self.parsed[i], &self.tracked[i]);
+            let passage = (port, now);
+            let (owned, verdict) =
+                decide(&self.snapshot, &mut frame, passage, &self.parsed[i], &self.tracked[i]);
             let verdict = hand_on(frame, port, verdict, outbox, &mut spent);
             self.counters.outcome(verdict);
             self.show(first + i, i, origins, (owned, verdict), observer);
@@ -274,10 +283,11 @@ impl<F: Frame> Pipeline<F> {
         F::release(&mut spent);
     }
 
-    /// Where all of the first `count` frames go, if it is the same way: they came from one port, and are this node's.
+    /// Where all of the first `count` frames go, if it is the same way: they came from one port of a bridge, and are
+    /// this node's.
     #[inline(always)]
     fn one_way(&self, count: usize, origins: &[PortId]) -> Option<PortId> {
-        let port = *origins.first()?;
+        let port = *origins.first().filter(|_| self.snapshot.router().is_none())?;
         let mine = |tracked: &Tracked| {
             tracked.drop.is_none() && tracked.bucket.is_some_and(|bucket| self.snapshot.owns(bucket))
         };
@@ -348,15 +358,18 @@ fn hand_on<F: Frame>(
     }
 }
 
-/// The gate, then the steer: whether the frame is this node's, and where it goes.
+/// The gate, then the steer: whether the frame is this node's, and where it goes. What a router forwards is rewritten.
 #[inline(always)]
 fn decide<F: Frame>(
     snapshot: &Snapshot,
-    frame: &F,
-    port: PortId,
+    frame: &mut F,
+    (port, now): (PortId, Tick),
     parsed: &Parsed,
     tracked: &Tracked,
 ) -> (bool, Verdict) {
+    if let Class::Punt(reason) = parsed.class {
+        return (false, Verdict::Punt(reason));
+    }
     let (owned, of_others) = match tracked.bucket {
         Some(bucket) => (snapshot.owns(bucket), DropReason::NotOwner),
         None => match parsed.class {
@@ -369,7 +382,13 @@ fn decide<F: Frame>(
         return (owned, Verdict::Drop(reason));
     }
     if owned {
-        return (true, bridge::decide(snapshot.bridge(), port));
+        return (
+            true,
+            match snapshot.router() {
+                None => bridge::decide(snapshot.bridge(), port),
+                Some(router) => router.forward(frame, &parsed.key, now),
+            },
+        );
     }
     let by_rule = match parsed.class {
         Class::NonIp => snapshot.non_ip() == Share::Drop,

@@ -6,6 +6,7 @@
 use crate::config::{Bridge, Cluster, Config, Conntrack, Share, Tracking, Transport};
 use crate::gate::cluster_match::ClusterMatch;
 use crate::parse::Rules;
+use crate::steer::Router;
 use crate::track::{Origin, Owners};
 use crate::units::{BucketId, Epoch, PortId};
 use crate::wire::MacAddr;
@@ -16,6 +17,7 @@ pub struct Snapshot {
     epoch: Epoch,
     rules: Rules,
     bridge: Bridge,
+    router: Option<Router>,
     conntrack: Conntrack,
     cluster: Option<Gate>,
 }
@@ -48,9 +50,22 @@ impl Snapshot {
                 udp_helpers: helped(Transport::Udp),
             },
             bridge: config.bridge.clone(),
+            router: None,
             conntrack: config.conntrack.clone(),
             cluster: config.cluster.as_ref().map(gate),
         }
+    }
+
+    /// The same for a gateway that routes.
+    #[must_use]
+    pub fn with_router(self, router: Router) -> Self {
+        Self { router: Some(router), ..self }
+    }
+
+    /// What it routes by; `None`: it is a bridge.
+    #[inline]
+    pub fn router(&self) -> Option<&Router> {
+        self.router.as_ref()
     }
 
     /// Where frames from which port go.
@@ -126,6 +141,7 @@ impl Owners for Snapshot {
 
     #[inline]
     fn hears_both_sides(&self) -> bool {
-        self.shadows()
+        // What another router has forwarded is addressed to somebody else.
+        self.shadows() && self.router.is_none()
     }
 }

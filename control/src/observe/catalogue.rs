@@ -71,6 +71,8 @@ metrics! {
     WORKER_TX_BYTES = Counter "weir_worker_tx_bytes_total" ["worker", "port"] "Bytes that the worker's transmit queue took.";
     VERDICTS = Counter "weir_worker_verdicts_total" ["worker", "verdict"] "Frames by outcome; each frame has exactly one, unless it is held.";
     DROPS = Counter "weir_worker_drops_total" ["worker", "reason"] "Dropped frames by reason; each drop has exactly one.";
+    PUNTS = Counter "weir_worker_punts_total" ["worker", "reason"] "Frames left to control by reason; each punt has exactly one.";
+    FROM_CONTROL = Counter "weir_worker_control_frames_total" ["worker"] "Frames that control made and the worker sent; their outcome is `forward`.";
     FRAGMENTS_HELD = Gauge "weir_worker_fragments_held" ["worker"] "Frames that wait for the rest of their datagram.";
     HANDED_OVER = Counter "weir_worker_handed_over_frames_total" ["worker"] "Frames handed to the worker that owns their flow.";
     BURSTS = Counter "weir_worker_bursts_total" ["worker", "frames"]

@@ -117,6 +117,10 @@ fn worker_metrics(page: &Page, worker: &WorkerCounts) {
     for (reason, frames) in &worker.drops {
         page.set(c::DROPS, &[id, reason], *frames);
     }
+    for (reason, frames) in &worker.punts {
+        page.set(c::PUNTS, &[id, reason], *frames);
+    }
+    page.set(c::FROM_CONTROL, &[id], worker.from_control);
     for (class, turns) in burst_classes(&worker.bursts) {
         page.set(c::BURSTS, &[id, &class], turns);
     }

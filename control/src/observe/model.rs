@@ -184,6 +184,11 @@ impl Counters {
         self.workers.iter().filter_map(|worker| worker.drops.get(name)).sum()
     }
 
+    /// Frames left to control for this reason, over all workers.
+    pub fn punts(&self, name: &str) -> u64 {
+        self.workers.iter().filter_map(|worker| worker.punts.get(name)).sum()
+    }
+
     /// Frames that have had their outcome, over all workers.
     pub fn frames(&self) -> u64 {
         self.workers.iter().flat_map(|worker| worker.verdicts.values()).sum()
@@ -199,6 +204,8 @@ pub struct WorkerCounts {
     pub verdicts: BTreeMap<String, u64>,
     /// Dropped frames by reason.
     pub drops: BTreeMap<String, u64>,
+    /// Frames left to control by reason.
+    pub punts: BTreeMap<String, u64>,
     /// Frames it moved, by port.
     pub ports: BTreeMap<String, WorkerPortCounts>,
     /// Live flows by protocol and state.
@@ -217,6 +224,8 @@ pub struct WorkerCounts {
     pub bursts: Vec<u64>,
     /// Frames handed to another worker.
     pub handed_over: u64,
+    /// Frames sent for control.
+    pub from_control: u64,
     /// Cycles of turns that moved frames.
     pub cycles_busy: u64,
     /// Cycles of turns that found nothing.

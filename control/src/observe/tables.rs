@@ -2,7 +2,7 @@
 
 use super::model::{ClusterStatus, Counters, Occupancy, PortStatus, SpreadBy, Status, WorkerStatus};
 use comfy_table::{CellAlignment, Table, presets};
-use weir_dataplane::counters::{DropReason, Verdict};
+use weir_dataplane::counters::{DropReason, PuntReason, Verdict};
 
 /// What `weir status` prints.
 pub fn status(status: &Status) -> String {
@@ -57,6 +57,12 @@ pub fn counters(counters: &Counters, all: bool) -> String {
         if all || counters.drops(name) > 0 {
             let label = format!("drop: {name}");
             table.add_row(counter_row(&label, counters.workers.iter().map(|worker| worker.drops.get(name))));
+        }
+    }
+    for name in PuntReason::ALL.iter().map(|reason| reason.name()) {
+        if all || counters.punts(name) > 0 {
+            let label = format!("punt: {name}");
+            table.add_row(counter_row(&label, counters.workers.iter().map(|worker| worker.punts.get(name))));
         }
     }
     format!("{table}\n")

@@ -91,8 +91,8 @@ impl<F: Frame> Pipeline<F> {
         self.drop_released(Some(number), observer);
         let mut spent = Burst::new();
         let (owned, verdict) = match frame {
-            Some(frame) => {
-                let (owned, verdict) = decide(&self.snapshot, &frame, port, &parsed, &tracked);
+            Some(mut frame) => {
+                let (owned, verdict) = decide(&self.snapshot, &mut frame, (port, now), &parsed, &tracked);
                 (owned, hand_on(frame, port, verdict, outbox, &mut spent))
             }
             None => (false, Verdict::Hold),
@@ -138,10 +138,10 @@ impl<F: Frame> Pipeline<F> {
         observer: &mut O,
     ) {
         let mut spent = Burst::new();
-        while let Some(held) = self.reassembly.released() {
+        while let Some(mut held) = self.reassembly.released() {
             let (_, verdict) = match held.reason {
                 Some(reason) => (false, Verdict::Drop(reason)),
-                None => decide(&self.snapshot, &held.frame, held.port, parsed, tracked),
+                None => decide(&self.snapshot, &mut held.frame, (held.port, passage.now), parsed, tracked),
             };
             if spent.is_full() {
                 F::release(&mut spent);

@@ -267,7 +267,7 @@ impl Tracker {
         let parsed = packet.parsed;
         match parsed.class {
             // A fragment is not tracked: its datagram is.
-            Class::NonIp | Class::Fragment => Tracked::default(),
+            Class::NonIp | Class::Fragment | Class::Punt(_) => Tracked::default(),
             Class::Drop(reason) => Tracked::dropped(reason),
             Class::Invalid(reason) => self.invalid(parsed, reason, context.now),
             Class::Untracked => Tracked { state: Some(ConnState::Untracked), ..Tracked::default() },
