@@ -34,6 +34,42 @@ impl PortId {
     }
 }
 
+/// An IP interface of this gateway: its position in the configuration, from 0. At most [`INTERFACES_MAX`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct InterfaceId(u16);
+
+/// IP interfaces of one gateway, at most.
+pub const INTERFACES_MAX: usize = 4096;
+
+impl InterfaceId {
+    /// `None` from [`INTERFACES_MAX`] on.
+    #[expect(clippy::cast_possible_truncation, reason = "checked against the limit first")]
+    pub const fn new(index: usize) -> Option<Self> {
+        if index < INTERFACES_MAX { Some(Self(index as u16)) } else { None }
+    }
+
+    /// Position in the configuration, from 0.
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// A VLAN, 1 to 4094 (IEEE 802.1Q).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct VlanId(u16);
+
+impl VlanId {
+    /// `None` for 0 and above 4094.
+    pub const fn new(id: u16) -> Option<Self> {
+        if id >= 1 && id <= 4094 { Some(Self(id)) } else { None }
+    }
+
+    /// As in a tag.
+    pub const fn number(self) -> u16 {
+        self.0
+    }
+}
+
 /// A worker of this gateway, from 0. At most [`WORKERS_MAX`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct WorkerId(u8);
