@@ -19,6 +19,7 @@ pub mod pipeline;
 pub mod port;
 pub mod prefetch;
 pub mod punt;
+pub mod rewrite;
 pub mod snapshot;
 pub mod spread;
 pub mod steer;
