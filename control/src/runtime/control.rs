@@ -3,7 +3,7 @@
 use super::crew::End;
 use super::followers::FOLLOW_POLL;
 use super::gateway::Gateway;
-use super::pressure;
+use super::{pressure, station};
 use crate::Failure;
 use crate::api::{self, ControlSocket};
 use crate::observe::tables;
@@ -34,6 +34,8 @@ pub(super) async fn run(
     let mut hangup = handler(SignalKind::hangup())?;
     let mut pass_on = tokio::time::interval(FOLLOW_POLL);
     pass_on.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut attend = tokio::time::interval(station::LOOK);
+    attend.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut look = tokio::time::interval(pressure::LOOK);
     let trouble = loop {
         tokio::select! {
@@ -46,6 +48,7 @@ pub(super) async fn run(
             _ = terminate.recv() => break None,
             end = gateway.worker_ended() => break Some(end),
             _ = pass_on.tick(), if gateway.is_followed() => gateway.pass_on(),
+            _ = attend.tick(), if gateway.is_station() => gateway.attend().await,
             _ = look.tick() => gateway.watch_pressure(),
         }
     };

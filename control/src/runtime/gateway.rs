@@ -2,8 +2,9 @@
 
 use super::crew::{Crew, End};
 use super::followers::Followers;
-use super::ports::OpenPort;
+use super::ports::{self, OpenPort};
 use super::pressure::Watch;
+use super::station::{self, Station};
 use super::topology::Warning;
 use super::{errands, restart, rows, state};
 use crate::api::{Call, FLOWS_LIMIT_MAX, Refusal, Reloaded, Selection};
@@ -19,10 +20,7 @@ use tokio::sync::mpsc;
 use tracing::{info, warn};
 use weir_dataplane::config::Config;
 use weir_dataplane::mailbox::{Errand, WorkerHandle};
-use weir_dataplane::punt::ControlEnd;
-use weir_dataplane::snapshot::Snapshot;
 use weir_dataplane::units::{Epoch, NodeNumber};
-use weir_dpdk::{Mbuf, Mempool};
 
 /// A worker looks at its mailbox every turn; one that has not by then is stuck.
 pub(super) const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
@@ -35,10 +33,8 @@ pub(super) const ANSWER_POLL: Duration = Duration::from_micros(200);
 pub(super) struct Running {
     /// In the order of the configuration; their queues are the workers'.
     pub(super) ports: Vec<OpenPort>,
-    /// Where frames that control sends come from.
-    pub(super) pool: Mempool,
-    /// Control's ends of the rings between it and each worker.
-    pub(super) rings: Vec<ControlEnd<Mbuf>>,
+    /// Of a gateway that routes.
+    pub(super) station: Option<Station>,
     /// By worker number.
     pub(super) workers: Vec<WorkerHandle>,
     /// The processor of each worker.
@@ -95,6 +91,20 @@ impl Gateway {
     /// Says in the log when a flow table fills up.
     pub(super) fn watch_pressure(&mut self) {
         self.pressure.look(&self.running.workers);
+    }
+
+    /// Whether it has addresses of its own, and so what to do for [`Gateway::attend`].
+    pub(super) fn is_station(&self) -> bool {
+        self.running.station.is_some()
+    }
+
+    /// Handles what the workers have left to control, and tells them what was learned of neighbours.
+    pub(super) async fn attend(&mut self) {
+        if self.running.station.as_mut().is_some_and(Station::turn)
+            && let Err(refusal) = self.publish(self.dataplane.clone()).await
+        {
+            warn!("{refusal}");
+        }
     }
 
     /// Does what a client asks. A client that has gone away needs no answer, so that is no failure.
@@ -164,6 +174,9 @@ impl Gateway {
             let already = if local { "is here already" } else { "is not here" };
             return Err(Refusal::conflict(format!("node {node} {already}; nothing has changed")));
         }
+        if let Some(station) = &mut self.running.station {
+            station.own(station::gate(&dataplane));
+        }
         self.publish(dataplane).await?;
         info!(%node, local, epoch = self.epoch.number(), "cluster changed");
         self.cluster()
@@ -182,6 +195,10 @@ impl Gateway {
         for warning in &loaded.warnings {
             warn!("{warning}");
         }
+        if let (Some(station), Some(network)) = (&mut self.running.station, loaded.config.network()) {
+            let ports = &self.running.ports;
+            station.reload(network, station::gate(loaded.config.dataplane()), |port| ports::mac(ports, port));
+        }
         self.publish(loaded.config.dataplane().clone()).await?;
         self.config = loaded.config;
         Ok(Reloaded { epoch: self.epoch.number() })
@@ -190,7 +207,7 @@ impl Gateway {
     /// Swaps what the workers do, whole, and waits until all of them do it.
     async fn publish(&mut self, dataplane: Config) -> Result<(), Refusal> {
         let epoch = self.epoch.next();
-        let snapshot = Arc::new(Snapshot::compile(epoch, &dataplane));
+        let snapshot = Arc::new(station::snapshot(epoch, &dataplane, self.running.station.as_ref()));
         let stuck = |worker: &WorkerHandle| {
             Refusal::failed(format!("worker {} does not look at its mailbox", worker.id().index()))
         };

@@ -3,6 +3,7 @@
 use super::crew::{self, Crew, End};
 use super::gateway::{Gateway, Running};
 use super::ports::{self, OpenPort, PortsError};
+use super::station::{self, Station};
 use super::topology::{Topology, Warning};
 use crate::config::{self, GatewayConfig};
 use std::hash::{BuildHasher, RandomState};
@@ -54,14 +55,19 @@ pub(super) fn launch(path: &Path, config: GatewayConfig) -> Result<Gateway, Laun
     for port in &open {
         describe(port);
     }
-    let snapshot = Arc::new(Snapshot::compile(Epoch::FIRST, config.dataplane()));
     let (ends, rings): (Vec<_>, Vec<_>) = (0..config.workers().count()).map(|_| punt::new()).unzip();
+    let seed = RandomState::new().hash_one("neighbours");
+    let station = config.network().map(|network| {
+        let gate = station::gate(config.dataplane());
+        Station::new(rings, pool.clone(), network, gate, |port| ports::mac(&open, port), seed)
+    });
+    let snapshot = Arc::new(station::snapshot(Epoch::FIRST, config.dataplane(), station.as_ref()));
     let setups = setups(eal, &config, &mut open, ends, &snapshot);
     let cpus = crew::cpus(config.workers());
     let warnings = places(&config, &cpus, &open);
     let huge = if config.memory().huge_pages() { Huge::Reserved } else { Huge::Transparent };
     let (crew, workers) = man(eal, setups, &cpus, huge)?;
-    Ok(Gateway::new(path, config, Running { ports: open, pool, rings, workers, cpus, warnings, crew }))
+    Ok(Gateway::new(path, config, Running { ports: open, station, workers, cpus, warnings, crew }))
 }
 
 /// Starts the workers, each made by its own thread: so its tables are of the NUMA node that it works on. They come

@@ -11,6 +11,7 @@ mod pressure;
 mod restart;
 mod rows;
 mod state;
+mod station;
 mod topology;
 
 use crate::Failure;

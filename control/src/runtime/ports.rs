@@ -179,3 +179,9 @@ fn buffers(config: &GatewayConfig) -> u32 {
     let queues: u32 = config.ports().iter().map(|port| (descriptors(port) + WAITING_FRAMES) * workers).sum();
     queues + workers * WORKER_FRAMES + config.dataplane().conntrack.fragments.frames_max
 }
+
+/// The MAC address of a port's own.
+pub(super) fn mac(open: &[OpenPort], port: PortId) -> MacAddr {
+    let found = open.iter().find(|open| open.id == port);
+    found.map_or(MacAddr([0; 6]), |open| MacAddr(open.port.facts().mac.0))
+}

@@ -13,6 +13,7 @@ mod announcing;
 mod carrying;
 mod clients;
 mod fragmenting;
+mod gateway;
 mod lab;
 mod listing;
 mod node;

@@ -15,7 +15,7 @@ use weir_tests::netns::{Namespace, output};
 use weir_tests::oracle::{EVERY_HELPER, Rules};
 use weir_tests::process::{Background, wait_until};
 
-use crate::lab::Lab;
+use crate::lab::{Between, Lab};
 
 /// DPDK and its memory take their time on a busy machine.
 const START: Duration = Duration::from_secs(20);
@@ -29,6 +29,8 @@ pub(crate) struct Plan {
     pub(crate) tracking: Mode,
     /// What becomes of frames that are not IP, and of packets that are never tracked.
     pub(crate) share: &'static str,
+    /// What the nodes are together.
+    pub(crate) between: Between,
 }
 
 /// A running gateway of ours; ended on drop.
@@ -175,13 +177,15 @@ fn af_packet(plan: Plan, side: &str) -> String {
 }
 
 fn configuration_with(plan: Plan, socket: &std::path::Path, device: impl Fn(&str) -> String) -> String {
-    let Plan { number, tracking, share } = plan;
+    let Plan { number, tracking, share, between } = plan;
     let (lan, wan) = (device("lan"), device("wan"));
+    let (lan_extra, wan_extra, routes) = if between == Between::Router { ROUTER } else { ("", "", "") };
     format!(
         "node: gw{number}\n\
          ports:\n\
-         \x20 - {{ name: lan, device: '{lan}' }}\n\
-         \x20 - {{ name: wan, device: '{wan}' }}\n\
+         \x20 - {{ name: lan, device: '{lan}'{lan_extra} }}\n\
+         \x20 - {{ name: wan, device: '{wan}'{wan_extra} }}\n\
+         {routes}\
          workers: {{ count: 2 }}\n\
          conntrack:\n\
          \x20 flows_max: 65536\n\
@@ -199,6 +203,17 @@ fn configuration_with(plan: Plan, socket: &std::path::Path, device: impl Fn(&str
     )
 }
 
+/// What makes a router of a gateway: of its ports, and beside them.
+const ROUTER: (&str, &str, &str) = (
+    ", addresses: [10.77.1.254/24, 'fd77:ffff::fe/64'], cluster_mac: '01:00:5e:00:01:01'",
+    ", addresses: [10.77.0.254/24, 'fd77::fe/64'], cluster_mac: '01:00:5e:00:01:02'",
+    "forwarding: { mode: route }\n\
+     routes:\n\
+     \x20 - { to: 10.77.0.1/32, dev: lan }\n\
+     \x20 - { to: 'fd77::1/128', dev: lan }\n\
+     \x20 - { to: 'fd77::/16', dev: lan }\n",
+);
+
 /// Makes `namespace` node `number` of the same cluster, by Linux's own means. What is not IP it leaves to the
 /// other node, as it does with neighbour discovery, which the match never matches.
 pub(crate) fn linux(namespace: &Namespace, number: usize) -> Result<()> {
@@ -212,14 +227,14 @@ pub(crate) fn linux(namespace: &Namespace, number: usize) -> Result<()> {
 /// Two gateways that track everything.
 pub(crate) fn two(lab: &Lab) -> Result<[Weir<'_>; 2]> {
     let start = |number: usize| {
-        Weir::start(&lab.nodes[number - 1], Plan { number, tracking: Mode::All, share: "owner" })
+        Weir::start(&lab.nodes[number - 1], Plan { number, tracking: Mode::All, share: "owner", between: lab.between })
     };
     Ok([start(1)?, start(2)?])
 }
 
 /// A gateway as node `number`, and Linux as the other one; both track their own flows alone.
 pub(crate) fn beside_linux(lab: &Lab, number: usize) -> Result<Weir<'_>> {
-    let plan = Plan { number, tracking: Mode::Own, share: "forward" };
+    let plan = Plan { number, tracking: Mode::Own, share: "forward", between: Between::Bridge };
     let weir = Weir::start(&lab.nodes[number - 1], plan)?;
     let other = 3 - number;
     linux(&lab.nodes[other - 1], other)?;
