@@ -8,6 +8,7 @@ pub mod cli;
 pub mod config;
 pub mod demo;
 mod failure;
+pub mod network;
 pub mod observe;
 pub mod replay;
 pub mod runtime;
