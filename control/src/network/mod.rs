@@ -3,4 +3,10 @@
 //! Frames that the packet path cannot settle alone come here; what comes back are finished frames to send and facts
 //! to publish. Nothing here reads a clock or a socket.
 
+pub mod addresses;
+pub mod echo;
+pub mod errors;
+mod icmp;
+pub mod limit;
 pub mod neighbours;
+mod packet;

@@ -2,6 +2,7 @@
 
 use crate::config::{self, GatewayConfig, Promiscuous, Queues};
 use weir_dataplane::units::PortId;
+use weir_dataplane::wire::MacAddr;
 use weir_dpdk::{
     Eal, EalOptions, MacAddress, Memory, Mempool, MempoolOptions, Port, PortOptions, Reception, RssFields,
     RxQueue, TxQueue,

@@ -6,10 +6,10 @@
 use crate::config::Network;
 use crate::network::addresses::Addresses;
 use crate::network::echo;
-use crate::network::errors::{self, Trouble};
-use crate::network::limit::Limit;
+use crate::network::errors::{self, Fault};
+use crate::network::limit::{Limit, Rates};
 use crate::network::neighbours::{self, Action, At, Link, Neighbour, Neighbours};
-use core::net::IpAddr;
+use core::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tracing::warn;
@@ -20,12 +20,13 @@ use weir_dataplane::parse::{Offload, Rules, parse};
 use weir_dataplane::port::mem::MemFrame;
 use weir_dataplane::port::{Burst, Frame};
 use weir_dataplane::punt::{ControlEnd, Punted};
+use weir_dataplane::rewrite::options::{self, Refusal, Signature, Time};
 use weir_dataplane::rewrite::vlan;
-use weir_dataplane::steer::Router;
-use weir_dataplane::steer::route::Adjacencies;
 use weir_dataplane::snapshot::Snapshot;
+use weir_dataplane::steer::Router;
+use weir_dataplane::steer::route::{self, Adjacencies};
 use weir_dataplane::units::{Epoch, InterfaceId, PortId, Tick};
-use weir_dataplane::wire::{EtherType, MacAddr, ethernet};
+use weir_dataplane::wire::{EtherType, Ipv4, Ipv6, MacAddr, ethernet};
 use weir_dpdk::{Mbuf, Mempool};
 
 /// Between two looks at what workers have left.
@@ -95,7 +96,7 @@ impl Station {
             routing,
             gate,
             neighbours,
-            limit: Limit::default(),
+            limit: Limit::new(Rates::default(), seed),
             tally: Tally::default(),
             start: Instant::now(),
         };
@@ -107,7 +108,12 @@ impl Station {
     }
 
     /// Goes on by another configuration.
-    pub(super) fn reload(&mut self, network: &Network, gate: Option<ClusterMatch>, mac_of: impl Fn(PortId) -> MacAddr) {
+    pub(super) fn reload(
+        &mut self,
+        network: &Network,
+        gate: Option<ClusterMatch>,
+        mac_of: impl Fn(PortId) -> MacAddr,
+    ) {
         self.routing = network.routing(mac_of);
         self.router = Router::compile(&self.routing);
         self.gate = gate;
@@ -163,13 +169,20 @@ impl Station {
             },
             PuntReason::Unresolved => match self.next_hop(frame) {
                 Some(at) => self.neighbours.wanted(at, Waiting::Transit(punted.port, frame.to_vec()), now_ms),
-                None => self.tell(packet, arrival.interface, Trouble::NoRoute, now_ms),
+                None => self.tell(packet, arrival.interface, Fault::NoRoute, now_ms),
             },
-            PuntReason::TimeExceeded => self.tell(packet, arrival.interface, Trouble::TimeExceeded, now_ms),
-            PuntReason::Unreachable => self.tell(packet, arrival.interface, Trouble::NoRoute, now_ms),
-            PuntReason::TooBig => self.too_big(frame, packet, arrival.interface, now_ms),
+            PuntReason::TimeExceeded => self.tell(packet, arrival.interface, Fault::HopLimit, now_ms),
+            PuntReason::Unreachable => self.tell(packet, arrival.interface, Fault::NoRoute, now_ms),
+            PuntReason::TooBig => {
+                let key = parse(frame, Rules::default(), Offload::default()).key;
+                if let Some(mtu) = self.router.mtu_towards(frame, &key) {
+                    self.tell(packet, arrival.interface, Fault::TooBig { mtu }, now_ms);
+                }
+            }
             PuntReason::OptionInvalid => {
-                self.tell(packet, arrival.interface, Trouble::OptionInvalid, now_ms);
+                if let Some(pointer) = wrong_option(packet) {
+                    self.tell(packet, arrival.interface, Fault::Option { pointer }, now_ms);
+                }
             }
         }
     }
@@ -192,7 +205,7 @@ impl Station {
                 Action::GiveUp { packet: Waiting::Transit(port, frame), .. } => {
                     if let Some(arrival) = self.router.arrival(&frame, port) {
                         let packet = &frame[arrival.ip_at..];
-                        self.tell(packet, arrival.interface, Trouble::HostUnreachable, now_ms);
+                        self.tell(packet, arrival.interface, Fault::Host, now_ms);
                     }
                 }
                 Action::GiveUp { packet: Waiting::Own(_), .. } | Action::Publish => {}
@@ -204,8 +217,12 @@ impl Station {
 
     /// Routes by the neighbours that are known now.
     fn learn(&mut self) {
-        let known = self.neighbours.known().map(|known| (known.at.interface, known.at.address, known.mac));
-        let adjacencies = Adjacencies::compile(&self.routing, self.router.fib(), known);
+        let known = self.neighbours.known().map(|known| route::Neighbour {
+            interface: known.at.interface,
+            address: known.at.address,
+            mac: known.mac,
+        });
+        let adjacencies = Adjacencies::compile(&self.routing, self.router.fib(), |_| true, known);
         self.router = self.router.with_neighbours(Arc::new(adjacencies));
     }
 
@@ -231,12 +248,12 @@ impl Station {
     }
 
     /// Tells the sender of a packet what became of it, unless it may not be told, or too many are.
-    fn tell(&mut self, packet: &[u8], arrival: InterfaceId, trouble: Trouble, now_ms: u64) {
-        let Some(error) = errors::about(packet, trouble, arrival, Addresses::of(&self.routing.interfaces)) else {
-            return;
-        };
-        if self.limit.allows(error.to, now_ms) {
-            self.say(error.packet, now_ms);
+    fn tell(&mut self, packet: &[u8], arrival: InterfaceId, fault: Fault, now_ms: u64) {
+        let addresses = Addresses::of(&self.routing.interfaces);
+        let Ok(error) = errors::about(packet, fault, arrival, addresses) else { return };
+        let Some(peer) = destination(&error) else { return };
+        if self.limit.allows(now_ms, peer, fault) {
+            self.say(error, now_ms);
         } else {
             self.tally.limited += 1;
         }
@@ -261,7 +278,8 @@ impl Station {
         let Some(interface) = self.routing.interfaces.get(interface.index()) else { return };
         let port = interface.port;
         let mut frame = MemFrame::new(frame);
-        if interface.vlan.is_some() && vlan::retag(&mut frame, ethernet::HEADER_LEN, interface.vlan).is_err() {
+        if interface.vlan.is_some() && vlan::retag(&mut frame, ethernet::HEADER_LEN, interface.vlan).is_err()
+        {
             return;
         }
         self.transmit(port, frame.bytes());
@@ -277,6 +295,23 @@ impl Station {
         } else {
             self.tally.refused += 1;
         }
+    }
+}
+
+/// Where an IP packet goes.
+fn destination(packet: &[u8]) -> Option<IpAddr> {
+    match packet.first()? >> 4 {
+        4 => Some(Ipv4::new(packet)?.destination().into()),
+        _ => Some(Ipv6::new(packet)?.destination().into()),
+    }
+}
+
+/// Which byte of an IPv4 packet's options cannot be read.
+fn wrong_option(packet: &[u8]) -> Option<u16> {
+    let signature = Signature { address: Ipv4Addr::UNSPECIFIED, time: Time::of_uptime_ms(0), ours: &[] };
+    match options::sign(&mut packet.to_vec(), 0, signature) {
+        Err(Refusal::Malformed { pointer }) => Some(pointer.into()),
+        Ok(()) | Err(Refusal::SourceRoute) => None,
     }
 }
 
@@ -301,7 +336,11 @@ fn owns(gate: Option<&ClusterMatch>, address: IpAddr) -> bool {
 
 fn links(routing: &Routing) -> Vec<Link> {
     // A port's own MAC address is no group's, or DPDK would not have opened it.
-    routing.interfaces.iter().filter_map(|interface| Link::new(interface.clone())).collect()
+    routing
+        .interfaces
+        .iter()
+        .filter_map(|interface| Link::new(interface.clone(), interface.source_mac))
+        .collect()
 }
 
 fn permanent(network: &Network) -> Vec<Neighbour> {

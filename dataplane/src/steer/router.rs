@@ -112,12 +112,20 @@ impl Ends {
         match link.ethertype {
             EtherType::IPV4 => {
                 let ip = Ipv4::new(packet)?;
-                let [source, destination] = [ip.source(), ip.destination()].map(|ip| Address::v4(ip.octets()));
-                Some(Self { family: Family::V4, source, destination, hops_left: ip.ttl(), len: ip.total_len() })
+                let [source, destination] =
+                    [ip.source(), ip.destination()].map(|ip| Address::v4(ip.octets()));
+                Some(Self {
+                    family: Family::V4,
+                    source,
+                    destination,
+                    hops_left: ip.ttl(),
+                    len: ip.total_len(),
+                })
             }
             EtherType::IPV6 => {
                 let ip = Ipv6::new(packet)?;
-                let [source, destination] = [ip.source(), ip.destination()].map(|ip| Address::v6(ip.octets()));
+                let [source, destination] =
+                    [ip.source(), ip.destination()].map(|ip| Address::v6(ip.octets()));
                 let len = crate::wire::ipv6::HEADER_LEN + ip.payload_len();
                 Some(Self { family: Family::V6, source, destination, hops_left: ip.hop_limit(), len })
             }
@@ -188,6 +196,14 @@ impl Router {
         };
         let link = Link { vlan: None, tagged: false, ethertype, at: 0 };
         self.hop(Ends::read(packet, link)?, &FlowKey::NONE)
+    }
+
+    /// Bytes of an IP packet that fit where a frame goes, as long as its next hop is known.
+    pub fn mtu_towards(&self, frame: &[u8], key: &FlowKey) -> Option<u16> {
+        let (_, link) = Link::read(frame)?;
+        let ends = Ends::read(frame, link)?;
+        let way = self.way(ends, key);
+        self.adjacencies.find(way, ends.family, ends.destination).map(|adjacency| adjacency.mtu)
     }
 
     #[inline]

@@ -41,7 +41,8 @@ fn greet(lab: &Lab) -> Result<()> {
         for address in addresses {
             let said = host.run(&format!("ping -n -c 5 -i 0.1 -W 2 {address}"))?;
             ensure!(said.contains(" 0% packet loss") && !said.contains("duplicates"), "{said}");
-            let known: Value = serde_json::from_str(&host.run(&format!("ip -json neigh show to {address}"))?)?;
+            let known: Value =
+                serde_json::from_str(&host.run(&format!("ip -json neigh show to {address}"))?)?;
             ensure!(known[0]["lladdr"] == mac, "{address} is at {known}");
         }
     }

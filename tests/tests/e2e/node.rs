@@ -227,7 +227,10 @@ pub(crate) fn linux(namespace: &Namespace, number: usize) -> Result<()> {
 /// Two gateways that track everything.
 pub(crate) fn two(lab: &Lab) -> Result<[Weir<'_>; 2]> {
     let start = |number: usize| {
-        Weir::start(&lab.nodes[number - 1], Plan { number, tracking: Mode::All, share: "owner", between: lab.between })
+        Weir::start(
+            &lab.nodes[number - 1],
+            Plan { number, tracking: Mode::All, share: "owner", between: lab.between },
+        )
     };
     Ok([start(1)?, start(2)?])
 }

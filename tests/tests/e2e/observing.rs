@@ -25,7 +25,11 @@ fn prometheus_scrapes_and_answers() {
     weir_tests::netns::installed(&["prometheus", "promtool"]).expect("install what is missing");
     let lab = Lab::new(1, Nodes::HearEachOther).unwrap();
     let namespace = &lab.nodes[0];
-    let weir = Weir::start(namespace, Plan { number: 1, tracking: Mode::All, share: "forward", between: Between::Bridge }).unwrap();
+    let weir = Weir::start(
+        namespace,
+        Plan { number: 1, tracking: Mode::All, share: "forward", between: Between::Bridge },
+    )
+    .unwrap();
     weir.cluster("add", 2).unwrap();
     clients::ping(&lab.a).unwrap();
 
