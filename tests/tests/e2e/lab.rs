@@ -146,7 +146,7 @@ impl Lab {
         for address in clients6() {
             batch += &format!("addr add {address}/128 dev eth0\n");
         }
-        batch += &format!("route add default via {LAN4} src {A4}\nroute add default via {LAN6} src {A6}\n");
+        batch += &format!("route add default via {LAN4} src {A4}\nroute add default via {LAN6}\n");
         self.a.feed(&format!("ip -n {} -batch -", self.a.name()), &batch)?;
         let batch = format!(
             "addr add {B4}/24 dev eth0\naddr add {B6}/64 dev eth0\n\

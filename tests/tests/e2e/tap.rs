@@ -111,7 +111,7 @@ impl Ledger {
 }
 
 /// What a router passes on: IP between the hosts, but not what they say to each station of their link, or to it.
-const ROUTED: &str = "(ip or ip6) and not (icmp6 and ip6[40] >= 133 and ip6[40] <= 137) and not multicast \
+const ROUTED: &str = "(ip or ip6) and not (icmp6 and ip6[40] >= 133 and ip6[40] <= 137) and not ip multicast and not ip6 multicast \
                       and not host 10.77.1.254 and not host 10.77.0.254 and not host fd77:ffff::fe and not host fd77::fe";
 
 fn tap(
