@@ -17,7 +17,7 @@ const FTP: HelperRule = HelperRule { kind: HelperKind::Ftp, transport: Transport
 
 fn nodes(config: &GatewayConfig) -> Vec<u16> {
     let cluster = config.dataplane().cluster.as_ref().unwrap();
-    cluster.local_nodes.iter().map(|bucket| bucket.number().number()).collect()
+    cluster.mask().unwrap().local_nodes.iter().map(|bucket| bucket.number().number()).collect()
 }
 
 #[test]
@@ -59,7 +59,10 @@ fn the_linux_pair_differs_in_tracking_alone() {
         assert_eq!(config.dataplane().conntrack.helpers, helpers);
         assert!(config.dataplane().conntrack.checksum && !config.dataplane().conntrack.tcp.loose);
         let cluster = config.dataplane().cluster.as_ref().unwrap();
-        assert_eq!((cluster.total_nodes, cluster.hash_seed, cluster.invert), (2, 0xdead_beef, false));
+        assert_eq!(
+            (cluster.total_nodes, cluster.hash_seed, cluster.mask().unwrap().invert),
+            (2, 0xdead_beef, false)
+        );
         assert_eq!(
             (cluster.tracking, cluster.non_ip, cluster.untracked),
             (tracking, Share::Forward, Share::Drop)

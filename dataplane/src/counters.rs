@@ -3,7 +3,7 @@
 //! Every cell has one writer, its worker, and any number of readers in control. Adding is a load and a store of
 //! the worker's own cache line: no bus lock, nothing shared is written.
 
-use crate::units::{BURST_MAX, PORTS_MAX, PortId};
+use crate::units::{BURST_MAX, MEMBERS_MAX, MemberId, PORTS_MAX, PortId};
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// A number that one thread writes and others read.
@@ -403,6 +403,8 @@ pub struct WorkerCounters {
     pub ports: [PortCells; PORTS_MAX],
     /// Live flows by [`FlowClass::index`]: a gauge.
     pub flows: [Cell; FlowClass::COUNT],
+    /// Live flows by owner: a gauge; read by [`WorkerCounters::flows_of`].
+    pub owners: [Cell; MEMBERS_MAX + 1],
     /// Flows there is room for.
     pub flows_max: Cell,
     /// What became of flows, by [`FlowProtocol::index`].
@@ -437,6 +439,7 @@ impl Default for WorkerCounters {
             punts: Default::default(),
             ports: core::array::from_fn(|_| PortCells::default()),
             flows: Default::default(),
+            owners: core::array::from_fn(|_| Cell::default()),
             flows_max: Cell::default(),
             protocols: Default::default(),
             expectations: Cell::default(),
@@ -506,6 +509,11 @@ impl WorkerCounters {
     #[inline]
     pub fn protocol(&self, class: FlowClass) -> &FlowCells {
         &self.protocols[class.kind().index()]
+    }
+
+    /// Live flows that are `owner`'s. Those of a node that has died count as its own until their next packet comes.
+    pub fn flows_of(&self, owner: Option<MemberId>) -> &Cell {
+        &self.owners[owner.map_or(0, |owner| owner.index() + 1)]
     }
 
     /// The sum of `cell` over all protocols: `counters.flows_total(|cells| &cells.created)`.

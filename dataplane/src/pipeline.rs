@@ -19,7 +19,7 @@ use crate::punt::Punted;
 use crate::snapshot::Snapshot;
 use crate::steer::bridge;
 use crate::track::news::{News, Peers, Post};
-use crate::track::{ConnState, Context, Lookup, Packet, Tracked, Tracker};
+use crate::track::{ConnState, Context, Lookup, Owners, Packet, Tracked, Tracker};
 use crate::units::{BURST_MAX, PortId, Tick};
 use crate::wire::Ethernet;
 use std::sync::Arc;
@@ -112,7 +112,7 @@ impl<F: Frame> Pipeline<F> {
         snapshot: Arc<Snapshot>,
         counters: Arc<WorkerCounters>,
     ) -> Self {
-        counters.epoch.set(u64::from(crate::track::Owners::epoch(&*snapshot).number()));
+        counters.epoch.set(u64::from(snapshot.epoch().number()));
         let workers = u32::try_from(peers.workers).unwrap_or(u32::MAX);
         Self {
             reassembly: Reassembly::new(snapshot.conntrack().fragments.frames_max, workers, secret),
@@ -134,7 +134,7 @@ impl<F: Frame> Pipeline<F> {
 
     /// Goes on by another snapshot; returns the old one.
     pub fn adopt(&mut self, snapshot: Arc<Snapshot>) -> Arc<Snapshot> {
-        self.counters.epoch.set(u64::from(crate::track::Owners::epoch(&*snapshot).number()));
+        self.counters.epoch.set(u64::from(snapshot.epoch().number()));
         core::mem::replace(&mut self.snapshot, snapshot)
     }
 
@@ -288,9 +288,8 @@ impl<F: Frame> Pipeline<F> {
     #[inline(always)]
     fn one_way(&self, count: usize, origins: &[PortId]) -> Option<PortId> {
         let port = *origins.first().filter(|_| self.snapshot.router().is_none())?;
-        let mine = |tracked: &Tracked| {
-            tracked.drop.is_none() && tracked.bucket.is_some_and(|bucket| self.snapshot.owns(bucket))
-        };
+        let me = Some(self.snapshot.me());
+        let mine = |tracked: &Tracked| tracked.drop.is_none() && tracked.owner == me;
         let mut frames = self.tracked[..count].iter().zip(origins);
         if !frames.all(|(tracked, origin)| *origin == port && mine(tracked)) {
             return None;
@@ -370,17 +369,16 @@ fn decide<F: Frame>(
     if let Class::Punt(reason) = parsed.class {
         return (false, Verdict::Punt(reason));
     }
-    let (owned, of_others) = match tracked.bucket {
-        Some(bucket) => (snapshot.owns(bucket), DropReason::NotOwner),
-        None => match parsed.class {
-            Class::NonIp => (shared(snapshot, snapshot.non_ip(), frame), DropReason::NonIp),
-            Class::Untracked => (shared(snapshot, snapshot.untracked(), frame), DropReason::Untracked),
-            _ => (false, DropReason::NotOwner),
-        },
-    };
+    let ours = snapshot.is_me(tracked.owner);
     if let Some(reason) = tracked.drop {
-        return (owned, Verdict::Drop(reason));
+        return (ours, Verdict::Drop(reason));
     }
+    let (owned, of_others) = match parsed.class {
+        _ if ours => (true, DropReason::NotOwner),
+        Class::NonIp => (shared(snapshot, snapshot.non_ip(), frame), DropReason::NonIp),
+        Class::Untracked => (shared(snapshot, snapshot.untracked(), frame), DropReason::Untracked),
+        _ => (false, DropReason::NotOwner),
+    };
     if owned {
         return (
             true,

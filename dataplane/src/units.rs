@@ -4,7 +4,7 @@
 //! so that a port cannot be passed where a worker is meant.
 
 use core::fmt;
-use core::num::NonZeroU32;
+use core::num::{NonZeroU8, NonZeroU32};
 
 /// Frames taken from a queue at once, at most. Bursts of 32 hide a cache miss; 64 hide it better.
 pub const BURST_MAX: usize = 64;
@@ -143,6 +143,39 @@ impl fmt::Display for NodeNumber {
         self.0.fmt(f)
     }
 }
+
+/// A node of the cluster by this node's own numbering, from 0. It is stable for the life of the process, and another
+/// node may have another one. At most [`MEMBERS_MAX`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MemberId(NonZeroU8);
+
+/// Named nodes of a cluster, at most.
+pub const MEMBERS_MAX: usize = 128;
+
+impl MemberId {
+    /// The first; this node where no other one is known.
+    pub const FIRST: Self = Self(NonZeroU8::MIN);
+
+    /// `None` from [`MEMBERS_MAX`] on.
+    #[expect(clippy::cast_possible_truncation, reason = "checked against the limit first")]
+    pub const fn new(index: usize) -> Option<Self> {
+        if index >= MEMBERS_MAX {
+            return None;
+        }
+        match NonZeroU8::new(index as u8 + 1) {
+            Some(number) => Some(Self(number)),
+            None => None,
+        }
+    }
+
+    /// Position among the members, from 0.
+    pub const fn index(self) -> usize {
+        self.0.get() as usize - 1
+    }
+}
+
+// A flow's record has one byte for it.
+const _: () = assert!(size_of::<Option<MemberId>>() == 1);
 
 /// Which way a packet of a flow goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -4,7 +4,7 @@ use crate::conversation::{Passage, Side};
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
-use weir_dataplane::config::{BucketSet, Cluster, Config, HelperKind, Share, Tracking};
+use weir_dataplane::config::{BucketSet, Cluster, Config, HelperKind, Membership, NodeMask, Share, Tracking};
 use weir_dataplane::counters::{Verdict, WorkerCounters};
 use weir_dataplane::pipeline::{Limits, Observer, Outbox, Pipeline, Release, Sight};
 use weir_dataplane::port::Burst;
@@ -200,11 +200,16 @@ pub fn bridge() -> Config {
 /// The same in a cluster of `total_nodes`, being the nodes `local`, counted from 0.
 pub fn member(total_nodes: u16, local: Range<usize>, tracking: Tracking) -> Config {
     let buckets = local.filter_map(BucketId::new);
+    let mask = NodeMask { local_nodes: buckets.collect::<BucketSet>(), invert: false };
+    clustered(total_nodes, Membership::Mask(mask), tracking)
+}
+
+/// The same in a cluster of `total_nodes` buckets that are shared out like this.
+pub fn clustered(total_nodes: u16, membership: Membership, tracking: Tracking) -> Config {
     let cluster = Cluster {
         total_nodes,
-        local_nodes: buckets.collect::<BucketSet>(),
         hash_seed: HASH_SEED,
-        invert: false,
+        membership,
         tracking,
         non_ip: Share::Owner,
         untracked: Share::Owner,

@@ -153,7 +153,7 @@ impl Selection {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use weir_dataplane::config::{Share, Tracking};
+    use weir_dataplane::config::{Membership, NodeMask, Share, Tracking};
     use weir_dataplane::wire::IpProtocol;
 
     fn queried(query: &str) -> Result<Selection, String> {
@@ -186,9 +186,11 @@ mod tests {
     fn owners_are_the_buckets_that_are_theirs() {
         let cluster = Cluster {
             total_nodes: 3,
-            local_nodes: BucketId::new(1).into_iter().collect(),
             hash_seed: 0,
-            invert: false,
+            membership: Membership::Mask(NodeMask {
+                local_nodes: BucketId::new(1).into_iter().collect(),
+                invert: false,
+            }),
             tracking: Tracking::All,
             non_ip: Share::Owner,
             untracked: Share::Owner,

@@ -164,11 +164,14 @@ impl Gateway {
                 cluster.total_nodes
             )));
         }
+        let Some(mask) = cluster.mask_mut() else {
+            return Err(Refusal::conflict("the nodes of this cluster share the flows out by themselves"));
+        };
         // An inverted match owns what is not in the set.
-        let changed = if local == cluster.invert {
-            cluster.local_nodes.remove(node.bucket())
+        let changed = if local == mask.invert {
+            mask.local_nodes.remove(node.bucket())
         } else {
-            cluster.local_nodes.insert(node.bucket())
+            mask.local_nodes.insert(node.bucket())
         };
         if !changed {
             let already = if local { "is here already" } else { "is not here" };

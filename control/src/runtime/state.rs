@@ -108,7 +108,7 @@ pub(super) fn cluster(cluster: &Cluster, epoch: Epoch) -> ClusterStatus {
         total_nodes: cluster.total_nodes,
         tracking: cluster.tracking.name().to_owned(),
         hash_seed: cluster.hash_seed,
-        invert: cluster.invert,
+        invert: cluster.mask().is_some_and(|mask| mask.invert),
         buckets: buckets
             .map(|bucket| BucketStatus { node: bucket.number().number(), local: cluster.owns(bucket) })
             .collect(),

@@ -10,7 +10,7 @@ pub mod fragments;
 pub mod route;
 
 pub use bridge::Bridge;
-pub use cluster::{BucketSet, Cluster, Share, Tracking};
+pub use cluster::{BucketSet, Cluster, Members, Membership, NodeMask, Share, Tracking};
 pub use conntrack::{
     Conntrack, HelperKind, HelperRule, HelperRules, SctpTimeouts, Tcp, TcpTimeouts, Transport,
 };

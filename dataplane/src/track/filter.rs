@@ -179,6 +179,7 @@ mod tests {
             assured: false,
             mark: Mark(0x1234),
             bucket: BucketId::default(),
+            owner: None,
             helper: None,
             master: None,
             children: 0,

@@ -5,6 +5,7 @@
 use super::*;
 use crate::config::Conntrack;
 use crate::parse::{Offload, Rules, parse};
+use crate::units::{BucketId, Epoch, MemberId};
 use crate::wire::{TcpFlags, tcp};
 use proptest::prelude::*;
 
@@ -24,12 +25,32 @@ impl Owners for TwoNodes {
         BucketId::new(usize::from(last % 2)).unwrap()
     }
 
-    fn tracks(&self, bucket: BucketId) -> bool {
-        self.tracks_all || bucket.index() == 0
+    fn me(&self) -> MemberId {
+        MemberId::FIRST
     }
 
-    fn other_side(&self, bucket: BucketId, port: PortId) -> Option<PortId> {
-        (bucket.index() == 1).then(|| PortId::new(1 - port.index()).unwrap())
+    fn owner(&self, bucket: BucketId) -> Option<MemberId> {
+        MemberId::new(bucket.index())
+    }
+
+    fn keeps(&self, _: MemberId, _: Epoch) -> bool {
+        false
+    }
+
+    fn names_owners(&self) -> bool {
+        false
+    }
+
+    fn is_learning(&self) -> bool {
+        false
+    }
+
+    fn tracks(&self, owner: Option<MemberId>) -> bool {
+        self.tracks_all || self.is_me(owner)
+    }
+
+    fn other_side(&self, owner: Option<MemberId>, port: PortId) -> Option<PortId> {
+        (!self.is_me(owner)).then(|| PortId::new(1 - port.index()).unwrap())
     }
 
     fn hears_both_sides(&self) -> bool {

@@ -3,7 +3,7 @@
 use crate::config::finding::{Findings, Target};
 use crate::config::path::Path;
 use crate::config::raw;
-use weir_dataplane::config::{BucketSet, Cluster, Share, Tracking};
+use weir_dataplane::config::{BucketSet, Cluster, Membership, NodeMask, Share, Tracking};
 use weir_dataplane::units::{BucketId, NodeNumber};
 
 /// Nodes of a cluster that Linux can be part of, at most: the bits of its node mask.
@@ -37,20 +37,19 @@ pub(super) fn validate(raw: raw::Cluster, path: &Path, findings: &mut Findings) 
             None,
         );
     }
-    let cluster = Cluster {
+    let mask = NodeMask { local_nodes: local_nodes?, invert: raw.invert };
+    warn_of_nothing(&mask, total?, path, findings);
+    Some(Cluster {
         total_nodes: total?,
-        local_nodes: local_nodes?,
         hash_seed: raw.hash_seed?,
-        invert: raw.invert,
+        membership: Membership::Mask(mask),
         tracking: match raw.tracking {
             raw::Tracking::Own => Tracking::Own,
             raw::Tracking::All => Tracking::All,
         },
         non_ip: share(raw.non_ip),
         untracked: share(raw.untracked),
-    };
-    warn_of_nothing(&cluster, path, findings);
-    Some(cluster)
+    })
 }
 
 const fn share(raw: raw::Share) -> Share {
@@ -110,11 +109,11 @@ fn from_mask(mask: u32, total: u16, path: &Path, findings: &mut Findings) -> Opt
 }
 
 /// A node that owns nothing is what a standby starts as, or a mistake.
-fn warn_of_nothing(cluster: &Cluster, path: &Path, findings: &mut Findings) {
-    let all = cluster.local_nodes.len() == usize::from(cluster.total_nodes);
-    let (message, hint) = if cluster.invert && all {
+fn warn_of_nothing(mask: &NodeMask, total_nodes: u16, path: &Path, findings: &mut Findings) {
+    let all = mask.local_nodes.len() == usize::from(total_nodes);
+    let (message, hint) = if mask.invert && all {
         ("with `invert` and all nodes local this node owns nothing", "leave `invert` out")
-    } else if !cluster.invert && cluster.local_nodes.is_empty() {
+    } else if !mask.invert && mask.local_nodes.is_empty() {
         ("this node owns nothing", "it waits for `weir cluster add N`")
     } else {
         return;
