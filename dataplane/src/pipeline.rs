@@ -16,7 +16,7 @@ use crate::fragment::Reassembly;
 use crate::parse::{Class, Parsed, parse_into};
 use crate::port::{Burst, Frame, FrameDefect};
 use crate::punt::Punted;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{HEARD_FORWARDED, HEARD_SENT, Snapshot};
 use crate::steer::bridge;
 use crate::track::news::{News, Peers, Post};
 use crate::track::{ConnState, Context, Lookup, Owners, Packet, Tracked, Tracker};
@@ -93,9 +93,13 @@ pub struct Pipeline<F> {
     parsed: [Parsed; BURST_MAX],
     lookups: [Lookup; BURST_MAX],
     tracked: [Tracked; BURST_MAX],
+    /// Bit i: frame i of the burst is what another router has forwarded.
+    forwarded: u64,
     /// Frames seen before this burst.
     seen: u64,
 }
+
+const _: () = assert!(BURST_MAX <= u64::BITS as usize);
 
 impl<F: Frame> Pipeline<F> {
     /// The pipeline of the only worker, with empty tables. `secret` seeds their hashes: it should be random where
@@ -128,6 +132,7 @@ impl<F: Frame> Pipeline<F> {
             parsed: [Parsed::default(); BURST_MAX],
             lookups: [Lookup::default(); BURST_MAX],
             tracked: [Tracked::default(); BURST_MAX],
+            forwarded: 0,
             seen: 0,
         }
     }
@@ -200,18 +205,19 @@ impl<F: Frame> Pipeline<F> {
     /// Reads each frame and asks for the index line of its flow; whether one of them is a fragment.
     fn parse(&mut self, burst: &Burst<F>, origins: &[PortId]) -> bool {
         let rules = self.snapshot.rules();
-        let router = self.snapshot.router();
+        let (router, shadows) = (self.snapshot.router(), self.snapshot.shadows());
         let mut has_fragments = false;
-        for (((frame, parsed), lookup), port) in
-            burst.iter().zip(&mut self.parsed).zip(&mut self.lookups).zip(origins)
-        {
+        self.forwarded = 0;
+        for (i, frame) in burst.iter().enumerate() {
+            let (parsed, lookup) = (&mut self.parsed[i], &mut self.lookups[i]);
             match frame.defect() {
                 None => has_fragments |= parse_into(frame.bytes(), rules, frame.offload(), parsed),
                 Some(FrameDefect::Segmented) => *parsed = Parsed::drop(DropReason::Segmented),
                 Some(FrameDefect::Oversize) => *parsed = Parsed::drop(DropReason::Oversize),
             }
             if let Some(router) = router {
-                router.admit(frame.bytes(), *port, parsed);
+                let forwarded = router.admit(frame.bytes(), origins[i], shadows, parsed);
+                self.forwarded |= u64::from(forwarded) << i;
             }
             *lookup = self.tracker.prepare(parsed);
         }
@@ -232,18 +238,24 @@ impl<F: Frame> Pipeline<F> {
         for lookup in &mut self.lookups[..frames.len()] {
             self.tracker.fetch(lookup);
         }
-        self.track(frames, &origins[first..], now);
+        self.track(frames, first, origins, now);
         self.emit(frames, first, origins, now, outbox, observer);
     }
 
-    fn track(&mut self, frames: &Burst<F>, origins: &[PortId], now: Tick) {
-        let Self { tracker, snapshot, parsed, lookups, tracked, .. } = self;
+    /// `first` is the place of the first of `frames` in the burst.
+    fn track(&mut self, frames: &Burst<F>, first: usize, origins: &[PortId], now: Tick) {
+        let routes = self.snapshot.router().is_some();
+        let Self { tracker, snapshot, parsed, lookups, tracked, forwarded, .. } = self;
         let context = Context { now, config: snapshot.conntrack(), owners: &**snapshot };
         let changes = tracker.changes();
         for (i, frame) in frames.iter().enumerate() {
-            let (bytes, parsed, port, lookup) = (frame.bytes(), &parsed[i], origins[i], &lookups[i]);
+            let (bytes, parsed, lookup) = (frame.bytes(), &parsed[i], &lookups[i]);
+            let port = if routes { heard(*forwarded >> (first + i) & 1 == 1) } else { origins[first + i] };
             let packet = Packet { bytes, parsed, port };
-            if tracker.glance(packet, lookup, changes, &context, &mut tracked[i]).is_none() {
+            // What others have forwarded may be of a flow that is not theirs: the short ways do not ask.
+            let short = port != HEARD_FORWARDED || !routes;
+            let glance = short.then(|| tracker.glance(packet, lookup, changes, &context, &mut tracked[i]));
+            if glance.flatten().is_none() {
                 let packet = (bytes, parsed, port);
                 tracked[i] = track_slowly(tracker, packet, lookup, changes, now, snapshot);
             }
@@ -273,7 +285,8 @@ impl<F: Frame> Pipeline<F> {
         let mut spent = Burst::new();
         for (i, mut frame) in frames.drain(..).enumerate() {
             let port = origins[first + i];
-            let passage = (port, now);
+            let forwarded = self.forwarded >> (first + i) & 1 == 1;
+            let passage = (port, forwarded, now);
             let (owned, verdict) =
                 decide(&self.snapshot, &mut frame, passage, &self.parsed[i], &self.tracked[i]);
             let verdict = hand_on(frame, port, verdict, outbox, &mut spent);
@@ -314,6 +327,12 @@ impl<F: Frame> Pipeline<F> {
         let Tracked { state, reply, .. } = self.tracked[i];
         observer.observe(&Sight { index, number, port, state, reply, owned, verdict });
     }
+}
+
+/// The port that a router's frame is heard by, to the tracker.
+#[inline(always)]
+const fn heard(forwarded: bool) -> PortId {
+    if forwarded { HEARD_FORWARDED } else { HEARD_SENT }
 }
 
 /// [`Tracker::track`], kept apart: what it needs in memory the short way need not write there.
@@ -362,7 +381,7 @@ fn hand_on<F: Frame>(
 fn decide<F: Frame>(
     snapshot: &Snapshot,
     frame: &mut F,
-    (port, now): (PortId, Tick),
+    (port, forwarded, now): (PortId, bool, Tick),
     parsed: &Parsed,
     tracked: &Tracked,
 ) -> (bool, Verdict) {
@@ -379,6 +398,9 @@ fn decide<F: Frame>(
         Class::Untracked => (shared(snapshot, snapshot.untracked(), frame), DropReason::Untracked),
         _ => (false, DropReason::NotOwner),
     };
+    if owned && forwarded {
+        return (true, Verdict::Drop(DropReason::OtherHost));
+    }
     if owned {
         return (
             true,

@@ -12,6 +12,12 @@ use crate::track::{Origin, Owners};
 use crate::units::{BucketId, Epoch, MemberId, PortId};
 use crate::wire::MacAddr;
 
+/// To the tracker a router has two ports, wherever its frames come in: one for what is sent to the router, and one for
+/// what another node has forwarded.
+pub const HEARD_SENT: PortId = PortId::FIRST;
+/// See [`HEARD_SENT`].
+pub const HEARD_FORWARDED: PortId = PortId::SECOND;
+
 /// The tables of one epoch.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
@@ -168,12 +174,22 @@ impl Owners for Snapshot {
 
     #[inline]
     fn other_side(&self, owner: Option<MemberId>, port: PortId) -> Option<PortId> {
-        if self.is_me(owner) { None } else { self.bridge.peer(port) }
+        if self.is_me(owner) {
+            None
+        } else if self.router.is_some() {
+            Some(if port == HEARD_FORWARDED { HEARD_SENT } else { HEARD_FORWARDED })
+        } else {
+            self.bridge.peer(port)
+        }
+    }
+
+    #[inline]
+    fn is_stray(&self, owner: Option<MemberId>, port: PortId) -> bool {
+        port == HEARD_FORWARDED && self.router.is_some() && self.is_me(owner)
     }
 
     #[inline]
     fn hears_both_sides(&self) -> bool {
-        // What another router has forwarded is addressed to somebody else.
-        self.shadows() && self.router.is_none()
+        self.shadows()
     }
 }

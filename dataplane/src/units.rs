@@ -22,6 +22,11 @@ const _: () = assert!(BURST_MAX <= u8::MAX as usize && BURST_MAX.is_power_of_two
 pub struct PortId(u8);
 
 impl PortId {
+    /// The first.
+    pub const FIRST: Self = Self(0);
+    /// The second.
+    pub const SECOND: Self = Self(1);
+
     /// `None` from [`PORTS_MAX`] on.
     #[expect(clippy::cast_possible_truncation, reason = "checked against the limit first")]
     pub const fn new(index: usize) -> Option<Self> {

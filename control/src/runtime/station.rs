@@ -16,6 +16,7 @@ use tracing::warn;
 use weir_dataplane::config::{Config, Routing};
 use weir_dataplane::counters::{PuntReason, Verdict};
 use weir_dataplane::gate::cluster_match::ClusterMatch;
+use weir_dataplane::gate::owner::OwnerMap;
 use weir_dataplane::parse::{Offload, Rules, parse};
 use weir_dataplane::port::mem::MemFrame;
 use weir_dataplane::port::{Burst, Frame};
@@ -69,7 +70,7 @@ pub(super) struct Station {
     pool: Mempool,
     routing: Routing,
     router: Router,
-    gate: Option<ClusterMatch>,
+    gate: Option<Gate>,
     neighbours: Neighbours<Waiting>,
     limit: Limit,
     tally: Tally,
@@ -82,7 +83,7 @@ impl Station {
         rings: Vec<ControlEnd<Mbuf>>,
         pool: Mempool,
         network: &Network,
-        gate: Option<ClusterMatch>,
+        gate: Option<Gate>,
         mac_of: impl Fn(PortId) -> MacAddr,
         seed: u64,
     ) -> Self {
@@ -111,7 +112,7 @@ impl Station {
     pub(super) fn reload(
         &mut self,
         network: &Network,
-        gate: Option<ClusterMatch>,
+        gate: Option<Gate>,
         mac_of: impl Fn(PortId) -> MacAddr,
     ) {
         self.routing = network.routing(mac_of);
@@ -123,7 +124,7 @@ impl Station {
     }
 
     /// Goes on with other buckets, and tells the networks of the addresses that are this node's now.
-    pub(super) fn own(&mut self, gate: Option<ClusterMatch>) {
+    pub(super) fn own(&mut self, gate: Option<Gate>) {
         self.gate = gate;
         self.announce();
     }
@@ -324,14 +325,22 @@ pub(super) fn snapshot(epoch: Epoch, dataplane: &Config, station: Option<&Statio
     }
 }
 
-/// Whose stations this node speaks to.
-pub(super) fn gate(dataplane: &Config) -> Option<ClusterMatch> {
-    dataplane.cluster.as_ref().map(ClusterMatch::compile)
+/// Which node of a cluster speaks to which station.
+#[derive(Debug)]
+pub(super) struct Gate {
+    matcher: ClusterMatch,
+    owners: OwnerMap,
+}
+
+/// Whose stations this node speaks to; `None`: all.
+pub(super) fn gate(dataplane: &Config) -> Option<Gate> {
+    let cluster = dataplane.cluster.as_ref()?;
+    Some(Gate { matcher: ClusterMatch::compile(cluster), owners: OwnerMap::compile(cluster) })
 }
 
 /// Whether this node is the one that speaks to the station of this address.
-fn owns(gate: Option<&ClusterMatch>, address: IpAddr) -> bool {
-    gate.is_none_or(|gate| gate.owns(gate.bucket(address)))
+fn owns(gate: Option<&Gate>, address: IpAddr) -> bool {
+    gate.is_none_or(|gate| gate.owners.owner(gate.matcher.bucket(address)) == Some(gate.owners.me()))
 }
 
 fn links(routing: &Routing) -> Vec<Link> {

@@ -60,6 +60,18 @@ impl Door {
     }
 }
 
+/// What a frame that comes in is to the router.
+enum Entry {
+    /// Sent to it.
+    Sent,
+    /// Forwarded by another node of the cluster.
+    Forwarded,
+    /// For control.
+    Punt(PuntReason),
+    /// Nothing.
+    Drop(DropReason),
+}
+
 /// A frame's link header.
 #[derive(Clone, Copy, Debug)]
 struct Link {
@@ -220,48 +232,74 @@ impl Router {
     }
 
     /// Says of a frame that was read as `parsed` whether it is for this router; if not, `parsed` says what becomes of it.
+    /// With `shadows`, what another router may have forwarded is let pass too: for that the answer is true.
     #[inline]
-    pub fn admit(&self, frame: &[u8], port: PortId, parsed: &mut Parsed) {
+    pub fn admit(&self, frame: &[u8], port: PortId, shadows: bool, parsed: &mut Parsed) -> bool {
         if matches!(parsed.class, Class::Drop(_)) {
-            return;
+            return false;
         }
-        match self.refuse(frame, port, parsed.class) {
-            None => {}
-            Some(Verdict::Punt(reason)) => *parsed = Parsed::punt(reason),
-            Some(Verdict::Drop(reason)) => *parsed = Parsed::drop(reason),
-            Some(_) => *parsed = Parsed::drop(DropReason::OtherHost),
+        match self.look(frame, port, shadows, parsed.class) {
+            Entry::Sent => return false,
+            Entry::Forwarded => return true,
+            Entry::Punt(reason) => *parsed = Parsed::punt(reason),
+            Entry::Drop(reason) => *parsed = Parsed::drop(reason),
         }
+        false
     }
 
-    /// What becomes of a frame that is not to be tracked.
     #[inline]
-    fn refuse(&self, frame: &[u8], port: PortId, class: Class) -> Option<Verdict> {
-        let Some((ethernet, link)) = Link::read(frame) else { return Some(Verdict::Drop(DropReason::Runt)) };
+    fn look(&self, frame: &[u8], port: PortId, shadows: bool, class: Class) -> Entry {
+        let Some((ethernet, link)) = Link::read(frame) else { return Entry::Drop(DropReason::Runt) };
         let door = &self.doors[port.index()];
+        let Some(interface) = door.interface(link.vlan) else { return Entry::Drop(DropReason::NoInterface) };
         let destination = ethernet.destination();
         let ours = door.macs.contains(&destination);
-        if !ours && !destination.is_group() {
-            return Some(Verdict::Drop(DropReason::OtherHost));
-        }
-        let Some(interface) = door.interface(link.vlan) else {
-            return Some(Verdict::Drop(DropReason::NoInterface));
+        let neighbours = match class {
+            Class::NonIp if link.ethertype == EtherType::ARP => Some(PuntReason::Arp),
+            Class::NonIp => return Entry::Drop(DropReason::NonIp),
+            Class::Untracked => Some(PuntReason::NeighbourDiscovery),
+            _ => None,
         };
-        match class {
-            Class::NonIp if link.ethertype == EtherType::ARP => return Some(Verdict::Punt(PuntReason::Arp)),
-            Class::NonIp => return Some(Verdict::Drop(DropReason::NonIp)),
-            Class::Untracked => return Some(Verdict::Punt(PuntReason::NeighbourDiscovery)),
-            _ => {}
+        if let Some(reason) = neighbours {
+            let heard = ours || destination.is_group();
+            return if heard { Entry::Punt(reason) } else { Entry::Drop(DropReason::OtherHost) };
         }
-        let Some(ends) = Ends::read(frame, link) else { return Some(Verdict::Drop(DropReason::NonIp)) };
+        let Some(ends) = Ends::read(frame, link) else { return Entry::Drop(DropReason::NonIp) };
         if !ours {
-            // To a group of hosts; or on the link to everybody and in IP to one of them (RFC 1122 3.3.6).
-            return Some(Verdict::Drop(DropReason::Multicast));
+            return self.overhear(destination, interface, shadows, ends);
         }
         let mode = self.interfaces[interface.index()].reverse_path;
         match reverse_path::check(&self.fib, mode, interface, ends.family, ends.source) {
-            Ok(()) => None,
-            Err(Doubt::Martian) => Some(Verdict::Drop(DropReason::Martian)),
-            Err(Doubt::ReversePath) => Some(Verdict::Drop(DropReason::ReversePath)),
+            Ok(()) => Entry::Sent,
+            Err(Doubt::Martian) => Entry::Drop(DropReason::Martian),
+            Err(Doubt::ReversePath) => Entry::Drop(DropReason::ReversePath),
+        }
+    }
+
+    /// A packet that is addressed to another station. Another node of the cluster may have forwarded it: then it goes
+    /// where this one would send it, and does not come from there.
+    fn overhear(&self, destination: MacAddr, interface: InterfaceId, shadows: bool, ends: Ends) -> Entry {
+        if destination.is_group() {
+            // To a group of hosts; or on the link to everybody and in IP to one of them (RFC 1122 3.3.6).
+            return Entry::Drop(DropReason::Multicast);
+        }
+        let leads =
+            |address| self.fib.ways(ends.family, address).iter().any(|way| self.is_by(*way, interface));
+        if shadows && leads(ends.destination) && !leads(ends.source) {
+            Entry::Forwarded
+        } else {
+            Entry::Drop(DropReason::OtherHost)
+        }
+    }
+
+    /// Whether this way leaves by that interface.
+    fn is_by(&self, way: Way, interface: InterfaceId) -> bool {
+        match way {
+            Way::OnLink(at) => at == interface,
+            Way::Gateway(hop) => {
+                self.fib.hops().get(hop.index()).is_some_and(|hop| hop.interface == interface)
+            }
+            _ => false,
         }
     }
 

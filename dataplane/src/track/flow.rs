@@ -43,6 +43,12 @@ impl Tracker {
         let hot = self.table.hot(record);
         let before = hot.stage();
         let direction = packet.parsed.side.direction(hot.origin());
+        if context.owners.hears_both_sides() {
+            let owner = self.owner(record, context.owners);
+            if context.owners.is_stray(owner, packet.port) {
+                return Tracked { owner, ..Tracked::dropped(DropReason::OtherHost) };
+            }
+        }
         let side = self.side(record, packet.port, context.owners);
         if let Some(at_port) = side
             && self.table.hot(record).sights.is_echo(direction, at_port)
@@ -239,6 +245,10 @@ impl Tracker {
         }
         let state = if used.is_some() { ConnState::Related } else { ConnState::New };
         let mut tracked = Tracked { state: Some(state), reply: false, owner: hot.owner, drop: None };
+        if context.owners.is_stray(hot.owner, packet.port) {
+            tracked.drop = Some(DropReason::OtherHost);
+            return tracked;
+        }
         if !context.owners.tracks(hot.owner) {
             return tracked;
         }

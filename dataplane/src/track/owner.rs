@@ -59,6 +59,10 @@ pub trait Owners {
     /// flows of `owner`, and it hears both sides.
     fn other_side(&self, owner: Option<MemberId>, port: PortId) -> Option<PortId>;
 
+    /// Whether a packet that comes in by `port` is one of `owner`'s flows that somebody has forwarded, though that is
+    /// this node's to do.
+    fn is_stray(&self, owner: Option<MemberId>, port: PortId) -> bool;
+
     /// Whether [`Owners::other_side`] may have an answer.
     fn hears_both_sides(&self) -> bool;
 

@@ -53,6 +53,10 @@ impl Owners for TwoNodes {
         (!self.is_me(owner)).then(|| PortId::new(1 - port.index()).unwrap())
     }
 
+    fn is_stray(&self, _: Option<MemberId>, _: PortId) -> bool {
+        false
+    }
+
     fn hears_both_sides(&self) -> bool {
         self.tracks_all
     }

@@ -56,7 +56,7 @@ fn trace(lab: &Lab) -> Result<()> {
         (clients6().take(4).collect::<Vec<_>>(), [LAN6, B6]),
     ] {
         for client in clients {
-            for probe in ["--udp", "--icmp", "--tcp --port=8080"] {
+            for probe in ["--udp --port=33434", "--icmp", "--tcp --port=8080"] {
                 let said = lab.a.run(&format!(
                     "traceroute -n --queries=1 --wait=2 --max-hops=4 --source={client} {probe} {}",
                     hops[1]
@@ -84,7 +84,9 @@ fn one_node_routes_everything() {
     let ledger = traffic(&lab, &servers);
     println!("{:#?}", node.counts().unwrap());
     ledger.assert_exactly_once();
-    trace(&lab).unwrap();
+    let traced = trace(&lab);
+    println!("{:#?}", node.counts().unwrap());
+    traced.unwrap();
     load(&lab);
 }
 

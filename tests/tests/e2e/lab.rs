@@ -138,6 +138,12 @@ impl Lab {
     }
 
     fn number_routed(&self) -> Result<()> {
+        for host in [&self.a, &self.b] {
+            // Each probe is answered.
+            host.sysctl("net/ipv4/icmp_ratelimit", 0)?;
+            host.sysctl("net/ipv4/icmp_msgs_per_sec", 100_000)?;
+            host.sysctl("net/ipv6/icmp/ratelimit", 0)?;
+        }
         let mut batch = format!("addr add {A4}/32 dev eth0\naddr add {A6}/128 dev eth0\n");
         batch += "addr add 10.77.1.253/24 dev eth0\naddr add fd77:ffff::fd/64 dev eth0\n";
         for address in clients4() {
