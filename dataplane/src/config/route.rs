@@ -76,7 +76,7 @@ pub enum Target {
 }
 
 /// A way to leave.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct NextHop {
     /// By which interface.
     pub interface: InterfaceId,
