@@ -1,3 +1,4 @@
 //! Steers: where a frame goes that is this node's to forward.
 
 pub mod bridge;
+pub mod route;
