@@ -33,9 +33,9 @@ const DIGIT_SHIFT: u32 = 29;
 const FIRST_BITS: u8 = 24;
 const OTHER_BITS: u8 = 26;
 /// Digits behind the first.
-const OTHERS: usize = 4;
+const OTHERS: u8 = 4;
 
-const _: () = assert!(FIRST_BITS + OTHERS as u8 * OTHER_BITS == 128 && NODE >> DIGIT_SHIFT == OTHERS as u32);
+const _: () = assert!(FIRST_BITS + OTHERS * OTHER_BITS == 128 && NODE >> DIGIT_SHIFT == OTHERS as u32);
 
 /// All routes of one family.
 #[derive(Debug)]
@@ -49,6 +49,7 @@ pub(super) struct Lpm {
 impl Lpm {
     /// A table of these routes; of two for one network the last holds. `default` is for what none covers.
     pub(super) fn compile(default: u32, mut routes: Vec<Prefix>) -> Self {
+        debug_assert!(routes.iter().all(|route| route.value < VALUES_MAX));
         routes.sort_by_key(|route| (route.first, route.len));
         let for_all = routes.partition_point(|route| (route.first, route.len) == (0, 0));
         let default = routes[..for_all].last().map_or(default, |route| route.value);
@@ -94,11 +95,11 @@ impl Lpm {
     }
 
     #[inline(always)]
-    fn find(&self, cell: usize, digits: [u32; OTHERS]) -> u32 {
+    fn find(&self, cell: usize, digits: [u32; OTHERS as usize]) -> u32 {
         let mut entry = self.cells[cell] ^ self.default;
         while entry & NODE != 0 {
             let node = &self.nodes[(entry & (VALUES_MAX - 1)) as usize];
-            entry = node.child(digits[(entry >> DIGIT_SHIFT) as usize % OTHERS]);
+            entry = node.child(digits[(entry >> DIGIT_SHIFT) as usize % digits.len()]);
         }
         entry
     }
@@ -131,7 +132,7 @@ impl Digit {
 
     /// What an entry is marked with that is a node over this digit's ranges.
     const fn mark(self) -> u32 {
-        NODE | ((self.start - FIRST_BITS) / OTHER_BITS) as u32 * VALUES_MAX
+        NODE | (((self.start - FIRST_BITS) / OTHER_BITS) as u32 * VALUES_MAX)
     }
 }
 
@@ -246,4 +247,97 @@ impl Row {
 fn add(node: Node, nodes: &mut Vec<Node>) -> u32 {
     nodes.push(node);
     (nodes.len() - 1) as u32
+}
+
+#[cfg(test)]
+#[expect(clippy::cast_possible_truncation, reason = "parts of random numbers are meant")]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const NONE: u32 = 77;
+
+    fn prefix(first: u128, len: u8, value: u32) -> Prefix {
+        let hosts = u128::MAX.checked_shr(len.into()).unwrap_or(0);
+        Prefix { first: first & !hosts, len, value }
+    }
+
+    fn last(prefix: &Prefix) -> u128 {
+        prefix.first | u128::MAX.checked_shr(prefix.len.into()).unwrap_or(0)
+    }
+
+    /// Reads all routes for each address.
+    fn linear(routes: &[Prefix], address: u128) -> u32 {
+        let around = routes.iter().filter(|route| (route.first..=last(route)).contains(&address));
+        around.max_by_key(|route| route.len).map_or(NONE, |route| route.value)
+    }
+
+    /// Routes that often lie in one another, or are for one network: few first bits differ. Few are very short, because
+    /// those fill many cells.
+    fn routes(bits: u8) -> impl Strategy<Value = Vec<Prefix>> {
+        let len = prop_oneof![1 => 0..=bits, 40 => 12..=bits, 8 => bits - 4..=bits, 1 => Just(0)];
+        let sparse = |n: u128| n & 0x4800_0103_0000_0081_0000_4003_8000_0005;
+        let first = prop_oneof![
+            any::<u32>().prop_map(|n| u128::from(n & 0x4800_0103) << 96),
+            any::<u128>().prop_map(sparse),
+            any::<u128>(),
+        ];
+        let first = first.prop_map(move |first| first & !u128::MAX.checked_shr(bits.into()).unwrap_or(0));
+        let route = (first, len, 0..64u32).prop_map(|(first, len, value)| prefix(first, len, value));
+        proptest::collection::vec(route, 0..40)
+    }
+
+    /// Where an answer may change, and anywhere.
+    fn addresses(routes: &[Prefix], random: &[u128]) -> Vec<u128> {
+        let edges = routes.iter().flat_map(|route| {
+            let (first, last) = (route.first, last(route));
+            [first, last, first.wrapping_sub(1), last.wrapping_add(1)]
+        });
+        edges.chain(random.iter().copied()).chain([0, u128::MAX]).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn the_longest_ipv4_prefix_is_found(routes in routes(32), random: [u128; 8]) {
+            let table = Lpm::compile(NONE, routes.clone());
+            for address in addresses(&routes, &random) {
+                let address = (address >> 96) as u32;
+                prop_assert_eq!(table.find_ipv4(address), linear(&routes, u128::from(address) << 96), "{:08x}", address);
+            }
+        }
+
+        #[test]
+        fn the_longest_ipv6_prefix_is_found(routes in routes(128), random: [u128; 8]) {
+            let table = Lpm::compile(NONE, routes.clone());
+            for address in addresses(&routes, &random) {
+                let halves = [(address >> 64) as u64, address as u64];
+                prop_assert_eq!(table.find_ipv6(halves), linear(&routes, address), "{:032x}", address);
+            }
+        }
+    }
+
+    #[test]
+    fn without_routes_there_is_the_default() {
+        let table = Lpm::compile(NONE, Vec::new());
+        assert_eq!((table.find_ipv4(0), table.find_ipv4(u32::MAX)), (NONE, NONE));
+        assert_eq!((table.find_ipv6([0; 2]), table.find_ipv6([u64::MAX; 2])), (NONE, NONE));
+    }
+
+    #[test]
+    fn a_cell_full_of_hosts_has_a_tree_over_all_of_them() {
+        let hosts = (0..256u32).map(|host| prefix(u128::from(0xc000_0200 | host) << 96, 32, host));
+        let table = Lpm::compile(NONE, hosts.collect());
+        (0..256).for_each(|host| assert_eq!(table.find_ipv4(0xc000_0200 | host), host));
+        assert_eq!((table.find_ipv4(0xc000_01ff), table.find_ipv4(0xc000_0300)), (NONE, NONE));
+        // 32 leaves, 4 nodes over them, a root.
+        assert_eq!(table.nodes.len(), 37);
+    }
+
+    #[test]
+    fn neighbours_with_one_value_take_no_memory() {
+        let hosts = (0..256u32).map(|host| prefix(u128::from(0xc000_0200 | host) << 96, 32, 5));
+        let table = Lpm::compile(NONE, hosts.collect());
+        assert!(table.nodes.is_empty());
+        assert_eq!((table.find_ipv4(0xc000_0200), table.find_ipv4(0xc000_02ff)), (5, 5));
+    }
 }

@@ -59,3 +59,78 @@ pub fn is_source(family: Family, source: Address) -> bool {
         }
     }
 }
+
+#[cfg(test)]
+#[expect(clippy::cast_possible_truncation, reason = "parts of random numbers are meant")]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn refused(ip: IpAddr) -> bool {
+        is_source(Family::of(ip), Address::from_ip(ip))
+    }
+
+    #[test]
+    fn what_no_packet_comes_from() {
+        for martian in [
+            "0.0.0.0",
+            "0.1.2.3",
+            "127.0.0.1",
+            "169.254.0.1",
+            "224.0.0.1",
+            "239.255.255.255",
+            "240.0.0.1",
+            "255.255.255.255",
+            "::",
+            "::1",
+            "::ffff:192.0.2.1",
+            "fe80::1",
+            "febf::1",
+            "ff02::1",
+            "ff0e::1",
+        ] {
+            assert!(refused(martian.parse().unwrap()), "{martian}");
+        }
+        for routed in [
+            "1.0.0.0",
+            "10.0.0.1",
+            "126.255.255.255",
+            "128.0.0.0",
+            "169.253.255.255",
+            "169.255.0.0",
+            "192.0.2.1",
+            "223.255.255.255",
+            "::2",
+            "::1:0:0:1",
+            "64:ff9b::c000:201",
+            "2001:db8::1",
+            "fc00::1",
+            "fe7f::1",
+            "fec0::1",
+        ] {
+            assert!(!refused(routed.parse().unwrap()), "{routed}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_function_and_the_networks_say_the_same(
+            network in 0..NETWORKS.len(), noise: u128, keep in 0u32..=128, anywhere: u128, family: bool,
+        ) {
+            // An address in a network or beside it, and one anywhere.
+            let noise = noise & u128::MAX.checked_shr(keep).unwrap_or(0);
+            let near: IpAddr = match NETWORKS[network].0.address {
+                IpAddr::V4(ip) => Ipv4Addr::from_bits(ip.to_bits() ^ (noise >> 96) as u32).into(),
+                IpAddr::V6(ip) => Ipv6Addr::from_bits(ip.to_bits() ^ noise).into(),
+            };
+            let far: IpAddr = if family {
+                Ipv4Addr::from_bits(anywhere as u32).into()
+            } else {
+                Ipv6Addr::from_bits(anywhere).into()
+            };
+            for ip in [near, far] {
+                prop_assert_eq!(refused(ip), NETWORKS.iter().any(|(network, _)| network.contains(ip)), "{}", ip);
+            }
+        }
+    }
+}

@@ -10,7 +10,6 @@ mod group;
 mod lpm;
 pub mod martian;
 pub mod reverse_path;
-#[cfg(test)]
 mod tests;
 
 pub use adjacency::{Adjacencies, Adjacency, Neighbour};
@@ -105,7 +104,8 @@ impl Fib {
     }
 
     /// The way of a packet to `destination`. Of several next hops the same flow gets the same one; those that are not
-    /// alive only if none is. `flow_hash`, asked for only then, must be well mixed in its high bits.
+    /// alive only if none is. `flow_hash`, asked for only then, must be
+    /// well mixed in its high bits.
     #[inline]
     pub fn lookup(
         &self,
