@@ -7,6 +7,8 @@
 
 mod ipv4;
 mod ipv6;
+#[cfg(test)]
+mod tests;
 
 use super::addresses::Addresses;
 use weir_dataplane::units::InterfaceId;
