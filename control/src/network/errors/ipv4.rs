@@ -42,7 +42,7 @@ pub(super) fn about(
     let envelope = Envelope { source, destination: ip.source(), traffic_class };
     let (kind, code, rest) = head(fault);
     let body = &packet[..ip.total_len().min(QUOTE_LEN_MAX)];
-    // What nobody has to cut needs no name of its own: the packet's does.
+    // So short a packet is not cut on its way, so the identification means nothing.
     Ok(icmp::ipv4(envelope, ip.id(), &Message { kind: kind.0, code, rest, body }))
 }
 
