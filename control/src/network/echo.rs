@@ -1,7 +1,7 @@
 //! Answers to those who ask whether the gateway is there (RFC 792, RFC 1122 3.2.2.6, RFC 4443 4).
 //!
-//! From a whole packet comes a whole packet. Fragments of a request, and what was asked of many, get no answer. Answers
-//! are not limited, as in Linux: there are no more of them than questions that came through.
+//! From a whole packet comes a whole packet. Fragments of a request, and what was asked of many, get no answer.
+//! Answers are not limited, as in Linux: there are no more of them than questions that came through.
 
 use super::addresses::Addresses;
 use super::icmp::{self, Envelope, Message};
@@ -19,9 +19,9 @@ const TOS: usize = 1;
 const PAD1: u8 = 0;
 const MUST_BE_KNOWN: u8 = 0xc0;
 
-/// The answer to `packet`, if it is an echo request to one of the gateway's addresses, from one host; padding may follow
-/// it. It carries what the request carried, and its type of service or traffic class; IP options and extension headers are
-/// left out.
+/// The answer to `packet`, if it is an echo request to one of the gateway's addresses, from one host; padding may
+/// follow it. It carries what the request carried, and its type of service or traffic class; IP options and
+/// extension headers are left out.
 pub fn answer(packet: &[u8], addresses: Addresses<'_>) -> Option<Vec<u8>> {
     match packet.first()? >> 4 {
         4 => answer_ipv4(packet, addresses),
@@ -225,7 +225,10 @@ mod tests {
 
         #[test]
         fn any_bytes_and_any_change_of_a_request(
-            bytes in proptest::collection::vec(any::<u8>(), 0..120), at in 0..60usize, to in any::<u8>(), six in any::<bool>(),
+            bytes in proptest::collection::vec(any::<u8>(), 0..120),
+            at in 0..60usize,
+            to in any::<u8>(),
+            six in any::<bool>(),
         ) {
             with_gateway(|addresses| answer(&bytes, addresses));
             let request = if six {

@@ -85,7 +85,7 @@ pub(super) struct Said {
     pub(super) body: Vec<u8>,
 }
 
-/// Reads a packet of the gateway. Every length and checksum of it is right, it goes 64 hops, has no options and is whole.
+/// Reads a packet of the gateway. Its lengths and checksums are right, it goes 64 hops, has no options and is whole.
 pub(super) fn read(packet: &[u8]) -> Said {
     let (from, to, traffic_class, icmp): (IpAddr, IpAddr, _, _) = if packet[0] == 0x45 {
         assert_eq!(packet[2..4], u16::try_from(packet.len()).unwrap().to_be_bytes(), "total length");

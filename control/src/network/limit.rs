@@ -1,12 +1,12 @@
 //! How much the gateway says of itself, in tokens that come back with time (RFC 1812 4.3.2.8, RFC 4443 2.4 f).
 //!
-//! An error needs a token of its destination and one of all. By default these are Linux's: one a second and six at once
-//! for a destination (`icmp_ratelimit`), 1000 a second and 50 at once for all (`icmp_msgs_per_sec`, `icmp_msgs_burst`).
-//! That a packet is too big is said more often, as in Linux, or nobody would find the path's MTU: there is one limit for
-//! all destinations, apart from that of other errors.
+//! An error needs a token of its destination and one of all. By default these are Linux's: one a second and six at
+//! once for a destination (`icmp_ratelimit`), 1000 a second and 50 at once for all (`icmp_msgs_per_sec`,
+//! `icmp_msgs_burst`). That a packet is too big is said more often, as in Linux, or nobody would find the path's MTU:
+//! there is one limit for all destinations, apart from that of other errors.
 //!
-//! Memory is fixed. Destinations share [`PEERS`] buckets by a hash; who shares one waits longer, never less. By default
-//! errors to made-up destinations cannot keep them empty: more tokens come back in a second than all errors may take.
+//! Memory is fixed. Destinations share 4096 buckets by a hash; who shares one waits longer, never less. By default
+//! errors to made-up destinations cannot keep them empty: more tokens come back in a second than all errors take.
 
 use super::errors::Fault;
 use std::hash::{DefaultHasher, Hash, Hasher};
