@@ -11,12 +11,10 @@ use weir_dataplane::wire::checksum::Sum;
 use weir_dataplane::wire::icmp::HEADER_LEN;
 use weir_dataplane::wire::{Extension, IcmpType, Icmpv6Type, IpProtocol};
 
-/// Where IPv4 has its type of service.
-const TOS: usize = 1;
-
-/// IPv6's option of one byte that only fills (RFC 8200 4.2), and the bits of every other that say whether who does not
-/// know it may go on.
+/// IPv6's option of one byte that only fills (RFC 8200 4.2).
 const PAD1: u8 = 0;
+
+/// Bits of every other one's type: who does not know it may not go on.
 const MUST_BE_KNOWN: u8 = 0xc0;
 
 /// The answer to `packet`, if it is an echo request to one of the gateway's addresses, from one host; padding may
@@ -32,13 +30,12 @@ pub fn answer(packet: &[u8], addresses: Addresses<'_>) -> Option<Vec<u8>> {
 
 fn answer_ipv4(packet: &[u8], addresses: Addresses<'_>) -> Option<Vec<u8>> {
     let ip = packet::ipv4(packet)?;
-    let wanted = is_for_gateway(ip.source().into(), ip.destination().into(), addresses)
-        && ip.protocol() == IpProtocol::ICMP
-        && !ip.is_fragment()
-        && Sum::of(ip.payload()).verifies();
-    let message = wanted.then(|| reply(ip.payload(), IcmpType::ECHO.0, IcmpType::ECHO_REPLY.0))??;
-    let envelope =
-        Envelope { source: ip.destination(), destination: ip.source(), traffic_class: packet[TOS] };
+    let intact = ip.protocol() == IpProtocol::ICMP && !ip.is_fragment() && Sum::of(ip.payload()).verifies();
+    if !intact || !is_asked(ip.source().into(), ip.destination().into(), addresses) {
+        return None;
+    }
+    let message = reply(ip.payload(), IcmpType::ECHO.0, IcmpType::ECHO_REPLY.0)?;
+    let envelope = Envelope { source: ip.destination(), destination: ip.source(), traffic_class: ip.tos() };
     // Should it be cut on its way, its identification tells its fragments apart as well as the request's did.
     Some(icmp::ipv4(envelope, ip.id(), &message))
 }
@@ -50,16 +47,18 @@ fn answer_ipv6(packet: &[u8], addresses: Addresses<'_>) -> Option<Vec<u8>> {
         return None;
     };
     let len = u32::try_from(payload.len()).ok()?;
-    let wanted = is_for_gateway(source.into(), destination.into(), addresses)
-        && asks_nothing_else(ip.next_header(), ip.payload())
-        && Sum::pseudo_ipv6(source, destination, IpProtocol::ICMPV6, len).and(payload).verifies();
-    let message = wanted.then(|| reply(payload, Icmpv6Type::ECHO.0, Icmpv6Type::ECHO_REPLY.0))??;
-    let [a, b, ..] = *packet else { return None };
-    let envelope = Envelope { source: destination, destination: source, traffic_class: a << 4 | b >> 4 };
+    let intact = Sum::pseudo_ipv6(source, destination, IpProtocol::ICMPV6, len).and(payload).verifies()
+        && asks_nothing_else(ip.next_header(), ip.payload());
+    if !intact || !is_asked(source.into(), destination.into(), addresses) {
+        return None;
+    }
+    let message = reply(payload, Icmpv6Type::ECHO.0, Icmpv6Type::ECHO_REPLY.0)?;
+    let envelope = Envelope { source: destination, destination: source, traffic_class: ip.traffic_class() };
     Some(icmp::ipv6(envelope, &message))
 }
 
-fn is_for_gateway(source: IpAddr, destination: IpAddr, addresses: Addresses<'_>) -> bool {
+/// Whether one host asks the gateway.
+fn is_asked(source: IpAddr, destination: IpAddr, addresses: Addresses<'_>) -> bool {
     addresses.contain(destination) && addresses.name_other_host(source)
 }
 

@@ -54,19 +54,24 @@ impl Bucket {
         Self { level: rate.burst as u64 * TOKEN, at_ms: 0 }
     }
 
-    /// Puts in what has come back, and says whether there is a token now.
-    fn fill(&mut self, rate: Rate, now_ms: u64) -> bool {
+    /// Puts in what has come back.
+    fn fill(&mut self, rate: Rate, now_ms: u64) {
         let back = now_ms.saturating_sub(self.at_ms).saturating_mul(u64::from(rate.per_second));
         self.level = self.level.saturating_add(back).min(Self::full(rate).level);
         self.at_ms = self.at_ms.max(now_ms);
+    }
+
+    const fn has_token(&self) -> bool {
         self.level >= TOKEN
     }
 
     /// Takes a token, if there is one.
     const fn take(&mut self) -> bool {
-        let Some(level) = self.level.checked_sub(TOKEN) else { return false };
-        self.level = level;
-        true
+        let has_token = self.has_token();
+        if has_token {
+            self.level -= TOKEN;
+        }
+        has_token
     }
 }
 
@@ -88,17 +93,19 @@ impl Limit {
         Self { rates, seed, peers, errors: total, too_big: total }
     }
 
-    /// Whether `peer` may be told of `fault` now, which takes tokens. `now_ms` counts from any moment; time that runs
-    /// backwards stands.
+    /// Whether `peer` may be told of `fault` now, which takes tokens. `now_ms` counts from any moment; time that
+    /// runs backwards stands.
     pub fn allows(&mut self, now_ms: u64, peer: IpAddr, fault: Fault) -> bool {
-        let Rates { peer: peer_rate, total } = self.rates;
         if matches!(fault, Fault::TooBig { .. }) {
-            return self.too_big.fill(total, now_ms) && self.too_big.take();
+            self.too_big.fill(self.rates.total, now_ms);
+            return self.too_big.take();
         }
         let peer = self.bucket_of(peer);
         let peer = &mut self.peers[peer];
+        peer.fill(self.rates.peer, now_ms);
+        self.errors.fill(self.rates.total, now_ms);
         // What one of the two refuses takes nothing from the other.
-        peer.fill(peer_rate, now_ms) && self.errors.fill(total, now_ms) && peer.take() && self.errors.take()
+        peer.has_token() && self.errors.take() && peer.take()
     }
 
     fn bucket_of(&self, peer: IpAddr) -> usize {
