@@ -76,42 +76,14 @@ const fn is_link_local(address: IpAddr) -> bool {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+mod tests {
+    use super::super::fixtures::{gateway, interfaces, ip};
     use super::*;
-    use weir_dataplane::config::route::ReversePath;
-    use weir_dataplane::units::PortId;
-    use weir_dataplane::wire::MacAddr;
-
-    /// Interfaces with these addresses.
-    pub(in super::super) fn interfaces(addresses: &[&[&str]]) -> Vec<Interface> {
-        let interface = |addresses: &&[&str]| Interface {
-            port: PortId::new(0).unwrap(),
-            vlan: None,
-            mac: MacAddr([2, 0, 0, 0, 0, 1]),
-            mtu: 1500,
-            addresses: addresses.iter().map(|address| address.parse().unwrap()).collect(),
-            reverse_path: ReversePath::Strict,
-        };
-        addresses.iter().map(interface).collect()
-    }
-
-    /// A gateway between two networks, with a third address on a point-to-point link.
-    pub(in super::super) fn gateway() -> Vec<Interface> {
-        interfaces(&[
-            &["10.1.0.1/24", "10.3.0.1/24", "2001:db8:1::1/64", "fe80::1/64"],
-            &["10.2.0.1/24", "192.0.2.0/31", "2001:db8:2::1/64"],
-            &[],
-        ])
-    }
-
-    pub(in super::super) fn ip(address: &str) -> IpAddr {
-        address.parse().unwrap()
-    }
 
     #[test]
     fn the_gateway_speaks_with_the_address_nearest_to_the_peer() {
-        let interfaces = gateway();
-        let addresses = Addresses::of(&interfaces);
+        let gateway = gateway();
+        let addresses = Addresses::of(&gateway);
         for (arrival, peer, speaker) in [
             (0, "10.1.0.9", Some("10.1.0.1")),
             (0, "10.3.0.9", Some("10.3.0.1")),
@@ -127,7 +99,7 @@ pub(super) mod tests {
             let found = addresses.speaker(InterfaceId::new(arrival).unwrap(), ip(peer));
             assert_eq!(found, speaker.map(ip), "to {peer} by {arrival}");
         }
-        let mute = self::interfaces(&[&["fe80::1/64"]]);
+        let mute = interfaces(&[&["fe80::1/64"]]);
         let first = InterfaceId::new(0).unwrap();
         assert_eq!(Addresses::of(&mute).speaker(first, ip("2001:db8::1")), None, "nobody there knows it");
         assert_eq!(Addresses::of(&mute).speaker(first, ip("10.0.0.1")), None);
@@ -135,8 +107,8 @@ pub(super) mod tests {
 
     #[test]
     fn hosts_groups_and_the_gateway_are_told_apart() {
-        let interfaces = gateway();
-        let addresses = Addresses::of(&interfaces);
+        let gateway = gateway();
+        let addresses = Addresses::of(&gateway);
         for host in ["10.1.0.9", "10.2.0.254", "192.0.2.1", "223.255.255.1", "2001:db8::1", "fe80::9"] {
             assert!(addresses.name_other_host(ip(host)) && !addresses.name_group(ip(host)), "{host}");
         }

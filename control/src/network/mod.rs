@@ -6,6 +6,8 @@
 pub mod addresses;
 pub mod echo;
 pub mod errors;
+#[cfg(test)]
+mod fixtures;
 mod icmp;
 pub mod limit;
 pub mod neighbours;

@@ -201,24 +201,25 @@ fn timestamp(option: &mut [u8], signature: Signature<'_>) -> Result<(), Wrong> {
         [_, _, _, _, ..] => return Err(Wrong(POINTER)),
         _ => return Err(Wrong(LEN)),
     };
+    let flag = overflow & FLAG;
     if usize::from(pointer) > option.len() {
-        option[usize::from(OVERFLOW)] = overflow.checked_add(ONE_MORE).ok_or(Wrong(OVERFLOW))?;
+        // Who asks named routers alone asks no other.
+        if flag != TIMES_OF_NAMED {
+            option[usize::from(OVERFLOW)] = overflow.checked_add(ONE_MORE).ok_or(Wrong(OVERFLOW))?;
+        }
         return Ok(());
     }
-    let flag = overflow & FLAG;
     let len = match flag {
         ADDRESSES_AND_TIMES | TIMES_OF_NAMED => ADDRESS_LEN + TIME_LEN,
         _ => TIME_LEN,
     };
     let entry = entry(option, pointer, len)?;
     let (address, time) = entry.split_at_mut(entry.len() - usize::from(TIME_LEN));
+    let named = address.first_chunk().map(|named| Ipv4Addr::from(*named));
     match flag {
         TIMES => {}
         ADDRESSES_AND_TIMES => address.copy_from_slice(&signature.address.octets()),
-        TIMES_OF_NAMED
-            if address
-                .first_chunk()
-                .is_some_and(|named| signature.ours.contains(&Ipv4Addr::from(*named))) => {}
+        TIMES_OF_NAMED if named.is_some_and(|named| signature.ours.contains(&named)) => {}
         _ => return Ok(()),
     }
     time.copy_from_slice(&signature.time.0.to_be_bytes());
@@ -320,6 +321,11 @@ mod tests {
                 vec![68, 12, 5, 3, 11, 0, 0, 7, 0, 0, 0, 0],
             ),
             ("RFC 791: no room counts", vec![68, 8, 9, 0xe1, 1, 2, 3, 4], vec![68, 8, 9, 0xf1, 1, 2, 3, 4]),
+            (
+                "whoever is not named is not missed, as in Linux",
+                vec![68, 8, 9, 0xf3, 1, 2, 3, 4],
+                vec![68, 8, 9, 0xf3, 1, 2, 3, 4],
+            ),
             ("nobody knows flag 2", vec![68, 8, 5, 2, 0, 0, 0, 0], vec![68, 8, 5, 2, 0, 0, 0, 0]),
             ("RFC 2113: router alert", vec![148, 4, 0, 0], vec![148, 4, 0, 0]),
             ("RFC 1812 5.3.13.1: unknown ones pass", vec![99, 4, 1, 2, 30, 2], vec![99, 4, 1, 2, 30, 2]),

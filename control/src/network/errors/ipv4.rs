@@ -12,8 +12,6 @@ use weir_dataplane::wire::{IcmpType, IpProtocol, Ipv4, ipv4};
 const LEN_MAX: usize = 576;
 const QUOTE_LEN_MAX: usize = LEN_MAX - ipv4::HEADER_LEN - weir_dataplane::wire::icmp::HEADER_LEN;
 
-/// Where a packet has its type of service.
-const TOS: usize = 1;
 /// Precedence of internetwork control (RFC 1812 4.3.2.5).
 const INTERNETWORK_CONTROL: u8 = 0xc0;
 /// Those bits of the old type of service that are not ECN's today.
@@ -38,11 +36,11 @@ pub(super) fn about(
     let Some(IpAddr::V4(source)) = addresses.speaker(arrival, ip.source().into()) else {
         return Err(Silence::Mute);
     };
-    let traffic_class = packet[TOS] & SERVICE | INTERNETWORK_CONTROL;
+    let traffic_class = ip.tos() & SERVICE | INTERNETWORK_CONTROL;
     let envelope = Envelope { source, destination: ip.source(), traffic_class };
     let (kind, code, rest) = head(fault);
     let body = &packet[..ip.total_len().min(QUOTE_LEN_MAX)];
-    // What nobody has to cut needs no name of its own: the packet's does.
+    // So short a packet is not cut on its way, so the identification means nothing.
     Ok(icmp::ipv4(envelope, ip.id(), &Message { kind: kind.0, code, rest, body }))
 }
 

@@ -1,12 +1,14 @@
 //! ICMP errors: what the gateway tells a sender of a packet that went no further, and when it says nothing.
 //!
-//! From the packet as it came and from what is wrong with it, a whole IP packet for its sender, by the rules of RFC 792,
-//! 1122 3.2.2, 1812 4.3 and 4443. Does not limit how many ([`limit`](super::limit)). It sees no link header: of what
-//! was sent to the broadcast MAC a caller says nothing (RFC 1122 3.2.2). It judges no flow: neither does a caller
-//! speak of what is INVALID.
+//! From the packet as it came and from what is wrong with it, a whole IP packet for its sender, by the rules of
+//! RFC 792, 1122 3.2.2, 1812 4.3 and 4443. Does not limit how many ([`limit`](super::limit)). It sees no link header:
+//! of what was sent to the broadcast MAC a caller says nothing (RFC 1122 3.2.2). It judges no flow: neither does a
+//! caller speak of what is INVALID.
 
 mod ipv4;
 mod ipv6;
+#[cfg(test)]
+mod tests;
 
 use super::addresses::Addresses;
 use weir_dataplane::units::InterfaceId;
