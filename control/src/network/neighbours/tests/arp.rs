@@ -200,6 +200,8 @@ fn spoofs_change_nothing() {
             Ignored::Disagrees,
         ),
         (ArpFrame { sender: (OWN, v4(GATEWAY_IP)), ..question }, Ignored::Cluster),
+        (ArpFrame { sender: (MacAddr::BROADCAST, v4("0.0.0.0")), ..question }, Ignored::GroupMac),
+        (ArpFrame { sender: (OWN, v4("0.0.0.0")), ..question }, Ignored::OurMac),
     ];
     for (frame, why) in cases {
         let before = net.ignored(why);

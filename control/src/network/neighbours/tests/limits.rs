@@ -22,7 +22,8 @@ fn crowded(limits: Limits) -> Net {
 }
 
 fn asks(net: &mut Net, i: u32) -> Vec<Action<Vec<u8>>> {
-    let mac = MacAddr([2, 1, 0, 0, (i >> 8) as u8, i as u8]);
+    let [.., high, low] = i.to_be_bytes();
+    let mac = MacAddr([2, 1, 0, 0, high, low]);
     net.hears(&arp_request(mac, &host(i), &host(1)).bytes())
 }
 
