@@ -88,6 +88,7 @@ pub(super) mod tests {
             port: PortId::new(0).unwrap(),
             vlan: None,
             mac: MacAddr([2, 0, 0, 0, 0, 1]),
+            source_mac: MacAddr([2, 0, 0, 0, 0, 1]),
             mtu: 1500,
             addresses: addresses.iter().map(|address| address.parse().unwrap()).collect(),
             reverse_path: ReversePath::Strict,
