@@ -35,16 +35,16 @@ fn at(address: &str) -> At {
     At { interface: InterfaceId::default(), address: address.parse().unwrap() }
 }
 
-fn link(announced: MacAddr, source: MacAddr) -> Link {
-    let interface = Interface {
+fn interface(announced: MacAddr, source: MacAddr) -> Interface {
+    Interface {
         port: PortId::default(),
         vlan: None,
         mac: announced,
+        source_mac: source,
         mtu: 1500,
         addresses: ["192.0.2.1/24", "2001:db8::1/64"].map(|text| text.parse().unwrap()).into(),
         reverse_path: ReversePath::Strict,
-    };
-    Link::new(interface, source).unwrap()
+    }
 }
 
 /// A gateway on one network, at a time.
@@ -60,7 +60,7 @@ impl Net {
     }
 
     fn with(config: Config, announced: MacAddr) -> Self {
-        let neighbours = Neighbours::new(config, vec![link(announced, OWN)], &[], 7);
+        let neighbours = Neighbours::new(config, &[interface(announced, OWN)], &[], 7);
         Self { neighbours, now_ms: 1_000_000, owner: true }
     }
 

@@ -120,11 +120,8 @@ fn who_asks_whether_our_address_is_free_is_told_before_all() {
 #[test]
 fn a_neighbour_of_a_family_that_we_have_no_address_of_is_given_up() {
     let mut net = Net::new(OWN);
-    let interface = Interface {
-        addresses: vec!["192.0.2.1/24".parse().unwrap()],
-        ..net.neighbours.links[0].interface().clone()
-    };
-    net.neighbours.reload(vec![Link::new(interface, OWN).unwrap()], &[]);
+    let interface = Interface { addresses: vec!["192.0.2.1/24".parse().unwrap()], ..interface(OWN, OWN) };
+    net.neighbours.reload(&[interface], &[]);
     assert_eq!(given_up(&net.wants(HOST_IP6, "one")), ["one"]);
     assert_eq!(net.neighbours.rows().count(), 0);
 }

@@ -130,27 +130,26 @@ struct Watched {
     log: Vec<String>,
 }
 
-fn links(announced: MacAddr, swapped: bool) -> Vec<Link> {
-    let mut links = [0, 1].map(|network: u8| {
+fn interfaces(announced: MacAddr, swapped: bool) -> [Interface; 2] {
+    let mut interfaces = [0, 1].map(|network: u8| {
         let addresses = [format!("10.{network}.0.1/16"), format!("2001:db8:{network}::1/48")];
-        let interface = Interface {
+        Interface {
             vlan: VlanId::new(u16::from(network) + 1),
             addresses: addresses.map(|text| text.parse().unwrap()).into(),
-            ..link(announced, OWN).interface().clone()
-        };
-        Link::new(interface, OWN).unwrap()
+            ..interface(announced, OWN)
+        }
     });
     if swapped {
-        links.reverse();
+        interfaces.reverse();
     }
-    links.into()
+    interfaces
 }
 
 impl Watched {
     fn new(announced: MacAddr) -> Self {
         let config = Config { limits: LIMITS, ..Config::default() };
         Self {
-            neighbours: Neighbours::new(config, links(announced, false), &[], 7),
+            neighbours: Neighbours::new(config, &interfaces(announced, false), &[], 7),
             announced,
             swapped: false,
             now_ms: 0,
@@ -180,7 +179,7 @@ impl Watched {
             Event::Passed(ms) => return self.passes(ms),
             Event::Swapped => {
                 self.swapped = !self.swapped;
-                self.neighbours.reload(links(self.announced, self.swapped), &[]);
+                self.neighbours.reload(&interfaces(self.announced, self.swapped), &[]);
             }
             Event::Announced => self.neighbours.announce(|_| true, now_ms),
         }

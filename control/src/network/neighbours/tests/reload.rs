@@ -3,13 +3,13 @@
 use super::*;
 use weir_dataplane::units::VlanId;
 
-fn vlan(id: u16, network: &str) -> Link {
-    let interface = Interface {
-        vlan: VlanId::new(id),
+/// An interface in this network, and in no other.
+fn network(vlan: Option<u16>, network: &str) -> Interface {
+    Interface {
+        vlan: vlan.and_then(VlanId::new),
         addresses: vec![network.parse().unwrap()],
-        ..link(OWN, OWN).interface().clone()
-    };
-    Link::new(interface, OWN).unwrap()
+        ..interface(OWN, OWN)
+    }
 }
 
 #[test]
@@ -17,7 +17,7 @@ fn what_is_known_moves_with_its_interface() {
     let mut net = Net::new(OWN);
     net.resolves(HOST_IP, HOST);
     net.wants("192.0.2.10", "waits");
-    net.neighbours.reload(vec![vlan(5, "198.51.100.1/24"), link(OWN, OWN)], &[]);
+    net.neighbours.reload(&[network(Some(5), "198.51.100.1/24"), interface(OWN, OWN)], &[]);
     assert_eq!(net.actions(), [Action::Publish]);
     let second = InterfaceId::new(1).unwrap();
     let known: Vec<Neighbour> = net.neighbours.known().collect();
@@ -28,17 +28,12 @@ fn what_is_known_moves_with_its_interface() {
 
 #[test]
 fn what_has_no_interface_any_more_is_given_up() {
-    for links in [vec![], vec![vlan(5, "192.0.2.1/24")], {
-        let interface = Interface {
-            addresses: vec!["198.51.100.1/24".parse().unwrap()],
-            ..link(OWN, OWN).interface().clone()
-        };
-        vec![Link::new(interface, OWN).unwrap()]
-    }] {
+    let gone = [vec![], vec![network(Some(5), "192.0.2.1/24")], vec![network(None, "198.51.100.1/24")]];
+    for interfaces in gone {
         let mut net = Net::new(OWN);
         net.resolves(HOST_IP, HOST);
         net.wants("192.0.2.10", "waits");
-        net.neighbours.reload(links, &[]);
+        net.neighbours.reload(&interfaces, &[]);
         let actions = net.actions();
         assert_eq!((given_up(&actions), actions.last()), (vec!["waits".into()], Some(&Action::Publish)));
         assert_eq!((net.neighbours.rows().count(), net.neighbours.waiting()), (0, 0));
@@ -50,9 +45,7 @@ fn what_has_no_interface_any_more_is_given_up() {
 fn an_address_that_becomes_ours_is_no_neighbours() {
     let mut net = Net::new(OWN);
     net.resolves(HOST_IP, HOST);
-    let interface =
-        Interface { addresses: vec!["192.0.2.9/24".parse().unwrap()], ..link(OWN, OWN).interface().clone() };
-    net.neighbours.reload(vec![Link::new(interface, OWN).unwrap()], &[]);
+    net.neighbours.reload(&[network(None, "192.0.2.9/24")], &[]);
     assert_eq!(net.neighbours.rows().count(), 0);
 }
 
@@ -60,8 +53,8 @@ fn an_address_that_becomes_ours_is_no_neighbours() {
 fn a_permanent_neighbour_gets_what_waited_for_it() {
     let mut net = Net::new(OWN);
     net.wants(HOST_IP, "waits");
-    net.neighbours.reload(vec![link(OWN, OWN)], &[Neighbour { at: at(HOST_IP), mac: OTHER }]);
+    net.neighbours.reload(&[interface(OWN, OWN)], &[Neighbour { at: at(HOST_IP), mac: OTHER }]);
     assert_eq!(released(&net.actions()), [(OTHER, "waits".into())]);
-    net.neighbours.reload(vec![link(OWN, OWN)], &[]);
+    net.neighbours.reload(&[interface(OWN, OWN)], &[]);
     assert_eq!((net.actions(), net.neighbours.rows().count()), (vec![Action::Publish], 0));
 }
