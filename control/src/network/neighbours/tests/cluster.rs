@@ -104,6 +104,18 @@ fn the_answer_to_one_node_is_learned_by_all() {
 }
 
 #[test]
+fn an_answer_that_is_not_for_our_address_answers_nobody_here() {
+    let mut net = Net::new(CLUSTER);
+    let other = ArpFrame { target: (CLUSTER, v4("192.0.2.77")), ..arp_reply(HOST, HOST_IP, CLUSTER) };
+    let other6 = NdFrame { to: v6("2001:db8::77"), ..advertisement(HOST, HOST_IP6, CLUSTER) };
+    let elsewhere = ArpFrame { destination: OTHER, ..arp_reply(HOST, HOST_IP, CLUSTER) };
+    for frame in [other.bytes(), other6.bytes(), elsewhere.bytes()] {
+        assert_eq!(net.hears(&frame), []);
+    }
+    assert_eq!((net.neighbours.rows().count(), net.ignored(Ignored::Unasked)), (0, 3));
+}
+
+#[test]
 fn the_question_of_another_node_is_no_conflict() {
     let mut nodes = nodes(CLUSTER);
     for address in [HOST_IP, HOST_IP6] {
