@@ -81,6 +81,20 @@ fn a_used_host_that_answers_stays() {
 }
 
 #[test]
+fn a_host_in_use_goes_on_to_be_asked() {
+    let mut net = Net::new(OWN);
+    net.resolves(HOST_IP, HOST);
+    let mut seen = Vec::new();
+    for _ in 0..15 {
+        net.uses(HOST_IP);
+        net.passes(4_000);
+        seen.extend(net.state(HOST_IP));
+    }
+    seen.dedup();
+    assert_eq!(seen, [State::Reachable, State::Delay, State::Probe, State::Failed]);
+}
+
+#[test]
 fn traffic_that_makes_progress_saves_the_question() {
     let mut net = Net::new(OWN);
     net.resolves(HOST_IP, HOST);
