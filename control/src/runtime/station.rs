@@ -8,7 +8,7 @@ use crate::network::addresses::Addresses;
 use crate::network::echo;
 use crate::network::errors::{self, Fault};
 use crate::network::limit::{Limit, Rates};
-use crate::network::neighbours::{self, Action, At, Link, Neighbour, Neighbours};
+use crate::network::neighbours::{self, Action, At, Neighbour, Neighbours};
 use core::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -89,7 +89,7 @@ impl Station {
     ) -> Self {
         let routing = network.routing(mac_of);
         let config = neighbours::Config::default();
-        let neighbours = Neighbours::new(config, links(&routing), &permanent(network), seed);
+        let neighbours = Neighbours::new(config, &routing.interfaces, &permanent(network), seed);
         let mut station = Self {
             rings,
             pool,
@@ -118,7 +118,7 @@ impl Station {
         self.routing = network.routing(mac_of);
         self.router = Router::compile(&self.routing);
         self.gate = gate;
-        self.neighbours.reload(links(&self.routing), &permanent(network));
+        self.neighbours.reload(&self.routing.interfaces, &permanent(network));
         self.learn();
         self.announce();
     }
@@ -341,15 +341,6 @@ pub(super) fn gate(dataplane: &Config) -> Option<Gate> {
 /// Whether this node is the one that speaks to the station of this address.
 fn owns(gate: Option<&Gate>, address: IpAddr) -> bool {
     gate.is_none_or(|gate| gate.owners.owner(gate.matcher.bucket(address)) == Some(gate.owners.me()))
-}
-
-fn links(routing: &Routing) -> Vec<Link> {
-    // A port's own MAC address is no group's, or DPDK would not have opened it.
-    routing
-        .interfaces
-        .iter()
-        .filter_map(|interface| Link::new(interface.clone(), interface.source_mac))
-        .collect()
 }
 
 fn permanent(network: &Network) -> Vec<Neighbour> {

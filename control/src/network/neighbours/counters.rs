@@ -79,46 +79,29 @@ pub enum Ignored {
 }
 
 impl Ignored {
-    /// All of them, in order.
-    pub const ALL: [Self; 16] = [
-        Self::NotDiscovery,
-        Self::Malformed,
-        Self::HopLimit,
-        Self::Checksum,
-        Self::Code,
-        Self::GroupMac,
-        Self::Address,
-        Self::Interface,
-        Self::Foreign,
-        Self::OurMac,
-        Self::Conflict,
-        Self::Cluster,
-        Self::Disagrees,
-        Self::Unasked,
-        Self::NoMac,
-        Self::TableFull,
+    /// All of them in order, with their names in metrics and documents.
+    pub const ALL: [(Self, &'static str); 16] = [
+        (Self::NotDiscovery, "not_discovery"),
+        (Self::Malformed, "malformed"),
+        (Self::HopLimit, "hop_limit"),
+        (Self::Checksum, "checksum"),
+        (Self::Code, "code"),
+        (Self::GroupMac, "group_mac"),
+        (Self::Address, "address"),
+        (Self::Interface, "interface"),
+        (Self::Foreign, "foreign"),
+        (Self::OurMac, "our_mac"),
+        (Self::Conflict, "conflict"),
+        (Self::Cluster, "cluster"),
+        (Self::Disagrees, "disagrees"),
+        (Self::Unasked, "unasked"),
+        (Self::NoMac, "no_mac"),
+        (Self::TableFull, "table_full"),
     ];
 
-    /// Its name in metrics and documents.
+    /// Its name.
     pub const fn name(self) -> &'static str {
-        match self {
-            Self::NotDiscovery => "not_discovery",
-            Self::Malformed => "malformed",
-            Self::HopLimit => "hop_limit",
-            Self::Checksum => "checksum",
-            Self::Code => "code",
-            Self::GroupMac => "group_mac",
-            Self::Address => "address",
-            Self::Interface => "interface",
-            Self::Foreign => "foreign",
-            Self::OurMac => "our_mac",
-            Self::Conflict => "conflict",
-            Self::Cluster => "cluster",
-            Self::Disagrees => "disagrees",
-            Self::Unasked => "unasked",
-            Self::NoMac => "no_mac",
-            Self::TableFull => "table_full",
-        }
+        Self::ALL[self as usize].1
     }
 }
 
@@ -134,8 +117,8 @@ mod tests {
 
     #[test]
     fn each_reason_stands_at_its_place() {
-        for (i, why) in Ignored::ALL.into_iter().enumerate() {
-            assert_eq!(why as usize, i, "{why}");
+        for (i, (why, name)) in Ignored::ALL.into_iter().enumerate() {
+            assert_eq!((why as usize, why.name()), (i, name));
         }
     }
 }

@@ -381,10 +381,6 @@ impl<P: AsRef<[u8]>> Entry<P> {
     /// Whether it may be forgotten: `full`, to make room; else for its age.
     pub(super) fn is_forgettable(&self, timers: &Timers, full: bool, now_ms: u64) -> bool {
         let younger = |at_ms: u64, ms: u64| now_ms < at_ms + ms;
-        // It would be asked for again at once.
-        if self.asked_at_ms.is_some_and(|at_ms| younger(at_ms, timers.retransmit_ms)) {
-            return false;
-        }
         match self.state() {
             State::Failed => true,
             State::Reachable | State::Stale => {

@@ -69,9 +69,7 @@ impl<P: AsRef<[u8]>> Neighbours<P> {
         let link = self.link(interface).ok_or(Ignored::Interface)?;
         let message = Message::parse(frame)?;
         let heard = Heard { interface, link: &link, message: &message, now_ms };
-        if let Some(speaker) = message.speaker {
-            self.judge(heard, speaker, owns)?;
-        }
+        self.judge(heard, owns)?;
         match (message.kind, message.speaker) {
             (Kind::Question { target }, _) if link.has(target) => {
                 let learned = self.learn_asker(heard, Weight::Strong);
@@ -91,20 +89,14 @@ impl<P: AsRef<[u8]>> Neighbours<P> {
     }
 
     /// Whether the speaker can be a neighbour at all.
-    fn judge(
-        &mut self,
-        heard: Heard<'_>,
-        speaker: IpAddr,
-        owns: &impl Fn(IpAddr) -> bool,
-    ) -> Result<(), Ignored> {
+    fn judge(&mut self, heard: Heard<'_>, owns: &impl Fn(IpAddr) -> bool) -> Result<(), Ignored> {
         let Heard { link, message, .. } = heard;
-        let at = heard.at(speaker);
         let mac = message.mac.unwrap_or(message.source);
-        if link.has(speaker) {
+        if let Some(ours) = message.speaker.filter(|speaker| link.has(*speaker)) {
             if mac == link.announced() {
                 return Err(Ignored::Cluster);
             }
-            self.contest(at, mac, owns, heard.now_ms);
+            self.contest(heard.at(ours), mac, owns, heard.now_ms);
             return Err(Ignored::Conflict);
         }
         if mac.is_group() || mac == MacAddr::default() {
@@ -114,10 +106,8 @@ impl<P: AsRef<[u8]>> Neighbours<P> {
             return Err(Ignored::OurMac);
         }
         // A router outside of our networks, but asked for, is none of the strangers.
-        if !link.may_have(speaker) && self.table.find(at).is_none() {
-            return Err(Ignored::Foreign);
-        }
-        Ok(())
+        let stranger = |speaker| !link.may_have(speaker) && self.table.find(heard.at(speaker)).is_none();
+        if message.speaker.is_some_and(stranger) { Err(Ignored::Foreign) } else { Ok(()) }
     }
 
     /// Somebody claims an address of ours: its owner says again whose it is, and the operator has to know.

@@ -5,57 +5,52 @@ use weir_dataplane::config::route::Interface;
 use weir_dataplane::subnet::Subnet;
 use weir_dataplane::wire::MacAddr;
 
-/// An interface and the address that its frames come from.
+/// An interface.
 ///
-/// A gateway of its own has one MAC address for both. In a cluster all nodes *announce* the same one inside ARP and
-/// neighbour discovery, a group address or a shared unicast one, and each *sends* its frames from its own: a group
-/// address is no sender (IEEE 802.3 3.2.3), and a switch that heard frames from a shared one would learn a single
-/// port for it and stop to flood. So a node's own address is only ever in an Ethernet header.
+/// A gateway of its own has one MAC address. In a cluster all nodes *announce* the same one inside ARP and
+/// neighbour discovery, a group address or a shared unicast one, and each *sends* its frames from its port's own: a
+/// group address is no sender (IEEE 802.3 3.2.3), and a switch that heard frames from a shared one would learn a
+/// single port for it and stop to flood. So a node's own address is only ever in an Ethernet header.
 #[derive(Clone, Debug)]
-pub struct Link {
-    interface: Interface,
-    source: MacAddr,
-}
+pub(super) struct Link(Interface);
 
 impl Link {
-    /// An interface whose ARP and neighbour discovery leaves from `source`, the node's own address on that port.
-    /// `None` when that is a group address.
-    pub fn new(interface: Interface, source: MacAddr) -> Option<Self> {
-        (!source.is_group()).then_some(Self { interface, source })
+    pub(super) const fn new(interface: Interface) -> Self {
+        Self(interface)
     }
 
     /// The interface.
-    pub const fn interface(&self) -> &Interface {
-        &self.interface
+    pub(super) const fn interface(&self) -> &Interface {
+        &self.0
     }
 
     /// What the interface's addresses are announced with.
-    pub const fn announced(&self) -> MacAddr {
-        self.interface.mac
+    pub(super) const fn announced(&self) -> MacAddr {
+        self.0.mac
     }
 
     /// What frames come from.
-    pub const fn source(&self) -> MacAddr {
-        self.source
+    pub(super) const fn source(&self) -> MacAddr {
+        self.0.source_mac
     }
 
     /// Whether other nodes answer to the announced address too.
-    pub fn is_shared(&self) -> bool {
-        self.announced() != self.source
+    pub(super) fn is_shared(&self) -> bool {
+        self.announced() != self.source()
     }
 
     /// The interface's own addresses.
-    pub fn addresses(&self) -> impl Iterator<Item = IpAddr> {
-        self.interface.addresses.iter().map(|network| network.address)
+    pub(super) fn addresses(&self) -> impl Iterator<Item = IpAddr> {
+        self.0.addresses.iter().map(|network| network.address)
     }
 
     /// Whether an address is the interface's own.
-    pub fn has(&self, address: IpAddr) -> bool {
+    pub(super) fn has(&self, address: IpAddr) -> bool {
         self.addresses().any(|own| own == address)
     }
 
     /// Whether a neighbour may have this address: a unicast one of a network of the interface, or IPv6 link-local.
-    pub fn may_have(&self, address: IpAddr) -> bool {
+    pub(super) fn may_have(&self, address: IpAddr) -> bool {
         let unicast = match address {
             IpAddr::V4(address) => {
                 !address.is_unspecified()
@@ -67,13 +62,13 @@ impl Link {
                 !address.is_unspecified() && !address.is_loopback() && !address.is_multicast()
             }
         };
-        unicast && (is_link_local(address) || self.interface.addresses.iter().any(|net| host(*net, address)))
+        unicast && (is_link_local(address) || self.0.addresses.iter().any(|net| host(*net, address)))
     }
 
     /// Our address to ask for a neighbour from: one of its network, else a link-local one, else any of its family.
-    pub fn asks_from(&self, neighbour: IpAddr) -> Option<IpAddr> {
+    pub(super) fn asks_from(&self, neighbour: IpAddr) -> Option<IpAddr> {
         let family = || self.addresses().filter(|own| own.is_ipv4() == neighbour.is_ipv4());
-        let same_network = self.interface.addresses.iter().find(|network| network.contains(neighbour));
+        let same_network = self.0.addresses.iter().find(|network| network.contains(neighbour));
         same_network
             .map(|network| network.address)
             .or_else(|| family().find(|own| is_link_local(*own)))
@@ -108,28 +103,28 @@ mod tests {
     const OWN: MacAddr = MacAddr([2, 0, 0, 0, 0, 1]);
     const CLUSTER: MacAddr = MacAddr([1, 0, 0x5e, 0, 1, 1]);
 
-    fn link(mac: MacAddr, addresses: &[&str]) -> Link {
-        let interface = Interface {
+    fn link(addresses: &[&str]) -> Link {
+        Link::new(Interface {
             port: PortId::default(),
             vlan: None,
-            mac,
+            mac: CLUSTER,
+            source_mac: OWN,
             mtu: 1500,
             addresses: addresses.iter().map(|text| text.parse().unwrap()).collect(),
             reverse_path: ReversePath::Strict,
-        };
-        Link::new(interface, OWN).unwrap()
+        })
     }
 
     #[test]
-    fn a_group_address_sends_nothing() {
-        let interface = link(CLUSTER, &[]).interface().clone();
-        assert!(Link::new(interface, CLUSTER).is_none());
-        assert!(link(CLUSTER, &[]).is_shared() && !link(OWN, &[]).is_shared());
+    fn a_link_is_shared_when_it_announces_what_it_does_not_send_from() {
+        let shared = link(&[]);
+        let alone = Link::new(Interface { mac: OWN, ..shared.interface().clone() });
+        assert!(shared.is_shared() && !alone.is_shared());
     }
 
     #[test]
     fn neighbours_have_addresses_of_the_networks() {
-        let link = link(OWN, &["192.0.2.1/24", "198.51.100.0/31", "203.0.113.7/32", "2001:db8::1/64"]);
+        let link = link(&["192.0.2.1/24", "198.51.100.0/31", "203.0.113.7/32", "2001:db8::1/64"]);
         let may = |address: &str| link.may_have(address.parse().unwrap());
         assert!(may("192.0.2.9") && may("198.51.100.1") && may("2001:db8::9") && may("fe80::9"));
         for address in ["192.0.2.0", "192.0.2.255", "192.0.3.1", "0.0.0.0", "255.255.255.255", "224.0.0.1"] {
@@ -140,12 +135,12 @@ mod tests {
 
     #[test]
     fn questions_come_from_the_neighbours_network() {
-        let link = link(OWN, &["192.0.2.1/24", "198.51.100.1/24", "2001:db8::1/64", "fe80::1/64"]);
+        let link = link(&["192.0.2.1/24", "198.51.100.1/24", "2001:db8::1/64", "fe80::1/64"]);
         let from = |address: &str| link.asks_from(address.parse().unwrap()).unwrap().to_string();
         assert_eq!(from("198.51.100.9"), "198.51.100.1");
         assert_eq!(from("203.0.113.9"), "192.0.2.1");
         assert_eq!((from("2001:db8::9"), from("fe80::9")), ("2001:db8::1".into(), "fe80::1".into()));
         assert_eq!(from("2001:db8:1::9"), "fe80::1");
-        assert!(self::link(OWN, &["192.0.2.1/24"]).asks_from("fe80::9".parse().unwrap()).is_none());
+        assert!(self::link(&["192.0.2.1/24"]).asks_from("fe80::9".parse().unwrap()).is_none());
     }
 }

@@ -8,7 +8,8 @@
 //! Promises: the table, each queue and all queues together are bounded, and what finds no room is counted. A
 //! neighbour is asked once in a retransmission time at most, all of them together so often a second at most. A message
 //! that is malformed, or speaks of what it cannot know, changes nothing and is counted by its reason. Each question
-//! for an address of ours is answered by its owner alone, with the MAC address that the [`Link`] announces.
+//! for an address of ours is answered by its owner alone, with the MAC address that the
+//! interface announces: the cluster's, while the frames around it come from the port's own.
 //!
 //! # In a cluster
 //!
@@ -42,14 +43,15 @@ pub use alarm::Alarm;
 pub use config::{Config, Limits, Timers};
 pub use counters::{Counters, Ignored};
 pub use entry::State;
-pub use link::Link;
 
 use alarm::Window;
+use link::Link;
 use rate::Rate;
 use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
 use std::sync::Arc;
 use table::Table;
+use weir_dataplane::config::route::Interface;
 use weir_dataplane::units::InterfaceId;
 use weir_dataplane::wire::MacAddr;
 
@@ -97,9 +99,9 @@ pub struct Row {
 }
 
 impl<P: AsRef<[u8]>> Neighbours<P> {
-    /// The neighbours of `links`, whose position is [`InterfaceId`]; `permanent` ones are known from the start, and
+    /// The neighbours of `interfaces`, whose position is [`InterfaceId`]; `permanent` ones are known from the start, and
     /// neither time nor message changes them. `seed` spreads the times at which neighbours are asked again.
-    pub fn new(config: Config, links: Vec<Link>, permanent: &[Neighbour], seed: u64) -> Self {
+    pub fn new(config: Config, interfaces: &[Interface], permanent: &[Neighbour], seed: u64) -> Self {
         let mut neighbours = Self {
             config,
             links: Vec::new(),
@@ -111,7 +113,7 @@ impl<P: AsRef<[u8]>> Neighbours<P> {
             contested: BTreeMap::new(),
             counters: Counters::default(),
         };
-        neighbours.reload(links, permanent);
+        neighbours.reload(interfaces, permanent);
         neighbours
     }
 

@@ -6,15 +6,16 @@ use super::link::Link;
 use super::{Neighbours, own_addresses};
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use weir_dataplane::config::route::Interface;
 use weir_dataplane::units::InterfaceId;
 
 impl<P: AsRef<[u8]>> Neighbours<P> {
     /// Takes other interfaces and permanent neighbours. An interface is the same where its port and VLAN are; what
     /// is known there stays, but for neighbours whose network is gone. Packets for those are given up.
     /// Addresses that came with it are to be [announced](Self::announce).
-    pub fn reload(&mut self, links: Vec<Link>, permanent: &[Neighbour]) {
-        let links: Vec<Arc<Link>> = links.into_iter().map(Arc::new).collect();
-        let old = std::mem::replace(&mut self.links, links);
+    pub fn reload(&mut self, interfaces: &[Interface], permanent: &[Neighbour]) {
+        let links = interfaces.iter().map(|interface| Arc::new(Link::new(interface.clone())));
+        let old = std::mem::replace(&mut self.links, links.collect());
         let entries = self.table.drain();
         for neighbour in permanent {
             self.table.insert(neighbour.at, Entry::permanent(neighbour.mac));
