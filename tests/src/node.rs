@@ -47,6 +47,11 @@ impl Node {
         self.pipeline.adopt(Arc::new(Snapshot::compile(self.epoch, config)));
     }
 
+    /// The epoch of the configuration that [`Node::reconfigure`] is given next.
+    pub fn next_epoch(&self) -> Epoch {
+        self.epoch.next()
+    }
+
     /// What it has counted.
     pub fn counters(&self) -> &WorkerCounters {
         &self.counters

@@ -116,8 +116,8 @@ pub struct Members {
     /// The nodes that live, with the epoch of the first snapshot that said so without a break since. Whoever dies is
     /// taken out, and comes back with the epoch of its return: what was born to it before goes by the map.
     pub living: BTreeMap<MemberId, Epoch>,
-    /// This node has not been here for as long as a flow can be silent that no handshake begins. What it hears first
-    /// of a flow need not be the flow's first packet. The map should have nothing for it.
+    /// This node has not been here for as long as flows are silent. What it hears first of a flow need not be the
+    /// flow's first packet, so it picks up connections in mid-stream too. The map should have nothing for it.
     pub learning: bool,
 }
 

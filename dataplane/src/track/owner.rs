@@ -1,24 +1,26 @@
 //! Whose a flow is: decided when it begins, and asked again when the answers have changed since.
 //!
 //! A flow's owner is that of its master, else the map's for the bucket of the address that opened it. It stays the
-//! owner for as long as it lives; then the map says who inherits the flow, for good. All of this is worked out by each
-//! node for itself from the packets that all of them hear, so nodes agree where they have heard the same. Where one
-//! alone has missed a flow's first packet, it may take the answer for the first:
+//! owner for as long as it lives; then the map says who inherits the flow, for good. Each node works this out for
+//! itself from the packets that all of them hear, so nodes agree where they have heard the same.
 //!
-//! - TCP and SCTP tell the two apart, and an answer to ICMP opens no flow. A segment in mid-stream is picked up, where
-//!   that is configured, with its opener guessed ([`Hot::opener`]). A node that has just come hears everything so, and
-//!   guesses for datagrams as well ([`Owners::is_learning`]).
-//! - A datagram tells nothing. There is an answer only if the owner has forwarded the request, so a node never fails to
-//!   forward a flow that is its own. But one that has the server's address in a bucket of its own forwards that flow
-//!   beside its owner: frames go twice. And where the flow's owner dies, a node that is wrong about the opener may not
-//!   know that it is the heir. Nothing that is heard afterwards tells a request from an answer, since the packets of
-//!   both directions look alike from either end and what other nodes send on is not heard. So it lasts for as long as
-//!   the flow does, until a SYN or a silence longer than its timeout. It takes the loss of a first packet at one node
-//!   and not at the owner.
+//! A node that has just come ([`Owners::is_learning`]) hears flows that have begun before. It picks them up, also TCP
+//! in mid-stream, guesses who has opened them ([`Hot::opener`]), and takes the map's word for whose they are. It
+//! forwards none of them until it inherits some. The map is wrong about a flow that a third node has inherited or kept
+//! from an earlier map; that shows when the node dies that the map names: then the flow is forwarded twice if its heir
+//! by the map is the newcomer, and not at all if the third one dies and that is its heir. What is silent for all the
+//! time that a node learns is unknown to it: a connection whose owner then dies and whose heir it is ends.
 //!
-//! What is picked up has the owner that the map names now. It is wrong for flows that have kept another one from an
-//! earlier map; while that one and the one guessed live, the guess has no effect but on a node that the map has given
-//! the bucket meanwhile: where it hears for the first time of a flow that was silent for all the time that it learned.
+//! A node that alone misses a first packet may be wrong as well. An answer opens no flow of TCP, SCTP or ICMP, so of
+//! these it knows nothing; a later SYN or INIT corrects that. A datagram of UDP does not tell an answer from a
+//! request: it is taken for the first, and the server for who has opened the flow.
+//!
+//! - The owner is never wrong so: it hears the first packet, or nobody forwards that and there is no answer.
+//! - Another node is wrong to a purpose if the server's bucket is its own: it forwards the flow beside its owner. And
+//!   where the owner dies, it may not know that it is the heir.
+//! - Nothing that it hears later tells it better. The packets of both directions look alike from either end, and what
+//!   another node sends on is not heard. So it lasts as long as the flow does: until that has been silent for its
+//!   timeout.
 
 use super::Tracker;
 use super::expect::Used;

@@ -22,7 +22,7 @@ impl Tracker {
         if !self.expectations.is_empty() {
             return None;
         }
-        if !opens(&packet, transport, &context.config.tcp)? {
+        if !opens(&packet, transport, context)? {
             *tracked = Tracked::invalid(DropReason::InvalidNoFlow);
             return Some(());
         }
