@@ -10,12 +10,13 @@ use std::fmt;
 use std::net::IpAddr;
 use std::num::NonZeroU16;
 use std::str::FromStr;
+use std::sync::Arc;
 use thiserror::Error;
 
 /// A node's name, unique in its cluster: 1 to 63 of letters, digits, `-`, `_` and `.`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct NodeName(Box<str>);
+pub struct NodeName(Arc<str>);
 
 impl NodeName {
     /// As text.
@@ -47,7 +48,7 @@ impl TryFrom<String> for NodeName {
 
 impl From<NodeName> for String {
     fn from(name: NodeName) -> Self {
-        name.0.into()
+        name.0.as_ref().into()
     }
 }
 
@@ -81,7 +82,7 @@ impl Weight {
 }
 
 /// A hash of everything that must be the same on all nodes, written as 16 hexadecimal digits.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(into = "String")]
 pub struct Digest(pub u64);
 
@@ -141,7 +142,7 @@ impl fmt::Display for State {
 }
 
 /// What a node publishes of itself.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Member {
     /// Who it is.
     pub name: NodeName,
@@ -160,7 +161,7 @@ pub struct Member {
     /// Of the parts of its configuration that must be the same everywhere.
     pub config_digest: Digest,
     /// Weir's version.
-    pub version: String,
+    pub version: Arc<str>,
     /// The latest map it knows of, whole. To publish it is to acknowledge it.
     pub proposal: Option<Proposal>,
     /// The latest map by which it has given up all that the map takes from it.
@@ -203,7 +204,7 @@ impl Member {
             (key::HASH_SEED, self.hash_seed.to_string()),
             (key::TOTAL_NODES, self.total_nodes.to_string()),
             (key::CONFIG_DIGEST, self.config_digest.to_string()),
-            (key::VERSION, self.version.clone()),
+            (key::VERSION, self.version.to_string()),
             (key::PROPOSAL, text(self.proposal.as_ref())),
             (key::RELEASED, text(self.released.as_ref())),
             (key::ACTIVE, text(self.active.as_ref())),
@@ -239,7 +240,7 @@ impl Member {
             config_digest: u64::from_str_radix(&digest, 16)
                 .map(Digest)
                 .map_err(|_| wrong(key::CONFIG_DIGEST, &digest))?,
-            version: pairs.field(key::VERSION)?,
+            version: pairs.text(key::VERSION)?.into(),
             proposal: pairs.optional(key::PROPOSAL)?,
             released: pairs.optional(key::RELEASED)?,
             active: pairs.optional(key::ACTIVE)?,

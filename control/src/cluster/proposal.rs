@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 use thiserror::Error;
 
 /// Which map. Totally ordered: by number, then by who proposed it, then by what it says; so two nodes that propose at
@@ -115,10 +116,10 @@ impl Roster {
 }
 
 /// A roster with its epoch. Its text is JSON.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Proposal {
     epoch: MapEpoch,
-    roster: Roster,
+    roster: Arc<Roster>,
 }
 
 impl Proposal {
@@ -128,7 +129,7 @@ impl Proposal {
         roster.seats.dedup_by(|later, earlier| later.name == earlier.name);
         let digest = roster.digest();
         let epoch = MapEpoch { number: number.saturating_add(1), proposer: proposer.clone(), digest };
-        Self { epoch, roster }
+        Self { epoch, roster: Arc::new(roster) }
     }
 
     /// Which map it makes.
@@ -137,7 +138,7 @@ impl Proposal {
     }
 
     /// What the map is made of.
-    pub const fn roster(&self) -> &Roster {
+    pub fn roster(&self) -> &Roster {
         &self.roster
     }
 }
@@ -155,7 +156,7 @@ impl fmt::Display for Proposal {
         let wire = Wire {
             number: self.epoch.number,
             proposer: self.epoch.proposer.clone(),
-            roster: self.roster.clone(),
+            roster: Roster::clone(&self.roster),
         };
         f.write_str(&serde_json::to_string(&wire).map_err(|_| fmt::Error)?)
     }
@@ -169,7 +170,7 @@ impl FromStr for Proposal {
         if !roster.seats.is_sorted_by(|a, b| a.name < b.name) {
             return Err(ProposalError::Order);
         }
-        Ok(Self { epoch: MapEpoch { number, proposer, digest: roster.digest() }, roster })
+        Ok(Self { epoch: MapEpoch { number, proposer, digest: roster.digest() }, roster: Arc::new(roster) })
     }
 }
 

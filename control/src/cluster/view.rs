@@ -13,7 +13,8 @@ pub struct View {
     /// after a while, and must not forget one sooner than it may report it dead. An entry of this node's own name
     /// and incarnation does no harm; one of another incarnation is a second node of that name.
     pub peers: BTreeMap<NodeName, Peer>,
-    /// Engines with strict ownership only: until when no other node can claim what is this one's.
+    /// Engines with strict ownership only: until when no other node can claim what is this one's. The peers of a view
+    /// with a lease were read after that lease was granted.
     pub lease: Option<Lease>,
 }
 
