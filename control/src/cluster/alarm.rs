@@ -149,7 +149,10 @@ impl Alarms {
     /// What has been wrong for at least `patience_ms`, or at all where it cannot be a change's passing effect.
     pub(super) fn raised(&self, patience_ms: u64, now_ms: u64) -> impl Iterator<Item = Alarm> {
         let passing = |trouble: &Trouble| {
-            matches!(trouble, Trouble::Hole | Trouble::Overlap { .. } | Trouble::Silent { .. })
+            matches!(
+                trouble,
+                Trouble::Hole | Trouble::Overlap { .. } | Trouble::Silent { .. } | Trouble::Twin
+            )
         };
         let raised = move |(trouble, since_ms): &(&Trouble, &u64)| {
             !passing(trouble) || now_ms.saturating_sub(**since_ms) >= patience_ms

@@ -32,7 +32,19 @@ impl<'a> Company<'a> {
             (liveness, _) => liveness.lives(),
         };
         let peers = view.peers.values().filter(|peer| lives(peer.liveness) && counts(&peer.member));
-        Self { me, serving: may_serve && me.state.serves(), others: peers.map(|peer| &peer.member).collect() }
+        // With leases, a node owns nothing before the others can know that it may.
+        let told = match agreement {
+            Agreement::Leases { .. } => view
+                .peers
+                .get(&me.name)
+                .is_some_and(|peer| peer.member.incarnation == me.incarnation && peer.member.state.serves()),
+            Agreement::ByHand | Agreement::Liveness => true,
+        };
+        Self {
+            me,
+            serving: may_serve && told && me.state.serves(),
+            others: peers.map(|peer| &peer.member).collect(),
+        }
     }
 
     /// This node.

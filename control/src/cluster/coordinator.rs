@@ -220,7 +220,8 @@ impl Coordinator {
             self.history.note(now_ms, if leased { Happened::LeaseHeld } else { Happened::LeaseLost });
         }
         if self.leased && !leased {
-            // Others may own all that was this node's by the time there is a lease again.
+            // Others may own all that was this node's by the time there is a lease again: its seat is void.
+            self.member.incarnation.0 += 1;
             self.change.forget();
             self.life.rejoin(now_ms);
         }
@@ -303,6 +304,10 @@ impl Coordinator {
         self.life.advance(around, &self.settings, now_ms);
         if self.life.state() != self.member.state {
             self.member.state = self.life.state();
+            if self.member.state == State::Leaving {
+                // What was its own is inherited now; should it resume, no old map may give it that back.
+                self.member.incarnation.0 += 1;
+            }
             let entered = Happened::Entered { node: self.member.name.clone(), state: self.member.state };
             self.history.note(now_ms, entered);
         }
@@ -311,7 +316,7 @@ impl Coordinator {
     fn agree(&mut self, view: &View, now_ms: u64) {
         let Self { member, change, proposer, settings, book, history, .. } = self;
         let company = Company::of(view, member, self.leased, settings.agreement, now_ms);
-        let (mut stale, mut all_anew, mut me_anew) = (false, false, false);
+        let (mut stale, mut anew) = (false, false);
         loop {
             let step = change.advance(&company, settings.patience_ms(), now_ms).or_else(|| {
                 let proposal = proposer.propose(change, &company, settings, now_ms)?;
@@ -321,13 +326,9 @@ impl Coordinator {
             stale = true;
             let happened = match step {
                 Step::Announced(epoch) => Happened::Announced { epoch },
-                Step::Released(epoch) => {
-                    // A map that has no seat for an active node was made by others who had given it up.
-                    me_anew |= member.state == State::Active && !change.seats(member);
-                    Happened::Released { epoch }
-                }
+                Step::Released(epoch) => Happened::Released { epoch },
                 Step::Active { epoch, settles, took_ms } => {
-                    all_anew |= settles;
+                    anew |= settles;
                     Happened::Active { epoch, took_ms }
                 }
             };
@@ -337,7 +338,6 @@ impl Coordinator {
         if stale || book.is_stale(&company, learning) {
             let buckets = (0..usize::from(member.total_nodes)).filter_map(BucketId::new);
             let owners = buckets.map(|bucket| change.owner(bucket, &company).cloned()).collect();
-            let anew = |name: &NodeName| all_anew || me_anew && *name == member.name;
             let moved = book.write(owners, &company, learning, anew);
             if moved > 0 {
                 history.note(now_ms, Happened::Moved { buckets: moved });
@@ -358,7 +358,7 @@ impl Coordinator {
             |bucket| by_hand.owner(bucket, &member.name).filter(|owner| serves || **owner != member.name);
         let owners: Vec<_> = buckets.map(|bucket| owner(bucket).cloned()).collect();
         if owners != book.current().owners || book.is_stale(&company, false) {
-            let moved = book.write(owners, &company, false, |_| false);
+            let moved = book.write(owners, &company, false, false);
             history.note(now_ms, Happened::Moved { buckets: moved });
         }
     }

@@ -58,7 +58,8 @@ impl fmt::Display for NodeName {
     }
 }
 
-/// Which life of a node this is: grows with each start. Milliseconds of the wall clock at the start will do.
+/// Which life of a node this is: grows with each start, and by one when it loses what it owns. Milliseconds of the wall
+/// clock at the start will do.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Incarnation(pub u64);
 

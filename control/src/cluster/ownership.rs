@@ -38,20 +38,20 @@ impl Book {
         learning != self.current.learning || !serving.eq(self.lives.iter().map(|(name, life)| (name, *life)))
     }
 
-    /// Writes it anew. Flows of those whom `anew` names go by their buckets from here on. Returns how many buckets
-    /// have another owner than before.
+    /// Writes it anew; with `anew` all flows go by their buckets from here on. Returns how many buckets have another
+    /// owner than before.
     pub(super) fn write(
         &mut self,
         owners: Vec<Option<NodeName>>,
         company: &Company<'_>,
         learning: bool,
-        anew: impl Fn(&NodeName) -> bool,
+        anew: bool,
     ) -> usize {
         let version = self.current.version + 1;
         let lives: Vec<Life> =
             company.servers().map(|member| (member.name.clone(), member.incarnation)).collect();
         let since = |life: &Life| {
-            let unbroken = self.lives.contains(life) && !anew(&life.0);
+            let unbroken = self.lives.contains(life) && !anew;
             let since = if unbroken { self.current.living.get(&life.0).copied() } else { None };
             (life.0.clone(), since.unwrap_or(version))
         };

@@ -10,8 +10,8 @@ use super::proposal::{Proposal, Roster};
 use super::settings::Settings;
 use std::collections::BTreeMap;
 
-/// Each proposal of a series waits twice as long as the one before, up to 2^this times: nodes that see different
-/// members for long must not drive maps through the cluster at full speed.
+/// Who is overruled waits twice as long as the time before, up to 2^this times: nodes that see different members for
+/// long must not drive maps through the cluster at full speed.
 const BACK_OFF_MAX: u32 = 6;
 
 /// What this node would have the map say.
@@ -22,7 +22,7 @@ pub(super) struct Proposer {
     /// A map above this number has to settle whose the flows are.
     unsettled: Option<u64>,
     differs_since_ms: Option<u64>,
-    /// When the last one was made, and how many came before it without a rest.
+    /// When the last one was made, and how often in a row this node was overruled.
     last: Option<(u64, u32)>,
 }
 
@@ -57,18 +57,18 @@ impl Proposer {
         };
         let differs_ms = now_ms.saturating_sub(*self.differs_since_ms.get_or_insert(now_ms));
         let uniform = change.under_way().is_none() && company.act_by(change.active());
-        let patience_ms =
-            if company.leads() { settings.settle_ms } else { settings.settle_ms + settings.answer_ms };
+        let settle_ms = settings.settle_ms();
+        let patience_ms = if company.leads() { settle_ms } else { settle_ms + settings.answer_ms };
         let (last_ms, series) = self.last.unwrap_or_default();
         let rested_ms = now_ms.saturating_sub(last_ms);
-        let back_off_ms = if self.last.is_some() { settings.settle_ms << series } else { 0 };
-        let stuck = differs_ms >= settings.settle_ms + 2 * settings.answer_ms && change.under_way().is_none();
+        let back_off_ms = if series > 0 { settle_ms << series } else { 0 };
+        let stuck = differs_ms >= settle_ms + 2 * settings.answer_ms && change.under_way().is_none();
         if differs_ms < patience_ms || rested_ms < back_off_ms || !(uniform || stuck) {
             return None;
         }
-        let rest_ms = settings.convergence_ms() << 1;
-        let series =
-            if self.last.is_some() && rested_ms < rest_ms { (series + 1).min(BACK_OFF_MAX) } else { 0 };
+        let overruled = change.latest().is_some_and(|latest| *latest.epoch().proposer() != company.me().name);
+        let recently = self.last.is_some() && rested_ms < 2 * settings.convergence_ms();
+        let series = if overruled && recently { (series + 1).min(BACK_OFF_MAX) } else { 0 };
         (self.last, self.differs_since_ms) = (Some((now_ms, series)), None);
         let number = change.latest().map_or(0, |latest| latest.epoch().number());
         Some(Proposal::after(number, &company.me().name, roster))

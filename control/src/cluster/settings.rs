@@ -32,7 +32,8 @@ pub enum Agreement {
     /// The nodes, with leases: no bucket has two owners, at the price of none while a lease runs out.
     Leases {
         /// A node stops so long before its lease ends, and others claim so long after: for the difference of clocks
-        /// over a lease's time, and for the time from decision to the last worker.
+        /// over a lease's time, for the lag of what is read from the store, and for the time from a decision to the last
+        /// worker.
         margin_ms: u64,
     },
 }
@@ -56,6 +57,21 @@ impl Settings {
     /// and go through the map that had gone furthest and through one new one, each in two steps.
     pub const fn convergence_ms(&self) -> u64 {
         self.detection_ms + self.settle_ms + 4 * self.answer_ms
+    }
+
+    /// The longest time for which two nodes that hear each other may both own a bucket: from when the one hears of the
+    /// other's map until it follows, or until a new map has been released by.
+    pub const fn doubled_ms(&self) -> u64 {
+        self.settle_ms + 2 * self.answer_ms
+    }
+
+    /// How long membership must have been the same. With leases no shorter than the margin, so that two nodes that
+    /// begin to serve at once have read of each other before either proposes.
+    pub(super) fn settle_ms(&self) -> u64 {
+        match self.agreement {
+            Agreement::Leases { margin_ms } => self.settle_ms.max(margin_ms),
+            Agreement::ByHand | Agreement::Liveness => self.settle_ms,
+        }
     }
 
     /// How long a node waits for the answers of those that live; `None`: until they answer or are dead.

@@ -11,7 +11,8 @@ use std::collections::BTreeMap;
 pub struct View {
     /// Each node ever heard of and not forgotten yet, with the last that it published. An engine may forget the dead
     /// after a while, and must not forget one sooner than it may report it dead. An entry of this node's own name
-    /// and incarnation does no harm; one of another incarnation is a second node of that name.
+    /// and incarnation tells that the others can read it, and engines with leases must give it; one of another
+    /// incarnation is a second node of that name.
     pub peers: BTreeMap<NodeName, Peer>,
     /// Engines with strict ownership only: until when no other node can claim what is this one's. The peers of a view
     /// with a lease were read after that lease was granted.
