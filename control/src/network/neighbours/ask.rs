@@ -20,13 +20,10 @@ impl<P: AsRef<[u8]>> Neighbours<P> {
     /// asked for. Of too many that wait the oldest goes.
     pub fn wanted(&mut self, at: At, packet: P, now_ms: u64) {
         self.counters.wanted += 1;
-        let askable = self
-            .link(at.interface)
-            .is_some_and(|link| !link.has(at.address) && link.asks_from(at.address).is_some());
         if let Some(mac) = self.table.find(at).and_then(Entry::mac) {
             self.used(at, now_ms);
             self.release(Neighbour { at, mac }, packet);
-        } else if !askable {
+        } else if !self.is_askable(at) {
             self.give_up(at, packet);
         } else if self.remember(at, now_ms) {
             self.wait(at, packet, now_ms);
@@ -60,6 +57,7 @@ impl<P: AsRef<[u8]>> Neighbours<P> {
 
     /// Time has passed.
     pub fn tick(&mut self, now_ms: u64) {
+        self.prompt(now_ms);
         let timers = self.config.timers;
         while let Some(at) = self.table.due(now_ms) {
             match self.table.update(at, |entry| entry.due(&timers, now_ms)) {
@@ -74,8 +72,14 @@ impl<P: AsRef<[u8]>> Neighbours<P> {
         self.go_on_announcing(now_ms);
     }
 
+    /// Whether there is an interface, and an address of ours, to ask from.
+    pub(super) fn is_askable(&self, at: At) -> bool {
+        self.link(at.interface)
+            .is_some_and(|link| !link.has(at.address) && link.asks_from(at.address).is_some())
+    }
+
     /// Makes sure that there is an entry; false when there is no room for it.
-    fn remember(&mut self, at: At, now_ms: u64) -> bool {
+    pub(super) fn remember(&mut self, at: At, now_ms: u64) -> bool {
         self.table.find(at).is_some()
             || self.admit(at, Entry::incomplete(now_ms), self.config.limits.gc_thresh3, now_ms)
     }

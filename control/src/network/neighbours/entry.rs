@@ -200,8 +200,8 @@ impl<P: AsRef<[u8]>> Entry<P> {
         matches!(self.state(), State::Incomplete | State::Probe)
     }
 
-    /// A packet is for it, and its address is not known: the packet waits, if there is room for it at all. Says how
-    /// many older ones it pushed out.
+    /// Its address is wanted and not known. Where there is a packet for it, and room for that, it waits. Says how many
+    /// older ones it pushed out.
     pub(super) fn wait(&mut self, packet: Option<P>, limits: &Limits, now_ms: u64) -> usize {
         self.used_at_ms = Some(now_ms);
         if matches!(self.phase, Phase::Failed) {

@@ -29,6 +29,7 @@ mod entry;
 mod frame;
 mod hear;
 mod link;
+mod manage;
 mod message;
 mod queue;
 mod rate;
@@ -47,7 +48,7 @@ pub use entry::State;
 use alarm::Window;
 use link::Link;
 use rate::Rate;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
 use std::sync::Arc;
 use table::Table;
@@ -64,6 +65,9 @@ pub struct Neighbours<P> {
     requests: Rate,
     random: fastrand::Rng,
     actions: VecDeque<Action<P>>,
+    /// Neighbours that are always to be known.
+    managed: BTreeSet<At>,
+    next_prompt_ms: u64,
     /// Announcements of our addresses that are not finished.
     rounds: BTreeMap<At, Round>,
     /// Those of our addresses that somebody else claims.
@@ -109,6 +113,8 @@ impl<P: AsRef<[u8]>> Neighbours<P> {
             requests: Rate::new(config.limits.requests_per_s),
             random: fastrand::Rng::with_seed(seed),
             actions: VecDeque::new(),
+            managed: BTreeSet::new(),
+            next_prompt_ms: 0,
             rounds: BTreeMap::new(),
             contested: BTreeMap::new(),
             counters: Counters::default(),
@@ -125,7 +131,7 @@ impl<P: AsRef<[u8]>> Neighbours<P> {
     /// When [`tick`](Self::tick) wants to be called; another event may bring that forward.
     pub fn next_tick_ms(&self) -> Option<u64> {
         let round_ms = self.rounds.values().map(|round| round.next_ms).min();
-        self.table.next_ms().into_iter().chain(round_ms).min()
+        self.table.next_ms().into_iter().chain(round_ms).chain(self.next_prompt_ms()).min()
     }
 
     /// The neighbours whose MAC address is known: what workers need.

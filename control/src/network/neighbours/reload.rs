@@ -12,7 +12,8 @@ use weir_dataplane::units::InterfaceId;
 impl<P: AsRef<[u8]>> Neighbours<P> {
     /// Takes other interfaces and permanent neighbours. An interface is the same where its port and VLAN are; what
     /// is known there stays, but for neighbours whose network is gone. Packets for those are given up.
-    /// Addresses that came with it are to be [announced](Self::announce).
+    /// Addresses that came with it are to be [announced](Self::announce), and neighbours to be
+    /// [managed](Self::manage) to be named again.
     pub fn reload(&mut self, interfaces: &[Interface], permanent: &[Neighbour]) {
         let links = interfaces.iter().map(|interface| Arc::new(Link::new(interface.clone())));
         let old = std::mem::replace(&mut self.links, links.collect());
@@ -33,6 +34,7 @@ impl<P: AsRef<[u8]>> Neighbours<P> {
                 None => self.table.insert(to, entry),
             }
         }
+        self.managed.clear();
         let own: BTreeSet<At> = own_addresses(&self.links).collect();
         self.rounds.retain(|at, _| own.contains(at));
         self.contested.retain(|at, _| own.contains(at));

@@ -3,6 +3,7 @@
 mod arp;
 mod cluster;
 mod limits;
+mod managed;
 mod nd;
 mod properties;
 mod reload;

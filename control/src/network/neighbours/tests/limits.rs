@@ -55,8 +55,7 @@ fn questions_are_limited_and_all_asked_in_the_end() {
     assert_eq!(asked, 50);
     let done = net.passes(10_000);
     let again = said(done.iter().map(|(_, action)| action));
-    let targets: std::collections::BTreeSet<_> =
-        again.iter().map(|question| format!("{:?}", question.kind)).collect();
+    let targets: BTreeSet<_> = again.iter().map(|question| format!("{:?}", question.kind)).collect();
     assert!(targets.len() >= 150, "{}", targets.len());
     for second in 0..10 {
         let within = done.iter().filter(|(after_ms, _)| after_ms / 1_000 == second);

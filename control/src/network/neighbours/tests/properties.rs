@@ -27,6 +27,7 @@ enum Event {
     Heard(Speech, Host, u8, bool),
     Used(Host),
     Confirmed(Host),
+    Managed(Vec<Host>),
     Passed(u64),
     Swapped,
     Announced,
@@ -115,6 +116,7 @@ fn events() -> impl Strategy<Value = Event> {
         2 => hosts().prop_map(Event::Used),
         1 => hosts().prop_map(Event::Confirmed),
         4 => prop_oneof![0..50u64, 0..2_000u64, 0..100_000u64].prop_map(Event::Passed),
+        1 => vec(hosts(), 0..4).prop_map(Event::Managed),
         1 => Just(Event::Swapped),
         1 => Just(Event::Announced),
     ]
@@ -182,6 +184,10 @@ impl Watched {
             }
             Event::Used(host) => self.neighbours.used(self.at(host), now_ms),
             Event::Confirmed(host) => self.neighbours.confirmed(self.at(host), now_ms),
+            Event::Managed(ref hosts) => {
+                let managed: Vec<At> = hosts.iter().map(|host| self.at(*host)).collect();
+                self.neighbours.manage(managed, now_ms);
+            }
             Event::Passed(ms) => return self.passes(ms),
             Event::Swapped => {
                 self.swapped = !self.swapped;
