@@ -8,6 +8,7 @@ pub mod echo;
 pub mod errors;
 #[cfg(test)]
 mod fixtures;
+pub mod fragments;
 mod icmp;
 pub mod limit;
 pub mod neighbours;

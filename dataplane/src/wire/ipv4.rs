@@ -174,6 +174,14 @@ impl<'a> Ipv4Mut<'a> {
         set(self.0, FRAGMENT, [0; 2]);
     }
 
+    /// Makes it the fragment that starts so many bytes into its datagram, a multiple of 8; whether `more` follow.
+    #[inline]
+    #[expect(clippy::cast_possible_truncation, reason = "a datagram has 65535 bytes at most")]
+    pub fn set_fragment(&mut self, offset: usize, more: bool) {
+        let more = if more { MORE_FRAGMENTS } else { 0 };
+        set(self.0, FRAGMENT, ((offset / 8) as u16 & FRAGMENT_OFFSET | more).to_be_bytes());
+    }
+
     /// Time to live.
     #[inline]
     pub fn set_ttl(&mut self, ttl: u8) {
@@ -259,5 +267,9 @@ mod tests {
         assert_eq!(packet[8..20], [63, 0x11, 0xab, 0xcd, 1, 2, 3, 4, 5, 6, 7, 8]);
         assert_eq!((&packet[2..4], &packet[6..8]), (&[1, 2][..], &[0, 0][..]));
         assert_eq!((&packet[4..6], &packet[20..]), (&PACKET[4..6], &PACKET[20..]));
+        Ipv4Mut::new(&mut packet).unwrap().set_fragment(0xfff8, true);
+        assert_eq!(packet[6..8], [0x3f, 0xff]);
+        Ipv4Mut::new(&mut packet).unwrap().set_fragment(16, false);
+        assert_eq!(packet[6..8], [0, 2]);
     }
 }
