@@ -102,9 +102,8 @@ impl Tables {
             self.fib.prefetch(family, *destination);
         }
         for (flow, destination) in (0u64..).zip(burst) {
-            // A packet's flow has been hashed long before.
-            let flow_hash = flow.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-            let way = self.fib.lookup(family, *destination, || flow_hash, &self.adjacencies);
+            let flow_hash = || flow.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            let way = self.fib.lookup(family, *destination, flow_hash, &self.adjacencies);
             let adjacency = self.adjacencies.find(way, family, *destination);
             black_box(adjacency.expect("all neighbours are known"));
         }

@@ -103,9 +103,8 @@ impl Fib {
         }
     }
 
-    /// The way of a packet to `destination`. Of several next hops the same flow gets the same one; those that are not
-    /// alive only if none is. `flow_hash`, asked for only then, must be
-    /// well mixed in its high bits.
+    /// The way of a packet to `destination`. Of several next hops the same flow gets the same one, and one that is not
+    /// alive only if none is. `flow_hash` is asked for where there are several, and must be well mixed in its high bits.
     #[inline]
     pub fn lookup(
         &self,

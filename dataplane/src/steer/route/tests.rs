@@ -54,11 +54,11 @@ fn office() -> Routing {
     Routing {
         interfaces: vec![
             interface(&["192.0.2.1/24", "2001:db8::1/64", "fe80::1/64"]),
-            interface(&["198.51.100.1/31", "2001:db8:1::1/127"]),
+            interface(&["198.51.100.0/31", "2001:db8:1::1/127"]),
             interface(&["203.0.113.1/30", "169.254.7.1/30"]),
         ],
         routes: vec![
-            via("0.0.0.0/0", &[hop(1, "198.51.100.0", 1), hop(2, "203.0.113.2", 1)]),
+            via("0.0.0.0/0", &[hop(1, "198.51.100.1", 1), hop(2, "203.0.113.2", 1)]),
             via("::/0", &[hop(1, "2001:db8:1::", 1)]),
             Route { to: "10.0.0.0/8".parse().unwrap(), target: Target::Blackhole },
             Route { to: "10.1.0.0/16".parse().unwrap(), target: Target::Unreachable },
@@ -76,8 +76,8 @@ fn addresses_of_the_interfaces_make_ways_of_their_own() {
         ("192.0.2.0", Way::OnLink(id(0))),
         ("192.0.2.255", Way::Broadcast),
         ("255.255.255.255", Way::Broadcast),
-        ("198.51.100.1", Way::Local),
-        ("198.51.100.0", Way::OnLink(id(1))),
+        ("198.51.100.0", Way::Local),
+        ("198.51.100.1", Way::OnLink(id(1))),
         ("203.0.113.3", Way::Broadcast),
         ("2001:db8::1", Way::Local),
         ("2001:db8::", Way::Local),
@@ -139,7 +139,7 @@ fn neighbour(interface: usize, address: &str, last: u8) -> Neighbour {
 fn a_known_neighbour_is_an_adjacency_and_an_unknown_one_is_to_be_resolved() {
     let routing = office();
     let fib = Fib::compile(&routing);
-    let known = [neighbour(0, "192.0.2.7", 7), neighbour(1, "198.51.100.0", 8), neighbour(1, "192.0.2.8", 9)];
+    let known = [neighbour(0, "192.0.2.7", 7), neighbour(1, "198.51.100.1", 8), neighbour(1, "192.0.2.8", 9)];
     let adjacencies = Adjacencies::compile(&routing, &fib, |_| true, known);
     let find = |text: &str| {
         let destination = text.parse().unwrap();
@@ -160,7 +160,7 @@ fn a_known_neighbour_is_an_adjacency_and_an_unknown_one_is_to_be_resolved() {
 fn flows_of_a_router_that_is_not_known_or_behind_a_dead_link_go_by_the_others() {
     let routing = office();
     let fib = Fib::compile(&routing);
-    let both = [neighbour(1, "198.51.100.0", 1), neighbour(2, "203.0.113.2", 2)];
+    let both = [neighbour(1, "198.51.100.1", 1), neighbour(2, "203.0.113.2", 2)];
     let hops_with = |is_up: fn(InterfaceId) -> bool, known: &[Neighbour]| {
         let adjacencies = Adjacencies::compile(&routing, &fib, is_up, known.iter().copied());
         let flows = (0..64u64).map(|n| n << 58);
