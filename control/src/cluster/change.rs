@@ -170,18 +170,18 @@ impl Change {
         Some(Step::Active { epoch, settles, took_ms: now_ms.saturating_sub(announced_ms) })
     }
 
-    /// Whose a bucket is, as far as this node may know: `None` while it is on its way from one to another, and when
-    /// nobody who has a seat lives.
+    /// Whose a bucket is, as far as this node may know; `None` when nobody who has a seat lives. While the bucket is on
+    /// its way, whoever loses it names its heir already, and whoever gains it still names the one it comes from.
     pub(super) fn owner(&self, bucket: BucketId, company: &Company<'_>) -> Option<&NodeName> {
         let by = |map| OwnershipMap::owner(map, bucket, |seat| company.serves(seat)).map(|seat| &seat.name);
-        let next = self.next.as_ref();
-        let Some((first, rest)) = self.layers.split_first() else {
+        let others = |owner: &Option<&NodeName>| *owner != Some(&company.me().name);
+        let Some((first, later)) = self.layers.split_first() else {
             // A newcomer knows whose the rest is, and owns nothing yet.
-            return next.and_then(|next| by(&next.map)).filter(|owner| **owner != company.me().name);
+            return self.next.as_ref().map(|next| by(&next.map)).filter(others).flatten();
         };
-        let mut rest = rest.iter().chain(next.filter(|next| next.released).map(|next| &next.map));
-        let owner = by(first)?;
-        rest.all(|map| by(map) == Some(owner)).then_some(owner)
+        let released = self.next.iter().filter(|next| next.released).map(|next| &next.map);
+        let mut newest_first = released.chain(later.iter().rev()).map(by);
+        newest_first.find(others).unwrap_or_else(|| by(first))
     }
 }
 

@@ -337,7 +337,10 @@ impl Coordinator {
         let learning = matches!(member.state, State::Joining | State::Learning);
         if stale || book.is_stale(&company, learning) {
             let buckets = (0..usize::from(member.total_nodes)).filter_map(BucketId::new);
-            let owners = buckets.map(|bucket| change.owner(bucket, &company).cloned()).collect();
+            // Who listens first does not know enough to say whose what is.
+            let listens = member.state == State::Joining;
+            let owner = |bucket| change.owner(bucket, &company).filter(|_| !listens).cloned();
+            let owners = buckets.map(owner).collect();
             let moved = book.write(owners, &company, learning, anew);
             if moved > 0 {
                 history.note(now_ms, Happened::Moved { buckets: moved });

@@ -3,7 +3,7 @@
 use super::alarm::Trouble;
 use super::change::Change;
 use super::company::Company;
-use super::member::NodeName;
+use super::member::{NodeName, State};
 use super::ownership::Ownership;
 use super::settings::Agreement;
 use super::view::View;
@@ -29,7 +29,7 @@ pub(super) fn troubles(sight: &Sight<'_>) -> Vec<Trouble> {
     if !sight.leased {
         found.push(Trouble::NoLease);
     }
-    if sight.ownership.owners.contains(&None) {
+    if sight.ownership.owners.contains(&None) && sight.company.me().state != State::Joining {
         found.push(Trouble::Hole);
     }
     if sight.agreement != Agreement::ByHand {

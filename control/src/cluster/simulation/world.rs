@@ -1,6 +1,7 @@
 //! The nodes, the time, and what befalls them.
 
 use super::checks::Checks;
+use super::flows::{Flows, Record};
 use super::gossip::{Bus, notice_ms};
 use super::random::Random;
 use super::store::{DRIFT_PER_MILLE, MARGIN_MS, Store, TTL_MS};
@@ -51,7 +52,12 @@ impl Plan {
 
     /// Nodes come and go on a network that does what it should.
     pub(super) fn gentle(random: &mut Random) -> Self {
-        Self { loss_percent: 0, partitions: false, ..Self::gossip(random) }
+        Self {
+            loss_percent: 0,
+            delay_max_ms: random.within(1, 15),
+            partitions: false,
+            ..Self::gossip(random)
+        }
     }
 
     /// Everything that can happen to a store with leases.
@@ -77,6 +83,8 @@ pub(super) struct Node {
     started_ms: u64,
     offset_ms: u64,
     drift_per_mille: i64,
+    /// What its workers know of the flows.
+    pub(super) records: BTreeMap<u64, Record>,
 }
 
 impl Node {
@@ -104,6 +112,7 @@ pub(super) struct World {
     pub(super) names: Vec<NodeName>,
     pub(super) nodes: Vec<Option<Node>>,
     pub(super) carrier: Carrier,
+    pub(super) flows: Flows,
     pub(super) now_ms: u64,
     random: Random,
     tell: bool,
@@ -117,7 +126,8 @@ impl World {
         };
         let names = (0..plan.nodes).map(|i| format!("gw-{i}").parse().unwrap()).collect();
         let nodes = (0..plan.nodes).map(|_| None).collect();
-        let mut world = Self { plan, names, nodes, carrier, now_ms: 0, random, tell };
+        let mut world =
+            Self { plan, names, nodes, carrier, flows: Flows::default(), now_ms: 0, random, tell };
         // Not all of them are there from the start.
         for i in 0..world.plan.nodes {
             if i == 0 || world.random.percent(80) {
@@ -150,6 +160,7 @@ impl World {
         while self.now_ms < until_ms {
             self.now_ms += TICK_MS;
             self.step();
+            self.flows.pass(&mut self.nodes, self.now_ms, &mut self.random);
             checks.step(self).map_err(|broken| format!("at {} ms: {broken}", self.now_ms))?;
         }
         Ok(())
@@ -293,6 +304,7 @@ impl World {
             read_at_ms: 0,
             started_ms: self.now_ms,
             offset_ms,
+            records: BTreeMap::new(),
             drift_per_mille: if strict { drift - DRIFT_PER_MILLE } else { 0 },
         });
     }
@@ -335,6 +347,14 @@ impl World {
                 self.say(&format!("{at_ms:6} {}: {}", node.coordinator.member().name, event.change));
             }
         }
+    }
+
+    /// What each node believes of a flow.
+    pub(super) fn beliefs(&self, flow: u64) -> String {
+        let believes = |node: &Node| {
+            Some(format!("{} says {}; ", node.coordinator.member().name, node.records.get(&flow)?))
+        };
+        self.running().filter_map(believes).collect()
     }
 
     pub(super) fn say(&self, what: &str) {
