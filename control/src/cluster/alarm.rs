@@ -38,7 +38,7 @@ pub enum Trouble {
     },
     /// Another node has this one's name.
     Twin,
-    /// A node was given up that has not stopped: flows may have been forwarded twice.
+    /// A node served while it could not be heard: flows may have been forwarded twice.
     SplitBrain {
         /// Which.
         node: NodeName,
@@ -106,7 +106,7 @@ impl fmt::Display for Trouble {
             Self::ConfigDigest { node } => write!(f, "{node} is configured in another way"),
             Self::Version { node } => write!(f, "{node} runs another version"),
             Self::Twin => f.write_str("another node has this one's name"),
-            Self::SplitBrain { node } => write!(f, "{node} was given up and had never stopped"),
+            Self::SplitBrain { node } => write!(f, "{node} served while it could not be heard"),
             Self::Isolated => f.write_str("half of the cluster or more died at once"),
             Self::Silent { node } => write!(f, "{node} lives and does not answer"),
             Self::NoLease => f.write_str("there is no lease: this node owns nothing"),

@@ -21,7 +21,7 @@ use super::propose::Proposer;
 use super::settings::{Agreement, Settings};
 use super::trouble::{Sight, troubles};
 use super::view::{Lease, Liveness, View};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use weir_dataplane::units::BucketId;
 
 /// A node's part in its cluster.
@@ -38,9 +38,9 @@ pub struct Coordinator {
     book: Book,
     seen: BTreeMap<NodeName, Seen>,
     /// Nodes that served when they were given up.
-    given_up: BTreeMap<NodeName, Incarnation>,
-    /// Nodes that were given up and had never stopped, until that is settled.
-    returned: Vec<NodeName>,
+    given_up: BTreeSet<NodeName>,
+    /// Nodes that served already when they were heard, until it is settled what is whose.
+    strangers: Vec<NodeName>,
     alarms: Alarms,
     history: History,
 }
@@ -77,8 +77,8 @@ impl Coordinator {
             by_hand: ByHand::new(pins),
             book: Book::default(),
             seen: BTreeMap::new(),
-            given_up: BTreeMap::new(),
-            returned: Vec::new(),
+            given_up: BTreeSet::new(),
+            strangers: Vec::new(),
             alarms: Alarms::default(),
             history: History::default(),
         }
@@ -239,28 +239,27 @@ impl Coordinator {
             }
             let before = self.seen.insert(name.clone(), now);
             self.note_peer(name, before, now, now_ms);
-            if !now.lives && before.is_some_and(|before| before.lives) && state.serves() {
-                self.given_up.insert(name.clone(), incarnation);
-            }
-            let gone = self.given_up.get(name).copied();
-            if now.lives && gone.is_some() {
-                self.given_up.remove(name);
-                if gone == Some(incarnation)
-                    && state.serves()
-                    && shares(&peer.member, &self.member)
-                    && !strict
-                {
-                    self.proposer.unsettle(&self.change);
-                    self.returned.push(name.clone());
+            match now.lives {
+                true => drop(self.given_up.remove(name)),
+                false if before.is_some_and(|before| before.lives) && state.serves() => {
+                    self.given_up.insert(name.clone());
                 }
+                false => {}
+            }
+            // Whoever was met before he served got his buckets by agreement. Others may own what is owned here.
+            let met = before.is_some_and(|before| before.lives && before.incarnation == incarnation);
+            let serving = now.lives && state.serves() && self.member.state.serves();
+            if serving && !met && !strict && shares(&peer.member, &self.member) {
+                self.proposer.unsettle(&self.change);
+                self.strangers.push(name.clone());
             }
         }
         let forgotten: Vec<_> =
             self.seen.keys().filter(|name| !view.peers.contains_key(*name)).cloned().collect();
         for name in forgotten {
             let before = self.seen.remove(&name);
-            if let Some(before) = before.filter(|before| before.lives && before.state.serves()) {
-                self.given_up.insert(name.clone(), before.incarnation);
+            if before.is_some_and(|before| before.lives && before.state.serves()) {
+                self.given_up.insert(name.clone());
                 self.history.note(now_ms, Happened::Died { node: name });
             }
         }
@@ -383,7 +382,7 @@ impl Coordinator {
 
     fn look_for_trouble(&mut self, view: &View, now_ms: u64) {
         if !self.proposer.is_unsettled() {
-            self.returned.clear();
+            self.strangers.clear();
         }
         let company = Company::of(view, &self.member, self.leased, self.settings.agreement, now_ms);
         let found = troubles(&Sight {
@@ -394,7 +393,7 @@ impl Coordinator {
             agreement: self.settings.agreement,
             leased: self.leased,
             given_up: self.given_up.len(),
-            returned: &self.returned,
+            strangers: &self.strangers,
         });
         self.alarms.update(found, now_ms);
     }

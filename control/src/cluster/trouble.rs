@@ -18,8 +18,8 @@ pub(super) struct Sight<'a> {
     pub(super) leased: bool,
     /// How many nodes served when they died and have not come back.
     pub(super) given_up: usize,
-    /// Nodes that were given up and had never stopped.
-    pub(super) returned: &'a [NodeName],
+    /// Nodes that served already when they were heard.
+    pub(super) strangers: &'a [NodeName],
 }
 
 /// All that is wrong.
@@ -43,7 +43,7 @@ pub(super) fn troubles(sight: &Sight<'_>) -> Vec<Trouble> {
             found.push(Trouble::Isolated);
         }
     }
-    found.extend(sight.returned.iter().map(|node| Trouble::SplitBrain { node: node.clone() }));
+    found.extend(sight.strangers.iter().map(|node| Trouble::SplitBrain { node: node.clone() }));
     found
 }
 
