@@ -17,6 +17,7 @@ use super::life::{Around, Life};
 use super::member::{Incarnation, Member, NodeName, State};
 use super::order::{Order, OrderError};
 use super::ownership::{Book, Ownership};
+use super::proposal::MapEpoch;
 use super::propose::Proposer;
 use super::settings::{Agreement, Settings};
 use super::trouble::{Sight, troubles};
@@ -129,22 +130,23 @@ impl Coordinator {
         self.flows_left = Some(flows);
     }
 
-    /// Whose a bucket's new flows would be if `dead` died.
-    pub fn owner_if_dead(
-        &self,
-        bucket: BucketId,
-        dead: &NodeName,
-        view: &View,
-        now_ms: u64,
-    ) -> Option<&NodeName> {
+    /// The map that is to follow, and since when it is known.
+    pub fn change_under_way(&self) -> Option<(&MapEpoch, u64)> {
+        self.change.under_way()
+    }
+
+    /// Whose new flows would be if `dead` died, by bucket.
+    pub fn owners_if_dead(&self, dead: &NodeName, view: &View, now_ms: u64) -> Vec<Option<&NodeName>> {
         let mut view = view.clone();
         view.peers.remove(dead);
-        let serving = self.leased && self.member.name != *dead;
-        let company = Company::of(&view, &self.member, serving, self.settings.agreement, now_ms);
-        match self.settings.agreement {
-            Agreement::ByHand => self.by_hand.heir(bucket, &self.member.name, dead),
+        let me = &self.member;
+        let company =
+            Company::of(&view, me, self.leased && me.name != *dead, self.settings.agreement, now_ms);
+        let owner = |bucket| match self.settings.agreement {
+            Agreement::ByHand => self.by_hand.heir(bucket, &me.name, dead),
             Agreement::Liveness | Agreement::Leases { .. } => self.change.owner(bucket, &company),
-        }
+        };
+        buckets(me).map(owner).collect()
     }
 
     /// Takes an operator's order; it takes effect with the next [`Coordinator::advance`].
@@ -201,10 +203,10 @@ impl Coordinator {
     pub fn advance(&mut self, view: &View, now_ms: u64) {
         self.follow_lease(view, now_ms);
         self.follow_peers(view, now_ms);
-        self.grow_older(view, now_ms);
+        let grown = self.grow_older(view, now_ms);
         match self.settings.agreement {
             Agreement::ByHand => self.own_by_hand(view, now_ms),
-            Agreement::Liveness | Agreement::Leases { .. } => self.agree(view, now_ms),
+            Agreement::Liveness | Agreement::Leases { .. } => self.agree(view, grown, now_ms),
         }
         self.publish();
         self.look_for_trouble(view, now_ms);
@@ -284,13 +286,14 @@ impl Coordinator {
         }
     }
 
-    fn grow_older(&mut self, view: &View, now_ms: u64) {
+    /// Whether this node is in another state than before.
+    fn grow_older(&mut self, view: &View, now_ms: u64) -> bool {
         let Self { member, settings, .. } = &*self;
         let company = Company::of(view, member, self.leased, settings.agreement, now_ms);
-        let stranger =
-            |other: &Member| other.name == member.name || other.state.serves() && !shares(other, member);
-        let unwelcome = view.peers.values().any(|peer| {
-            peer.liveness.lives() && peer.member.incarnation != member.incarnation && stranger(&peer.member)
+        let unwelcome = view.peers.values().filter(|peer| peer.liveness.lives()).any(|peer| {
+            let other = &peer.member;
+            let twin = other.name == member.name && other.incarnation != member.incarnation;
+            twin || other.state.serves() && !shares(other, member)
         });
         let around = Around {
             others_serve: company.other_servers().next().is_some(),
@@ -301,7 +304,8 @@ impl Coordinator {
             flows_left: self.flows_left,
         };
         self.life.advance(around, &self.settings, now_ms);
-        if self.life.state() != self.member.state {
+        let grown = self.life.state() != self.member.state;
+        if grown {
             self.member.state = self.life.state();
             if self.member.state == State::Leaving {
                 // What was its own is inherited now; should it resume, no old map may give it that back.
@@ -310,12 +314,13 @@ impl Coordinator {
             let entered = Happened::Entered { node: self.member.name.clone(), state: self.member.state };
             self.history.note(now_ms, entered);
         }
+        grown
     }
 
-    fn agree(&mut self, view: &View, now_ms: u64) {
+    fn agree(&mut self, view: &View, grown: bool, now_ms: u64) {
         let Self { member, change, proposer, settings, book, history, .. } = self;
         let company = Company::of(view, member, self.leased, settings.agreement, now_ms);
-        let (mut stale, mut anew) = (false, false);
+        let (mut stale, mut anew) = (grown, false);
         loop {
             let step = change.advance(&company, settings.patience_ms(), now_ms).or_else(|| {
                 let proposal = proposer.propose(change, &company, settings, now_ms)?;
@@ -335,11 +340,10 @@ impl Coordinator {
         }
         let learning = matches!(member.state, State::Joining | State::Learning);
         if stale || book.is_stale(&company, learning) {
-            let buckets = (0..usize::from(member.total_nodes)).filter_map(BucketId::new);
             // Who listens first does not know enough to say whose what is.
             let listens = member.state == State::Joining;
             let owner = |bucket| change.owner(bucket, &company).filter(|_| !listens).cloned();
-            let owners = buckets.map(owner).collect();
+            let owners = buckets(member).map(owner).collect();
             let moved = book.write(owners, &company, learning, anew);
             if moved > 0 {
                 history.note(now_ms, Happened::Moved { buckets: moved });
@@ -354,11 +358,10 @@ impl Coordinator {
         by_hand.map(&everybody);
         living.peers.retain(|name, _| by_hand.lives(name));
         let company = Company::of(&living, member, true, settings.agreement, now_ms);
-        let buckets = (0..usize::from(member.total_nodes)).filter_map(BucketId::new);
         let serves = member.state.serves();
         let owner =
             |bucket| by_hand.owner(bucket, &member.name).filter(|owner| serves || **owner != member.name);
-        let owners: Vec<_> = buckets.map(|bucket| owner(bucket).cloned()).collect();
+        let owners: Vec<_> = buckets(member).map(|bucket| owner(bucket).cloned()).collect();
         if owners != book.current().owners || book.is_stale(&company, false) {
             let moved = book.write(owners, &company, false, false);
             history.note(now_ms, Happened::Moved { buckets: moved });
@@ -397,4 +400,9 @@ impl Coordinator {
         });
         self.alarms.update(found, now_ms);
     }
+}
+
+/// All buckets there are.
+fn buckets(member: &Member) -> impl Iterator<Item = BucketId> + use<> {
+    (0..usize::from(member.total_nodes)).filter_map(BucketId::new)
 }
