@@ -107,6 +107,16 @@ impl Change {
         self.latest.as_ref().is_some_and(seat)
     }
 
+    /// Whether those for whom `lives` are more than half of those with a seat in the highest map, or the half that has
+    /// the first of them.
+    pub(super) fn has_majority(&self, lives: impl Fn(&NodeName) -> bool) -> bool {
+        let Some(latest) = &self.latest else { return true };
+        let seats = &latest.roster().seats;
+        let living = seats.iter().filter(|seat| lives(&seat.name)).count();
+        let first = seats.first().is_some_and(|seat| lives(&seat.name));
+        2 * living > seats.len() || 2 * living == seats.len() && first
+    }
+
     /// Follows `proposal` if it is higher than all before. One that cuts the hash space into another number of
     /// buckets than `total_nodes` is not followed.
     pub(super) fn follow(&mut self, proposal: &Proposal, total_nodes: u16, now_ms: u64) -> Option<Step> {

@@ -19,7 +19,7 @@ use super::order::{Order, OrderError};
 use super::ownership::{Book, Ownership};
 use super::proposal::MapEpoch;
 use super::propose::Proposer;
-use super::settings::{Agreement, Settings};
+use super::settings::{Agreement, Minority, Settings};
 use super::trouble::{Sight, troubles};
 use super::view::{Lease, Liveness, View};
 use std::collections::{BTreeMap, BTreeSet};
@@ -31,7 +31,7 @@ pub struct Coordinator {
     settings: Settings,
     member: Member,
     life: Life,
-    leased: bool,
+    may_own: bool,
     flows_left: Option<u64>,
     change: Change,
     proposer: Proposer,
@@ -62,7 +62,7 @@ impl Coordinator {
         let first = if settings.agreement == Agreement::ByHand { State::Active } else { State::Joining };
         Self {
             life: Life::new(first, now_ms),
-            leased: !matches!(settings.agreement, Agreement::Leases { .. }),
+            may_own: !matches!(settings.agreement, Agreement::Leases { .. }),
             member: Member {
                 state: first,
                 proposal: None,
@@ -141,7 +141,7 @@ impl Coordinator {
         view.peers.remove(dead);
         let me = &self.member;
         let company =
-            Company::of(&view, me, self.leased && me.name != *dead, self.settings.agreement, now_ms);
+            Company::of(&view, me, self.may_own && me.name != *dead, self.settings.agreement, now_ms);
         let owner = |bucket| match self.settings.agreement {
             Agreement::ByHand => self.by_hand.heir(bucket, &me.name, dead),
             Agreement::Liveness | Agreement::Leases { .. } => self.change.owner(bucket, &company),
@@ -201,7 +201,7 @@ impl Coordinator {
 
     /// Goes on as far as can be gone at `now_ms` with what the engine believes.
     pub fn advance(&mut self, view: &View, now_ms: u64) {
-        self.follow_lease(view, now_ms);
+        self.follow_right(view, now_ms);
         self.follow_peers(view, now_ms);
         let grown = self.grow_older(view, now_ms);
         match self.settings.agreement {
@@ -212,22 +212,32 @@ impl Coordinator {
         self.look_for_trouble(view, now_ms);
     }
 
-    fn follow_lease(&mut self, view: &View, now_ms: u64) {
-        let Agreement::Leases { margin_ms } = self.settings.agreement else { return };
-        let leased = match view.lease {
-            Some(Lease::Until { end_ms }) => now_ms + margin_ms < end_ms,
-            Some(Lease::None) | None => false,
+    /// Whether this node has what it needs to own anything: a lease, or a majority.
+    fn follow_right(&mut self, view: &View, now_ms: u64) {
+        let living = |name: &NodeName| {
+            *name == self.member.name || view.peers.get(name).is_some_and(|peer| peer.liveness.lives())
         };
-        if leased != self.leased {
-            self.history.note(now_ms, if leased { Happened::LeaseHeld } else { Happened::LeaseLost });
+        let (may_own, lost, held) = match (self.settings.agreement, self.settings.minority) {
+            (Agreement::Leases { margin_ms }, _) => {
+                let leased =
+                    matches!(view.lease, Some(Lease::Until { end_ms }) if now_ms + margin_ms < end_ms);
+                (leased, Happened::LeaseLost, Happened::LeaseHeld)
+            }
+            (Agreement::Liveness, Minority::Yields) => {
+                (self.change.has_majority(living), Happened::MajorityLost, Happened::MajorityHeld)
+            }
+            (Agreement::Liveness, Minority::Serves) | (Agreement::ByHand, _) => return,
+        };
+        if may_own != self.may_own {
+            self.history.note(now_ms, if may_own { held } else { lost });
         }
-        if self.leased && !leased {
-            // Others may own all that was this node's by the time there is a lease again: its seat is void.
+        if self.may_own && !may_own {
+            // Others may own all that was this node's by the time it may own again: its seat is void.
             self.member.incarnation.0 += 1;
             self.change.forget();
             self.life.rejoin(now_ms);
         }
-        self.leased = leased;
+        self.may_own = may_own;
     }
 
     fn follow_peers(&mut self, view: &View, now_ms: u64) {
@@ -289,7 +299,7 @@ impl Coordinator {
     /// Whether this node is in another state than before.
     fn grow_older(&mut self, view: &View, now_ms: u64) -> bool {
         let Self { member, settings, .. } = &*self;
-        let company = Company::of(view, member, self.leased, settings.agreement, now_ms);
+        let company = Company::of(view, member, self.may_own, settings.agreement, now_ms);
         let unwelcome = view.peers.values().filter(|peer| peer.liveness.lives()).any(|peer| {
             let other = &peer.member;
             let twin = other.name == member.name && other.incarnation != member.incarnation;
@@ -297,7 +307,7 @@ impl Coordinator {
         });
         let around = Around {
             others_serve: company.other_servers().next().is_some(),
-            welcome: !unwelcome && self.leased,
+            welcome: !unwelcome && self.may_own,
             without_seat: self.change.under_way().is_none()
                 && !self.change.seats(member)
                 && company.act_by(self.change.active()),
@@ -319,7 +329,7 @@ impl Coordinator {
 
     fn agree(&mut self, view: &View, grown: bool, now_ms: u64) {
         let Self { member, change, proposer, settings, book, history, .. } = self;
-        let company = Company::of(view, member, self.leased, settings.agreement, now_ms);
+        let company = Company::of(view, member, self.may_own, settings.agreement, now_ms);
         let (mut stale, mut anew) = (grown, false);
         loop {
             let step = change.advance(&company, settings.patience_ms(), now_ms).or_else(|| {
@@ -387,14 +397,14 @@ impl Coordinator {
         if !self.proposer.is_unsettled() {
             self.strangers.clear();
         }
-        let company = Company::of(view, &self.member, self.leased, self.settings.agreement, now_ms);
+        let company = Company::of(view, &self.member, self.may_own, self.settings.agreement, now_ms);
         let found = troubles(&Sight {
             view,
             company: &company,
             change: &self.change,
             ownership: self.book.current(),
             agreement: self.settings.agreement,
-            leased: self.leased,
+            may_own: self.may_own,
             given_up: self.given_up.len(),
             strangers: &self.strangers,
         });

@@ -26,7 +26,8 @@ pub(super) struct Life {
 pub(super) struct Around {
     /// Another node may own flows.
     pub(super) others_serve: bool,
-    /// It may join: nothing that lives has its name or cuts the hash space in another way.
+    /// It may own: it has the lease or the majority that it needs, and nothing that lives has its name or cuts the hash
+    /// space in another way.
     pub(super) welcome: bool,
     /// The map that is in force everywhere has no seat for it.
     pub(super) without_seat: bool,
@@ -101,7 +102,8 @@ impl Life {
     pub(super) fn advance(&mut self, around: Around, settings: &Settings, now_ms: u64) -> bool {
         let for_ms = now_ms.saturating_sub(self.since_ms);
         let next = match self.state {
-            State::Joining if !around.welcome || for_ms < settings.formation_ms => return false,
+            State::Joining | State::Learning if !around.welcome => return false,
+            State::Joining if for_ms < settings.formation_ms => return false,
             State::Joining if around.others_serve && !self.learned => State::Learning,
             State::Joining => State::Active,
             State::Learning if for_ms >= settings.learning_ms || !around.others_serve => State::Active,
@@ -151,6 +153,8 @@ mod tests {
     #[test]
     fn who_is_not_welcome_stays_outside() {
         let mut life = Life::new(State::Joining, 0);
+        assert!(!life.advance(Around { welcome: false, ..AMONG_OTHERS }, &settings(), 10_000));
+        let mut life = Life::new(State::Learning, 0);
         assert!(!life.advance(Around { welcome: false, ..AMONG_OTHERS }, &settings(), 10_000));
     }
 

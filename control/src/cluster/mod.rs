@@ -23,11 +23,16 @@
 //!
 //! *With [`Agreement::Liveness`] (gossip)* each side takes the other one for dead, owns everything after the detection
 //! time, and goes on. While frames reach both sides, each frame of a flow is forwarded by one node of either side: twice
-//! in all, for as long as the parting lasts. Both sides raise `isolated` or show the others dead. When they hear each
+//! in all, for as long as the parting lasts. The smaller side raises `isolated`. When they hear each
 //! other again, the higher one of their maps wins at once on all nodes: the others release what it does not give them.
 //! Two nodes that hear each other own the same bucket for no longer than [`Settings::doubled_ms`]. A further map is
 //! then made, which **settles**: with it each flow goes by its bucket, whoever had it on either side. So no frame is
 //! doubled any more [`Settings::convergence_ms`] after the parting has ended. Until then `split_brain` is raised.
+//!
+//! With [`Minority::Yields`] the smaller side stops owning when it takes the other for dead, which is when that one
+//! inherits: frames are doubled for no longer than the times of detection differ, [`Settings::detection_ms`] at most.
+//! The price is that a cluster which loses half of its nodes at once stops, and one of two nodes is such a half. Either
+//! way, a node that starts while it hears nobody cannot know that there are others.
 //!
 //! *With [`Agreement::Leases`] (etcd)* no bucket ever has two owners. A node that is cut off from the store stops owning
 //! a margin before its lease ends, and others inherit a margin after it has ended. Buckets have no owner in between,
@@ -77,6 +82,6 @@ pub use member::{Digest, Incarnation, Member, MemberError, NodeName, State, Weig
 pub use order::{Order, OrderError};
 pub use ownership::Ownership;
 pub use proposal::{MapEpoch, Proposal, ProposalError, Roster, Seat};
-pub use settings::{Agreement, Settings};
+pub use settings::{Agreement, Minority, Settings};
 pub use status::{MemberStatus, Status};
 pub use view::{Lease, Liveness, Peer, View};

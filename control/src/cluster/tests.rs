@@ -38,6 +38,7 @@ fn member(i: usize) -> Member {
 fn settings(agreement: Agreement) -> Settings {
     Settings {
         agreement,
+        minority: Minority::Serves,
         detection_ms: 100,
         answer_ms: 100,
         settle_ms: 20,
@@ -231,6 +232,43 @@ fn each_side_of_a_parting_owns_everything_and_all_is_settled_when_it_ends() {
         "all flows go by the map"
     );
     assert!((0..3).all(|i| cluster.troubles(i).is_empty()));
+}
+
+/// `n` nodes that agree, of which the smaller part yields.
+fn yielding(n: usize) -> Cluster {
+    let yields = Settings { minority: Minority::Yields, ..settings(Agreement::Liveness) };
+    let start = |i| Coordinator::new(yields.clone(), member(i), BTreeMap::new(), 0);
+    let mut cluster =
+        Cluster { now_ms: 0, nodes: (0..n).map(start).collect(), views: vec![View::default(); n] };
+    cluster.pass(500, |_, _| true);
+    cluster
+}
+
+#[test]
+fn a_minority_that_yields_owns_nothing_until_it_hears_the_others() {
+    let mut cluster = yielding(3);
+    let all = cluster.owners(0);
+    for alone in 0..3 {
+        cluster.pass(10, |i, j| (i == alone) == (j == alone));
+        assert_eq!(cluster.shares()[alone], 0);
+        assert_eq!(
+            cluster.shares().iter().sum::<usize>(),
+            usize::from(BUCKETS),
+            "the others have it all at once"
+        );
+        cluster.pass(1000, |i, j| (i == alone) == (j == alone));
+        assert!(cluster.troubles(alone).contains(&Trouble::NoMajority));
+        assert_eq!(cluster.nodes[alone].member().state, State::Joining, "alone, it founds no cluster");
+        cluster.pass(600, |_, _| true);
+        assert_eq!((cluster.owners(0), cluster.owners(alone)), (all.clone(), all.clone()));
+    }
+}
+
+#[test]
+fn of_two_halves_that_yield_the_one_with_the_first_node_goes_on() {
+    let mut cluster = yielding(2);
+    cluster.pass(100, |i, j| i == j);
+    assert_eq!(cluster.shares(), [usize::from(BUCKETS), 0]);
 }
 
 #[test]

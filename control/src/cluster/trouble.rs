@@ -15,7 +15,8 @@ pub(super) struct Sight<'a> {
     pub(super) change: &'a Change,
     pub(super) ownership: &'a Ownership,
     pub(super) agreement: Agreement,
-    pub(super) leased: bool,
+    /// This node has the lease, or the majority, that it needs.
+    pub(super) may_own: bool,
     /// How many nodes served when they died and have not come back.
     pub(super) given_up: usize,
     /// Nodes that served already when they were heard.
@@ -26,8 +27,9 @@ pub(super) struct Sight<'a> {
 pub(super) fn troubles(sight: &Sight<'_>) -> Vec<Trouble> {
     let mut found = Vec::new();
     mismatches(sight, &mut found);
-    if !sight.leased {
-        found.push(Trouble::NoLease);
+    if !sight.may_own {
+        let leases = matches!(sight.agreement, Agreement::Leases { .. });
+        found.push(if leases { Trouble::NoLease } else { Trouble::NoMajority });
     }
     if sight.ownership.owners.contains(&None) && sight.company.me().state != State::Joining {
         found.push(Trouble::Hole);

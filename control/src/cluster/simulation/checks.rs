@@ -1,7 +1,7 @@
 //! What must hold at each step.
 
 use super::world::{BUCKETS, Carrier, Node, TICK_MS, World};
-use crate::cluster::State;
+use crate::cluster::{Minority, State};
 use std::collections::BTreeMap;
 
 /// What has been seen so far.
@@ -33,7 +33,8 @@ impl Checks {
     pub(super) fn note_event(&mut self, world: &World, crashed: Option<usize>) {
         let calm = self.calm_ms > world.plan.settings.convergence_ms();
         let heirs = world.running().any(|node| node.coordinator.member().state == State::Active);
-        let inherits = crashed.is_some() && calm && heirs && one_owner_each(world).is_ok();
+        let serves = world.plan.settings.minority == Minority::Serves;
+        let inherits = crashed.is_some() && serves && calm && heirs && one_owner_each(world).is_ok();
         self.inherit_by_ms = inherits.then(|| world.now_ms + world.notice_ms());
         self.calm_ms = 0;
     }

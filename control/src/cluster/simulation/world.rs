@@ -6,7 +6,8 @@ use super::gossip::{Bus, notice_ms};
 use super::random::Random;
 use super::store::{DRIFT_PER_MILLE, MARGIN_MS, Store, TTL_MS};
 use crate::cluster::{
-    Agreement, Coordinator, Digest, Incarnation, Member, NodeName, Order, Settings, State, View, Weight,
+    Agreement, Coordinator, Digest, Incarnation, Member, Minority, NodeName, Order, Settings, State, View,
+    Weight,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -29,6 +30,7 @@ impl Plan {
     fn settings(agreement: Agreement) -> Settings {
         Settings {
             agreement,
+            minority: Minority::Serves,
             detection_ms: 400,
             answer_ms: 300,
             settle_ms: 60,
@@ -40,9 +42,10 @@ impl Plan {
 
     /// Everything that can happen.
     pub(super) fn gossip(random: &mut Random) -> Self {
+        let minority = if random.percent(30) { Minority::Yields } else { Minority::Serves };
         Self {
             nodes: 2 + random.index(3),
-            settings: Self::settings(Agreement::Liveness),
+            settings: Settings { minority, ..Self::settings(Agreement::Liveness) },
             events: random.within(2, 8),
             partitions: true,
             loss_percent: random.within(0, 20),
