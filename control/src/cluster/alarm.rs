@@ -38,7 +38,7 @@ pub enum Trouble {
     },
     /// Another node has this one's name.
     Twin,
-    /// A node was given up that has not stopped: flows may have been forwarded twice.
+    /// A node served while it could not be heard: flows may have been forwarded twice.
     SplitBrain {
         /// Which.
         node: NodeName,
@@ -52,6 +52,8 @@ pub enum Trouble {
     },
     /// This node has no lease and may own nothing.
     NoLease,
+    /// This node hears too few of the others and may own nothing.
+    NoMajority,
 }
 
 impl Trouble {
@@ -69,6 +71,7 @@ impl Trouble {
             Self::Isolated => "isolated",
             Self::Silent { .. } => "silent",
             Self::NoLease => "no_lease",
+            Self::NoMajority => "no_majority",
         }
     }
 
@@ -91,6 +94,7 @@ impl Trouble {
             }
             Self::Isolated => "see whether those nodes run; if they do, repair the network or stop this one",
             Self::Silent { .. } => "look at that node's log and load; if it hangs, kill it: others go on",
+            Self::NoMajority => "repair the network between the nodes, or start those that are down",
             Self::NoLease => "see that the lease's store runs and can be reached from here",
         }
     }
@@ -106,9 +110,10 @@ impl fmt::Display for Trouble {
             Self::ConfigDigest { node } => write!(f, "{node} is configured in another way"),
             Self::Version { node } => write!(f, "{node} runs another version"),
             Self::Twin => f.write_str("another node has this one's name"),
-            Self::SplitBrain { node } => write!(f, "{node} was given up and had never stopped"),
+            Self::SplitBrain { node } => write!(f, "{node} served while it could not be heard"),
             Self::Isolated => f.write_str("half of the cluster or more died at once"),
             Self::Silent { node } => write!(f, "{node} lives and does not answer"),
+            Self::NoMajority => f.write_str("too few nodes are heard: this one owns nothing"),
             Self::NoLease => f.write_str("there is no lease: this node owns nothing"),
         }
     }

@@ -107,6 +107,16 @@ impl Change {
         self.latest.as_ref().is_some_and(seat)
     }
 
+    /// Whether those for whom `lives` are more than half of those with a seat in the highest map, or the half that has
+    /// the first of them.
+    pub(super) fn has_majority(&self, lives: impl Fn(&NodeName) -> bool) -> bool {
+        let Some(latest) = &self.latest else { return true };
+        let seats = &latest.roster().seats;
+        let living = seats.iter().filter(|seat| lives(&seat.name)).count();
+        let first = seats.first().is_some_and(|seat| lives(&seat.name));
+        2 * living > seats.len() || 2 * living == seats.len() && first
+    }
+
     /// Follows `proposal` if it is higher than all before. One that cuts the hash space into another number of
     /// buckets than `total_nodes` is not followed.
     pub(super) fn follow(&mut self, proposal: &Proposal, total_nodes: u16, now_ms: u64) -> Option<Step> {
@@ -170,18 +180,18 @@ impl Change {
         Some(Step::Active { epoch, settles, took_ms: now_ms.saturating_sub(announced_ms) })
     }
 
-    /// Whose a bucket is, as far as this node may know: `None` while it is on its way from one to another, and when
-    /// nobody who has a seat lives.
+    /// Whose a bucket is, as far as this node may know; `None` when nobody who has a seat lives. While the bucket is on
+    /// its way, whoever loses it names its heir already, and whoever gains it still names the one it comes from.
     pub(super) fn owner(&self, bucket: BucketId, company: &Company<'_>) -> Option<&NodeName> {
         let by = |map| OwnershipMap::owner(map, bucket, |seat| company.serves(seat)).map(|seat| &seat.name);
-        let next = self.next.as_ref();
-        let Some((first, rest)) = self.layers.split_first() else {
+        let others = |owner: &Option<&NodeName>| *owner != Some(&company.me().name);
+        let Some((first, later)) = self.layers.split_first() else {
             // A newcomer knows whose the rest is, and owns nothing yet.
-            return next.and_then(|next| by(&next.map)).filter(|owner| **owner != company.me().name);
+            return self.next.as_ref().map(|next| by(&next.map)).filter(others).flatten();
         };
-        let mut rest = rest.iter().chain(next.filter(|next| next.released).map(|next| &next.map));
-        let owner = by(first)?;
-        rest.all(|map| by(map) == Some(owner)).then_some(owner)
+        let released = self.next.iter().filter(|next| next.released).map(|next| &next.map);
+        let mut newest_first = released.chain(later.iter().rev()).map(by);
+        newest_first.find(others).unwrap_or_else(|| by(first))
     }
 }
 

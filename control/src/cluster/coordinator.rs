@@ -17,11 +17,12 @@ use super::life::{Around, Life};
 use super::member::{Incarnation, Member, NodeName, State};
 use super::order::{Order, OrderError};
 use super::ownership::{Book, Ownership};
+use super::proposal::MapEpoch;
 use super::propose::Proposer;
-use super::settings::{Agreement, Settings};
+use super::settings::{Agreement, Minority, Settings};
 use super::trouble::{Sight, troubles};
 use super::view::{Lease, Liveness, View};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use weir_dataplane::units::BucketId;
 
 /// A node's part in its cluster.
@@ -30,7 +31,7 @@ pub struct Coordinator {
     settings: Settings,
     member: Member,
     life: Life,
-    leased: bool,
+    may_own: bool,
     flows_left: Option<u64>,
     change: Change,
     proposer: Proposer,
@@ -38,9 +39,9 @@ pub struct Coordinator {
     book: Book,
     seen: BTreeMap<NodeName, Seen>,
     /// Nodes that served when they were given up.
-    given_up: BTreeMap<NodeName, Incarnation>,
-    /// Nodes that were given up and had never stopped, until that is settled.
-    returned: Vec<NodeName>,
+    given_up: BTreeSet<NodeName>,
+    /// Nodes that served already when they were heard, until it is settled what is whose.
+    strangers: Vec<NodeName>,
     alarms: Alarms,
     history: History,
 }
@@ -61,7 +62,7 @@ impl Coordinator {
         let first = if settings.agreement == Agreement::ByHand { State::Active } else { State::Joining };
         Self {
             life: Life::new(first, now_ms),
-            leased: !matches!(settings.agreement, Agreement::Leases { .. }),
+            may_own: !matches!(settings.agreement, Agreement::Leases { .. }),
             member: Member {
                 state: first,
                 proposal: None,
@@ -77,8 +78,8 @@ impl Coordinator {
             by_hand: ByHand::new(pins),
             book: Book::default(),
             seen: BTreeMap::new(),
-            given_up: BTreeMap::new(),
-            returned: Vec::new(),
+            given_up: BTreeSet::new(),
+            strangers: Vec::new(),
             alarms: Alarms::default(),
             history: History::default(),
         }
@@ -129,22 +130,23 @@ impl Coordinator {
         self.flows_left = Some(flows);
     }
 
-    /// Whose a bucket's new flows would be if `dead` died.
-    pub fn owner_if_dead(
-        &self,
-        bucket: BucketId,
-        dead: &NodeName,
-        view: &View,
-        now_ms: u64,
-    ) -> Option<&NodeName> {
+    /// The map that is to follow, and since when it is known.
+    pub fn change_under_way(&self) -> Option<(&MapEpoch, u64)> {
+        self.change.under_way()
+    }
+
+    /// Whose new flows would be if `dead` died, by bucket.
+    pub fn owners_if_dead(&self, dead: &NodeName, view: &View, now_ms: u64) -> Vec<Option<&NodeName>> {
         let mut view = view.clone();
         view.peers.remove(dead);
-        let serving = self.leased && self.member.name != *dead;
-        let company = Company::of(&view, &self.member, serving, self.settings.agreement, now_ms);
-        match self.settings.agreement {
-            Agreement::ByHand => self.by_hand.heir(bucket, &self.member.name, dead),
+        let me = &self.member;
+        let company =
+            Company::of(&view, me, self.may_own && me.name != *dead, self.settings.agreement, now_ms);
+        let owner = |bucket| match self.settings.agreement {
+            Agreement::ByHand => self.by_hand.heir(bucket, &me.name, dead),
             Agreement::Liveness | Agreement::Leases { .. } => self.change.owner(bucket, &company),
-        }
+        };
+        buckets(me).map(owner).collect()
     }
 
     /// Takes an operator's order; it takes effect with the next [`Coordinator::advance`].
@@ -199,33 +201,43 @@ impl Coordinator {
 
     /// Goes on as far as can be gone at `now_ms` with what the engine believes.
     pub fn advance(&mut self, view: &View, now_ms: u64) {
-        self.follow_lease(view, now_ms);
+        self.follow_right(view, now_ms);
         self.follow_peers(view, now_ms);
-        self.grow_older(view, now_ms);
+        let grown = self.grow_older(view, now_ms);
         match self.settings.agreement {
             Agreement::ByHand => self.own_by_hand(view, now_ms),
-            Agreement::Liveness | Agreement::Leases { .. } => self.agree(view, now_ms),
+            Agreement::Liveness | Agreement::Leases { .. } => self.agree(view, grown, now_ms),
         }
         self.publish();
         self.look_for_trouble(view, now_ms);
     }
 
-    fn follow_lease(&mut self, view: &View, now_ms: u64) {
-        let Agreement::Leases { margin_ms } = self.settings.agreement else { return };
-        let leased = match view.lease {
-            Some(Lease::Until { end_ms }) => now_ms + margin_ms < end_ms,
-            Some(Lease::None) | None => false,
+    /// Whether this node has what it needs to own anything: a lease, or a majority.
+    fn follow_right(&mut self, view: &View, now_ms: u64) {
+        let living = |name: &NodeName| {
+            *name == self.member.name || view.peers.get(name).is_some_and(|peer| peer.liveness.lives())
         };
-        if leased != self.leased {
-            self.history.note(now_ms, if leased { Happened::LeaseHeld } else { Happened::LeaseLost });
+        let (may_own, lost, held) = match (self.settings.agreement, self.settings.minority) {
+            (Agreement::Leases { margin_ms }, _) => {
+                let leased =
+                    matches!(view.lease, Some(Lease::Until { end_ms }) if now_ms + margin_ms < end_ms);
+                (leased, Happened::LeaseLost, Happened::LeaseHeld)
+            }
+            (Agreement::Liveness, Minority::Yields) => {
+                (self.change.has_majority(living), Happened::MajorityLost, Happened::MajorityHeld)
+            }
+            (Agreement::Liveness, Minority::Serves) | (Agreement::ByHand, _) => return,
+        };
+        if may_own != self.may_own {
+            self.history.note(now_ms, if may_own { held } else { lost });
         }
-        if self.leased && !leased {
-            // Others may own all that was this node's by the time there is a lease again: its seat is void.
+        if self.may_own && !may_own {
+            // Others may own all that was this node's by the time it may own again: its seat is void.
             self.member.incarnation.0 += 1;
             self.change.forget();
             self.life.rejoin(now_ms);
         }
-        self.leased = leased;
+        self.may_own = may_own;
     }
 
     fn follow_peers(&mut self, view: &View, now_ms: u64) {
@@ -239,28 +251,27 @@ impl Coordinator {
             }
             let before = self.seen.insert(name.clone(), now);
             self.note_peer(name, before, now, now_ms);
-            if !now.lives && before.is_some_and(|before| before.lives) && state.serves() {
-                self.given_up.insert(name.clone(), incarnation);
-            }
-            let gone = self.given_up.get(name).copied();
-            if now.lives && gone.is_some() {
-                self.given_up.remove(name);
-                if gone == Some(incarnation)
-                    && state.serves()
-                    && shares(&peer.member, &self.member)
-                    && !strict
-                {
-                    self.proposer.unsettle(&self.change);
-                    self.returned.push(name.clone());
+            match now.lives {
+                true => drop(self.given_up.remove(name)),
+                false if before.is_some_and(|before| before.lives) && state.serves() => {
+                    self.given_up.insert(name.clone());
                 }
+                false => {}
+            }
+            // Whoever was met before he served got his buckets by agreement. Others may own what is owned here.
+            let met = before.is_some_and(|before| before.lives && before.incarnation == incarnation);
+            let serving = now.lives && state.serves() && self.member.state.serves();
+            if serving && !met && !strict && shares(&peer.member, &self.member) {
+                self.proposer.unsettle(&self.change);
+                self.strangers.push(name.clone());
             }
         }
         let forgotten: Vec<_> =
             self.seen.keys().filter(|name| !view.peers.contains_key(*name)).cloned().collect();
         for name in forgotten {
             let before = self.seen.remove(&name);
-            if let Some(before) = before.filter(|before| before.lives && before.state.serves()) {
-                self.given_up.insert(name.clone(), before.incarnation);
+            if before.is_some_and(|before| before.lives && before.state.serves()) {
+                self.given_up.insert(name.clone());
                 self.history.note(now_ms, Happened::Died { node: name });
             }
         }
@@ -285,24 +296,26 @@ impl Coordinator {
         }
     }
 
-    fn grow_older(&mut self, view: &View, now_ms: u64) {
+    /// Whether this node is in another state than before.
+    fn grow_older(&mut self, view: &View, now_ms: u64) -> bool {
         let Self { member, settings, .. } = &*self;
-        let company = Company::of(view, member, self.leased, settings.agreement, now_ms);
-        let stranger =
-            |other: &Member| other.name == member.name || other.state.serves() && !shares(other, member);
-        let unwelcome = view.peers.values().any(|peer| {
-            peer.liveness.lives() && peer.member.incarnation != member.incarnation && stranger(&peer.member)
+        let company = Company::of(view, member, self.may_own, settings.agreement, now_ms);
+        let unwelcome = view.peers.values().filter(|peer| peer.liveness.lives()).any(|peer| {
+            let other = &peer.member;
+            let twin = other.name == member.name && other.incarnation != member.incarnation;
+            twin || other.state.serves() && !shares(other, member)
         });
         let around = Around {
             others_serve: company.other_servers().next().is_some(),
-            welcome: !unwelcome && self.leased,
+            welcome: !unwelcome && self.may_own,
             without_seat: self.change.under_way().is_none()
                 && !self.change.seats(member)
                 && company.act_by(self.change.active()),
             flows_left: self.flows_left,
         };
         self.life.advance(around, &self.settings, now_ms);
-        if self.life.state() != self.member.state {
+        let grown = self.life.state() != self.member.state;
+        if grown {
             self.member.state = self.life.state();
             if self.member.state == State::Leaving {
                 // What was its own is inherited now; should it resume, no old map may give it that back.
@@ -311,12 +324,13 @@ impl Coordinator {
             let entered = Happened::Entered { node: self.member.name.clone(), state: self.member.state };
             self.history.note(now_ms, entered);
         }
+        grown
     }
 
-    fn agree(&mut self, view: &View, now_ms: u64) {
+    fn agree(&mut self, view: &View, grown: bool, now_ms: u64) {
         let Self { member, change, proposer, settings, book, history, .. } = self;
-        let company = Company::of(view, member, self.leased, settings.agreement, now_ms);
-        let (mut stale, mut anew) = (false, false);
+        let company = Company::of(view, member, self.may_own, settings.agreement, now_ms);
+        let (mut stale, mut anew) = (grown, false);
         loop {
             let step = change.advance(&company, settings.patience_ms(), now_ms).or_else(|| {
                 let proposal = proposer.propose(change, &company, settings, now_ms)?;
@@ -336,8 +350,10 @@ impl Coordinator {
         }
         let learning = matches!(member.state, State::Joining | State::Learning);
         if stale || book.is_stale(&company, learning) {
-            let buckets = (0..usize::from(member.total_nodes)).filter_map(BucketId::new);
-            let owners = buckets.map(|bucket| change.owner(bucket, &company).cloned()).collect();
+            // Who listens first does not know enough to say whose what is.
+            let listens = member.state == State::Joining;
+            let owner = |bucket| change.owner(bucket, &company).filter(|_| !listens).cloned();
+            let owners = buckets(member).map(owner).collect();
             let moved = book.write(owners, &company, learning, anew);
             if moved > 0 {
                 history.note(now_ms, Happened::Moved { buckets: moved });
@@ -352,11 +368,10 @@ impl Coordinator {
         by_hand.map(&everybody);
         living.peers.retain(|name, _| by_hand.lives(name));
         let company = Company::of(&living, member, true, settings.agreement, now_ms);
-        let buckets = (0..usize::from(member.total_nodes)).filter_map(BucketId::new);
         let serves = member.state.serves();
         let owner =
             |bucket| by_hand.owner(bucket, &member.name).filter(|owner| serves || **owner != member.name);
-        let owners: Vec<_> = buckets.map(|bucket| owner(bucket).cloned()).collect();
+        let owners: Vec<_> = buckets(member).map(|bucket| owner(bucket).cloned()).collect();
         if owners != book.current().owners || book.is_stale(&company, false) {
             let moved = book.write(owners, &company, false, false);
             history.note(now_ms, Happened::Moved { buckets: moved });
@@ -380,19 +395,24 @@ impl Coordinator {
 
     fn look_for_trouble(&mut self, view: &View, now_ms: u64) {
         if !self.proposer.is_unsettled() {
-            self.returned.clear();
+            self.strangers.clear();
         }
-        let company = Company::of(view, &self.member, self.leased, self.settings.agreement, now_ms);
+        let company = Company::of(view, &self.member, self.may_own, self.settings.agreement, now_ms);
         let found = troubles(&Sight {
             view,
             company: &company,
             change: &self.change,
             ownership: self.book.current(),
             agreement: self.settings.agreement,
-            leased: self.leased,
+            may_own: self.may_own,
             given_up: self.given_up.len(),
-            returned: &self.returned,
+            strangers: &self.strangers,
         });
         self.alarms.update(found, now_ms);
     }
+}
+
+/// All buckets there are.
+fn buckets(member: &Member) -> impl Iterator<Item = BucketId> + use<> {
+    (0..usize::from(member.total_nodes)).filter_map(BucketId::new)
 }

@@ -73,6 +73,10 @@ pub enum Happened {
     LeaseLost,
     /// There is a lease again.
     LeaseHeld,
+    /// Too few of the others are heard: this node owns nothing.
+    MajorityLost,
+    /// Enough of the others are heard again.
+    MajorityHeld,
     /// An operator's order was taken.
     Ordered {
         /// Which, as the operator writes it.
@@ -98,6 +102,8 @@ impl fmt::Display for Happened {
             Self::Moved { buckets } => write!(f, "{buckets} buckets have another owner"),
             Self::LeaseLost => f.write_str("the lease has ended; this node owns nothing"),
             Self::LeaseHeld => f.write_str("there is a lease again"),
+            Self::MajorityLost => f.write_str("too few nodes are heard; this one owns nothing"),
+            Self::MajorityHeld => f.write_str("enough nodes are heard again"),
             Self::Ordered { order } => write!(f, "ordered: {order}"),
         }
     }

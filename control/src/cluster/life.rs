@@ -26,7 +26,8 @@ pub(super) struct Life {
 pub(super) struct Around {
     /// Another node may own flows.
     pub(super) others_serve: bool,
-    /// It may join: nothing that lives has its name or cuts the hash space in another way.
+    /// It may own: it has the lease or the majority that it needs, and nothing that lives has its name or cuts the hash
+    /// space in another way.
     pub(super) welcome: bool,
     /// The map that is in force everywhere has no seat for it.
     pub(super) without_seat: bool,
@@ -82,24 +83,27 @@ impl Life {
     /// Owns nothing from now on and listens anew who is there. What it has learned it still knows.
     pub(super) fn rejoin(&mut self, now_ms: u64) {
         if self.state.serves() {
-            self.learned = true;
             self.enter(State::Joining, now_ms);
         }
     }
 
-    /// Takes a drain back. One that has left has tracked everything since, and serves again at once.
+    /// Takes a drain back. One that has left has tracked everything since, and serves again at once if it knew enough.
     pub(super) fn resume(&mut self, now_ms: u64) {
-        if matches!(self.state, State::Draining | State::Leaving) {
-            self.stopping = false;
-            self.enter(State::Active, now_ms);
-        }
+        let back = match self.state {
+            State::Leaving if !self.learned => State::Joining,
+            State::Draining | State::Leaving => State::Active,
+            State::Joining | State::Learning | State::Active => return,
+        };
+        self.stopping = false;
+        self.enter(back, now_ms);
     }
 
     /// Goes on to the next state where it is time; returns whether it did.
     pub(super) fn advance(&mut self, around: Around, settings: &Settings, now_ms: u64) -> bool {
         let for_ms = now_ms.saturating_sub(self.since_ms);
         let next = match self.state {
-            State::Joining if !around.welcome || for_ms < settings.formation_ms => return false,
+            State::Joining | State::Learning if !around.welcome => return false,
+            State::Joining if for_ms < settings.formation_ms => return false,
             State::Joining if around.others_serve && !self.learned => State::Learning,
             State::Joining => State::Active,
             State::Learning if for_ms >= settings.learning_ms || !around.others_serve => State::Active,
@@ -112,6 +116,7 @@ impl Life {
     }
 
     fn enter(&mut self, state: State, now_ms: u64) {
+        self.learned |= state.serves();
         (self.state, self.since_ms) = (state, now_ms);
     }
 }
@@ -149,12 +154,16 @@ mod tests {
     fn who_is_not_welcome_stays_outside() {
         let mut life = Life::new(State::Joining, 0);
         assert!(!life.advance(Around { welcome: false, ..AMONG_OTHERS }, &settings(), 10_000));
+        let mut life = Life::new(State::Learning, 0);
+        assert!(!life.advance(Around { welcome: false, ..AMONG_OTHERS }, &settings(), 10_000));
     }
 
     #[test]
     fn a_leaver_waits_for_its_flows_or_the_deadline() {
         let drained = Around { without_seat: true, flows_left: Some(0), ..AMONG_OTHERS };
-        let mut life = Life::new(State::Active, 0);
+        let alone = Around { others_serve: false, ..AMONG_OTHERS };
+        let mut life = Life::new(State::Joining, 0);
+        assert!(life.advance(alone, &Settings { formation_ms: 0, ..settings() }, 0));
         life.drain(500, true, 10);
         assert_eq!((life.state(), life.deadline_ms()), (State::Draining, Some(500)));
         assert!(!life.advance(Around { flows_left: Some(1), ..drained }, &settings(), 20));
@@ -167,5 +176,14 @@ mod tests {
         assert!(!life.may_stop(&settings(), 549) && life.may_stop(&settings(), 550));
         life.resume(600);
         assert!(life.state() == State::Active && !life.may_stop(&settings(), 10_000));
+    }
+
+    #[test]
+    fn who_left_before_it_knew_enough_learns_when_it_resumes() {
+        let mut life = Life::new(State::Joining, 0);
+        life.drain(500, false, 10);
+        assert_eq!(life.state(), State::Leaving);
+        life.resume(20);
+        assert_eq!(life.state(), State::Joining);
     }
 }

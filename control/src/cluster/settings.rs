@@ -5,6 +5,8 @@
 pub struct Settings {
     /// Who decides what is whose.
     pub agreement: Agreement,
+    /// What the smaller part of a parted cluster does; with [`Agreement::Liveness`] alone.
+    pub minority: Minority,
     /// After this time without a word the engine calls a node dead. Only the bounds below are counted from it: the
     /// engine does the detecting.
     pub detection_ms: u64,
@@ -38,10 +40,22 @@ pub enum Agreement {
     },
 }
 
+/// What those do who hear fewer than half of the nodes that had a seat in the last map; of two equal halves, the one
+/// without the first of them by name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Minority {
+    /// They go on for all. A cluster outlives all of its nodes but one, and one that is parted forwards frames twice.
+    Serves,
+    /// They own nothing until they hear enough of the others. A cluster that is parted forwards frames twice for no
+    /// longer than the detection time, and one that loses half of its nodes at once stops.
+    Yields,
+}
+
 impl Default for Settings {
     fn default() -> Self {
         Self {
             agreement: Agreement::Liveness,
+            minority: Minority::Serves,
             detection_ms: 1000,
             answer_ms: 1000,
             settle_ms: 200,

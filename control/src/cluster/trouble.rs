@@ -3,7 +3,7 @@
 use super::alarm::Trouble;
 use super::change::Change;
 use super::company::Company;
-use super::member::NodeName;
+use super::member::{NodeName, State};
 use super::ownership::Ownership;
 use super::settings::Agreement;
 use super::view::View;
@@ -15,21 +15,23 @@ pub(super) struct Sight<'a> {
     pub(super) change: &'a Change,
     pub(super) ownership: &'a Ownership,
     pub(super) agreement: Agreement,
-    pub(super) leased: bool,
+    /// This node has the lease, or the majority, that it needs.
+    pub(super) may_own: bool,
     /// How many nodes served when they died and have not come back.
     pub(super) given_up: usize,
-    /// Nodes that were given up and had never stopped.
-    pub(super) returned: &'a [NodeName],
+    /// Nodes that served already when they were heard.
+    pub(super) strangers: &'a [NodeName],
 }
 
 /// All that is wrong.
 pub(super) fn troubles(sight: &Sight<'_>) -> Vec<Trouble> {
     let mut found = Vec::new();
     mismatches(sight, &mut found);
-    if !sight.leased {
-        found.push(Trouble::NoLease);
+    if !sight.may_own {
+        let leases = matches!(sight.agreement, Agreement::Leases { .. });
+        found.push(if leases { Trouble::NoLease } else { Trouble::NoMajority });
     }
-    if sight.ownership.owners.contains(&None) {
+    if sight.ownership.owners.contains(&None) && sight.company.me().state != State::Joining {
         found.push(Trouble::Hole);
     }
     if sight.agreement != Agreement::ByHand {
@@ -43,7 +45,7 @@ pub(super) fn troubles(sight: &Sight<'_>) -> Vec<Trouble> {
             found.push(Trouble::Isolated);
         }
     }
-    found.extend(sight.returned.iter().map(|node| Trouble::SplitBrain { node: node.clone() }));
+    found.extend(sight.strangers.iter().map(|node| Trouble::SplitBrain { node: node.clone() }));
     found
 }
 

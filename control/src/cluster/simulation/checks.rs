@@ -1,7 +1,7 @@
 //! What must hold at each step.
 
 use super::world::{BUCKETS, Carrier, Node, TICK_MS, World};
-use crate::cluster::State;
+use crate::cluster::{Minority, State};
 use std::collections::BTreeMap;
 
 /// What has been seen so far.
@@ -33,7 +33,8 @@ impl Checks {
     pub(super) fn note_event(&mut self, world: &World, crashed: Option<usize>) {
         let calm = self.calm_ms > world.plan.settings.convergence_ms();
         let heirs = world.running().any(|node| node.coordinator.member().state == State::Active);
-        let inherits = crashed.is_some() && calm && heirs && one_owner_each(world).is_ok();
+        let serves = world.plan.settings.minority == Minority::Serves;
+        let inherits = crashed.is_some() && serves && calm && heirs && one_owner_each(world).is_ok();
         self.inherit_by_ms = inherits.then(|| world.now_ms + world.notice_ms());
         self.calm_ms = 0;
     }
@@ -44,11 +45,13 @@ impl Checks {
             only_servers_own(node)?;
         }
         match &world.carrier {
+            Carrier::Gossip(_) if !world.plan.partitions => no_overlap(world)?,
             Carrier::Gossip(_) => self.overlaps_end(world)?,
             Carrier::Store(_) => no_overlap(world)?,
         }
         self.owners_stay(world)?;
         self.the_dead_are_inherited_from(world)?;
+        self.each_flow_goes_once(world)?;
         self.calm_brings_agreement(world)
     }
 
@@ -116,6 +119,31 @@ impl Checks {
             return Ok(());
         }
         one_owner_each(world).map_err(|broken| format!("after a crash, noticed by {by_ms} ms: {broken}"))
+    }
+
+    /// No packet of a flow is forwarded twice where nobody is taken for dead who lives, and everywhere none is twice or
+    /// never for long after everybody is right about everybody.
+    fn each_flow_goes_once(&self, world: &World) -> Result<(), String> {
+        let settings = &world.plan.settings;
+        let gentle = !world.plan.partitions;
+        let calm = self.calm_ms > 2 * settings.convergence_ms();
+        for flow in &world.flows.open {
+            if flow.doubled_ms > 0 && gentle || flow.doubled_ms > TICK_MS && calm {
+                return Err(format!(
+                    "{flow} has been forwarded twice for {} ms: {}",
+                    flow.doubled_ms,
+                    world.beliefs(flow.id)
+                ));
+            }
+            if flow.lost_ms > 2 * TICK_MS && calm {
+                return Err(format!(
+                    "{flow} has not been forwarded for {} ms: {}",
+                    flow.lost_ms,
+                    world.beliefs(flow.id)
+                ));
+            }
+        }
+        Ok(())
     }
 
     /// Where everybody is right about everybody for long enough, all agree.

@@ -5,6 +5,7 @@
 //! happened; `SEEDS=n` runs so many.
 
 mod checks;
+mod flows;
 mod gossip;
 mod random;
 mod store;

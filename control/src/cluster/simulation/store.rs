@@ -50,7 +50,7 @@ impl Store {
         }
         let member = node.coordinator.member();
         let ended =
-            !self.members.get(&member.name).is_some_and(|(known, _)| known.incarnation == member.incarnation);
+            self.members.get(&member.name).is_none_or(|(known, _)| known.incarnation != member.incarnation);
         let news = node.published.as_deref() != Some(member);
         if ended || now_ms >= node.gossip_at_ms {
             node.gossip_at_ms = now_ms + TTL_MS / 3;

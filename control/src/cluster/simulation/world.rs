@@ -1,11 +1,13 @@
 //! The nodes, the time, and what befalls them.
 
 use super::checks::Checks;
+use super::flows::{Flows, Record};
 use super::gossip::{Bus, notice_ms};
 use super::random::Random;
 use super::store::{DRIFT_PER_MILLE, MARGIN_MS, Store, TTL_MS};
 use crate::cluster::{
-    Agreement, Coordinator, Digest, Incarnation, Member, NodeName, Order, Settings, State, View, Weight,
+    Agreement, Coordinator, Digest, Incarnation, Member, Minority, NodeName, Order, Settings, State, View,
+    Weight,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -28,6 +30,7 @@ impl Plan {
     fn settings(agreement: Agreement) -> Settings {
         Settings {
             agreement,
+            minority: Minority::Serves,
             detection_ms: 400,
             answer_ms: 300,
             settle_ms: 60,
@@ -39,9 +42,10 @@ impl Plan {
 
     /// Everything that can happen.
     pub(super) fn gossip(random: &mut Random) -> Self {
+        let minority = if random.percent(30) { Minority::Yields } else { Minority::Serves };
         Self {
             nodes: 2 + random.index(3),
-            settings: Self::settings(Agreement::Liveness),
+            settings: Settings { minority, ..Self::settings(Agreement::Liveness) },
             events: random.within(2, 8),
             partitions: true,
             loss_percent: random.within(0, 20),
@@ -51,7 +55,12 @@ impl Plan {
 
     /// Nodes come and go on a network that does what it should.
     pub(super) fn gentle(random: &mut Random) -> Self {
-        Self { loss_percent: 0, partitions: false, ..Self::gossip(random) }
+        Self {
+            loss_percent: 0,
+            delay_max_ms: random.within(1, 15),
+            partitions: false,
+            ..Self::gossip(random)
+        }
     }
 
     /// Everything that can happen to a store with leases.
@@ -77,6 +86,8 @@ pub(super) struct Node {
     started_ms: u64,
     offset_ms: u64,
     drift_per_mille: i64,
+    /// What its workers know of the flows.
+    pub(super) records: BTreeMap<u64, Record>,
 }
 
 impl Node {
@@ -104,6 +115,7 @@ pub(super) struct World {
     pub(super) names: Vec<NodeName>,
     pub(super) nodes: Vec<Option<Node>>,
     pub(super) carrier: Carrier,
+    pub(super) flows: Flows,
     pub(super) now_ms: u64,
     random: Random,
     tell: bool,
@@ -117,7 +129,8 @@ impl World {
         };
         let names = (0..plan.nodes).map(|i| format!("gw-{i}").parse().unwrap()).collect();
         let nodes = (0..plan.nodes).map(|_| None).collect();
-        let mut world = Self { plan, names, nodes, carrier, now_ms: 0, random, tell };
+        let mut world =
+            Self { plan, names, nodes, carrier, flows: Flows::default(), now_ms: 0, random, tell };
         // Not all of them are there from the start.
         for i in 0..world.plan.nodes {
             if i == 0 || world.random.percent(80) {
@@ -150,6 +163,7 @@ impl World {
         while self.now_ms < until_ms {
             self.now_ms += TICK_MS;
             self.step();
+            self.flows.pass(&mut self.nodes, self.now_ms, &mut self.random);
             checks.step(self).map_err(|broken| format!("at {} ms: {broken}", self.now_ms))?;
         }
         Ok(())
@@ -293,6 +307,7 @@ impl World {
             read_at_ms: 0,
             started_ms: self.now_ms,
             offset_ms,
+            records: BTreeMap::new(),
             drift_per_mille: if strict { drift - DRIFT_PER_MILLE } else { 0 },
         });
     }
@@ -335,6 +350,14 @@ impl World {
                 self.say(&format!("{at_ms:6} {}: {}", node.coordinator.member().name, event.change));
             }
         }
+    }
+
+    /// What each node believes of a flow.
+    pub(super) fn beliefs(&self, flow: u64) -> String {
+        let believes = |node: &Node| {
+            Some(format!("{} says {}; ", node.coordinator.member().name, node.records.get(&flow)?))
+        };
+        self.running().filter_map(believes).collect()
     }
 
     pub(super) fn say(&self, what: &str) {
