@@ -5,6 +5,7 @@ mod by_hand;
 mod change;
 mod company;
 mod coordinator;
+pub mod engine;
 mod hash;
 mod history;
 mod life;
