@@ -18,7 +18,7 @@
 //! [`EngineEnd`]: crate::cluster::EngineEnd
 
 mod counts;
-
+pub mod etcd;
 pub mod fixed;
 pub mod gossip;
 mod trouble;
@@ -88,5 +88,25 @@ impl Clock {
     /// The time it shows at `moment`.
     pub fn ms(self, moment: Instant) -> u64 {
         u64::try_from(moment.saturating_duration_since(self.begun).as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+/// A member for tests.
+#[cfg(test)]
+fn test_member(name: &str, incarnation: u64) -> crate::cluster::Member {
+    crate::cluster::Member {
+        name: name.parse().unwrap(),
+        incarnation: crate::cluster::Incarnation(incarnation),
+        state: crate::cluster::State::Active,
+        weight: crate::cluster::Weight::new(1).unwrap(),
+        address: std::net::Ipv4Addr::LOCALHOST.into(),
+        hash_seed: 0,
+        total_nodes: 16,
+        config_digest: crate::cluster::Digest(0),
+        version: "0.1.0".into(),
+        proposal: None,
+        released: None,
+        active: None,
+        flows_left: None,
     }
 }
