@@ -3,7 +3,9 @@
 // Each test program uses its part.
 #![allow(dead_code)]
 
-use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+pub(crate) mod etcd_server;
+
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::time::{Duration, Instant};
 use weir_control::cluster::engine::Clock;
 use weir_control::cluster::{ClusterEnd, Digest, Incarnation, Liveness, Member, State, View, Weight};
@@ -35,6 +37,11 @@ pub(crate) fn clock() -> Clock {
 /// An address on the loopback with a UDP port that was free a moment ago.
 pub(crate) fn udp_address() -> SocketAddr {
     UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap()
+}
+
+/// A TCP port of the loopback that was free a moment ago.
+pub(crate) fn tcp_port() -> u16 {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
 }
 
 /// Waits until `end` sees what is asked for, and says after how long.
