@@ -21,7 +21,7 @@ mod counts;
 pub mod etcd;
 pub mod fixed;
 pub mod gossip;
-mod trouble;
+mod incident;
 
 pub use counts::{Count, Counts};
 

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 pub(super) struct OwnLease {
     pub(super) id: i64,
     length: Duration,
-    /// Of the last read that showed our key.
+    /// Of the last read.
     term: Option<u64>,
     renewal_sent: Option<Instant>,
     end: Instant,
@@ -28,6 +28,11 @@ impl OwnLease {
     /// Until when nobody else can be given what is ours.
     pub(super) fn end(&self) -> Instant {
         self.end
+    }
+
+    /// Whether the keys of all nodes were read since it was granted.
+    pub(super) fn is_settled(&self) -> bool {
+        self.term.is_some()
     }
 
     /// Whether a renewal was sent and not read back yet.
@@ -57,9 +62,9 @@ impl OwnLease {
     }
 }
 
-/// A tenth less than etcd's count: for clocks that do not run alike, and for the workers to stop.
+/// A hundredth less than etcd's count, for clocks that do not run alike.
 fn certain(length: Duration, sent: Instant) -> Instant {
-    sent + length * 9 / 10
+    sent + length * 99 / 100
 }
 
 #[cfg(test)]
@@ -70,19 +75,23 @@ mod tests {
         Duration::from_secs(seconds)
     }
 
+    fn ms(milliseconds: u64) -> Duration {
+        Duration::from_millis(milliseconds)
+    }
+
     #[test]
     fn a_lease_is_certain_from_when_its_renewal_was_sent() {
         let begun = Instant::now();
         let mut lease = OwnLease::granted(1, s(10), begun);
-        assert_eq!(lease.end(), begun + s(9));
+        assert_eq!(lease.end(), begun + ms(9900));
         lease.renewing(begun + s(1));
         assert!(!lease.read_back(5), "nothing is known yet about who leads");
-        assert_eq!(lease.end(), begun + s(9));
+        assert_eq!(lease.end(), begun + ms(9900));
         lease.renewing(begun + s(2));
         assert!(lease.is_renewing());
         assert!(lease.read_back(5));
         assert!(!lease.is_renewing());
-        assert_eq!(lease.end(), begun + s(11));
+        assert_eq!(lease.end(), begun + ms(11_900));
     }
 
     #[test]
@@ -93,10 +102,10 @@ mod tests {
         lease.read_back(5);
         lease.renewing(begun + s(3));
         assert!(!lease.read_back(6));
-        assert_eq!(lease.end(), begun + s(9));
+        assert_eq!(lease.end(), begun + ms(9900));
         lease.renewing(begun + s(4));
         assert!(lease.read_back(6));
-        assert_eq!(lease.end(), begun + s(13));
+        assert_eq!(lease.end(), begun + ms(13_900));
     }
 
     #[test]
@@ -108,6 +117,6 @@ mod tests {
         lease.renewing(begun + s(3));
         lease.disconnected();
         assert!(lease.read_back(5));
-        assert_eq!(lease.end(), begun + s(9));
+        assert_eq!(lease.end(), begun + ms(9900));
     }
 }

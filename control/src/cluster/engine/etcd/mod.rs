@@ -5,8 +5,8 @@
 //! lease has ended: dead. So the death of a node is noticed after `lease`, 10 s by default, and a clean leave at once.
 //!
 //! With `on_loss: stop` every view says until when this node's lease is certain, counted from when its last renewal
-//! was *sent*, less a tenth. When that moment is past the node must have stopped owning; etcd ends the lease later than
-//! that, and only then may others inherit.
+//! was *sent*. By that moment the node must have stopped owning; etcd ends the lease later than that, and only then may
+//! others inherit.
 //!
 //! - **etcd is killed and restarted**: leases outlive it. While it is away nobody dies and nobody joins, all others are
 //!   *suspected*. It may be away for about half of `lease` with every node forwarding on; a new leader begins all
@@ -15,8 +15,9 @@
 //!   certain, and after that etcd deletes its key and the others inherit.
 //! - **etcd's data are wiped**: a node whose key is missing is dead when it stays missing for its lease's length.
 //!
-//! With `on_loss: keep` the views carry no lease, and a node owns on without etcd. That is for those who would rather
-//! have frames forwarded twice than not at all: while one node alone is cut off it and its heirs forward the same.
+//! With `on_loss: keep` the views carry no lease, and a node owns on without etcd: its coordinator agrees by liveness,
+//! as with gossip. That is for those who would rather have frames forwarded twice than not at all: while one node alone
+//! is cut off it and its heirs forward the same.
 //!
 //! A lease or a key that is deleted by hand takes the guarantee away. So does an etcd of several servers with the bug
 //! etcd-io/etcd#15247, by which a leader that has been replaced may end leases early.
@@ -26,7 +27,7 @@ mod peers;
 mod record;
 mod session;
 
-use super::trouble::Trouble;
+use super::incident::Incident;
 use super::{Clock, Count, Counts, Engine};
 use crate::cluster::{EngineEnd, Lease, View};
 use etcd_client::{Certificate, ConnectOptions, Identity, TlsOptions};
@@ -181,9 +182,9 @@ struct Store {
     /// Whether our key is there, with our lease.
     registered: bool,
     peers: Peers,
-    away: Trouble,
-    name_taken: Trouble,
-    malformed: Trouble,
+    away: Incident,
+    name_taken: Incident,
+    malformed: Incident,
 }
 
 impl Store {
@@ -200,9 +201,9 @@ impl Store {
             lease: None,
             registered: false,
             peers: Peers::new(own, clock),
-            away: Trouble::new("etcd is out of reach"),
-            name_taken: Trouble::new("this node's name is taken in etcd"),
-            malformed: Trouble::new("a key in etcd is no member of the cluster"),
+            away: Incident::new("etcd is out of reach"),
+            name_taken: Incident::new("this node's name is taken in etcd"),
+            malformed: Incident::new("a key in etcd is no member of the cluster"),
         };
         // Strict from the first view on.
         store.send_view();
@@ -252,11 +253,11 @@ impl Store {
         self.send_view();
     }
 
-    /// Until when this node may own.
+    /// Until when this node may own: once it has a lease, its key is there, and it has seen since who else is there.
     fn certainty(&self) -> Option<Lease> {
         match (self.config.on_loss, &self.lease) {
             (OnLoss::Keep, _) => None,
-            (OnLoss::Stop, Some(lease)) if self.registered => {
+            (OnLoss::Stop, Some(lease)) if self.registered && lease.is_settled() => {
                 Some(Lease::Until { end_ms: self.clock.ms(lease.end()) })
             }
             (OnLoss::Stop, _) => Some(Lease::None),

@@ -26,7 +26,7 @@ pub(super) enum Broken {
     LeaseLost,
 }
 
-/// Why a session ended without trouble.
+/// A session ended because it was to.
 pub(super) struct Left;
 
 /// An open connection, and all that goes over it.

@@ -16,7 +16,7 @@ mod socket;
 
 pub use keys::{Key, KeyError, KeyRing};
 
-use super::trouble::Trouble;
+use super::incident::Incident;
 use super::{Clock, Count, Counts, Engine};
 use crate::cluster::{EngineEnd, Member};
 use chitchat::{ChitchatConfig, ChitchatHandle, ChitchatId, FailureDetectorConfig, spawn_chitchat};
@@ -230,7 +230,7 @@ impl Gossiper {
     }
 
     async fn run(mut self, mut round: Round, mut leaving: oneshot::Receiver<()>) {
-        let mut broken = Trouble::new("the gossip broke and is started again");
+        let mut broken = Incident::new("the gossip broke and is started again");
         loop {
             match self.follow(&round, &mut leaving).await {
                 Over::Left => return,

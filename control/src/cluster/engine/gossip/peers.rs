@@ -4,7 +4,7 @@
 //! of them, or else the latest.
 
 use super::GossipConfig;
-use crate::cluster::engine::trouble::Trouble;
+use crate::cluster::engine::incident::Incident;
 use crate::cluster::engine::{Clock, Count, Counts};
 use crate::cluster::{Liveness, Member, MemberError, NodeName, Peer, View};
 use chitchat::{Chitchat, ChitchatId, Heartbeat, NodeState};
@@ -18,7 +18,7 @@ pub(super) struct Peers {
     detection_time: Duration,
     heard: HashMap<ChitchatId, Heard>,
     counts: Arc<Counts>,
-    malformed: Trouble,
+    malformed: Incident,
 }
 
 /// One life of a node, as it was heard of.
@@ -35,7 +35,7 @@ struct Heard {
 
 impl Peers {
     pub(super) fn new(config: &GossipConfig, clock: Clock, counts: Arc<Counts>) -> Self {
-        let malformed = Trouble::new("cannot read what another node publishes");
+        let malformed = Incident::new("cannot read what another node publishes");
         Self { clock, detection_time: config.detection_time, heard: HashMap::new(), counts, malformed }
     }
 

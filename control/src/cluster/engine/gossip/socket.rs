@@ -6,7 +6,7 @@
 use super::keys::KeyRing;
 use super::seal::{HEADER_BYTES, Refusal, Seal, Stamp};
 use crate::cluster::engine::counts::{Count, Counts};
-use crate::cluster::engine::trouble::Trouble;
+use crate::cluster::engine::incident::Incident;
 use anyhow::Context;
 use async_trait::async_trait;
 use chitchat::transport::{Socket, Transport};
@@ -45,7 +45,7 @@ impl Transport for SealedUdp {
             counts: Arc::clone(&self.counts),
             outgoing: Vec::new(),
             incoming: vec![0; DATAGRAM_BYTES_MAX].into(),
-            troubles: Troubles::default(),
+            incidents: Incidents::default(),
         }))
     }
 }
@@ -57,7 +57,7 @@ struct SealedSocket {
     counts: Arc<Counts>,
     outgoing: Vec<u8>,
     incoming: Box<[u8]>,
-    troubles: Troubles,
+    incidents: Incidents,
 }
 
 #[async_trait]
@@ -71,7 +71,7 @@ impl Socket for SealedSocket {
             Ok(_) => self.counts.add(Count::Sent),
             Err(error) => {
                 self.counts.add(Count::SendErrors);
-                self.troubles.send.met_after(QUIET, format_args!("to {to}: {error}"));
+                self.incidents.send.met_after(QUIET, format_args!("to {to}: {error}"));
             }
         }
         Ok(())
@@ -88,7 +88,7 @@ impl Socket for SealedSocket {
                 }
                 Err(error) => {
                     self.counts.add(Count::ReceiveErrors);
-                    self.troubles.receive.met_after(QUIET, error);
+                    self.incidents.receive.met_after(QUIET, error);
                     tokio::time::sleep(PAUSE).await;
                 }
             }
@@ -103,40 +103,40 @@ impl SealedSocket {
         let message = self.seal.open(&keys, now(), &self.incoming[..length]);
         let message = message
             .and_then(|mut bytes| ChitchatMessage::deserialize(&mut bytes).map_err(|_| Refusal::Format));
-        let (count, trouble) = match message {
+        let (count, incident) = match message {
             Ok(message) => {
                 self.counts.add(Count::Received);
                 return Some(message);
             }
-            Err(Refusal::Format) => (Count::RefusedFormat, &mut self.troubles.format),
-            Err(Refusal::Key) => (Count::RefusedKey, &mut self.troubles.key),
-            Err(Refusal::Clock) => (Count::RefusedClock, &mut self.troubles.clock),
-            Err(Refusal::Replay) => (Count::RefusedReplay, &mut self.troubles.replay),
+            Err(Refusal::Format) => (Count::RefusedFormat, &mut self.incidents.format),
+            Err(Refusal::Key) => (Count::RefusedKey, &mut self.incidents.key),
+            Err(Refusal::Clock) => (Count::RefusedClock, &mut self.incidents.clock),
+            Err(Refusal::Replay) => (Count::RefusedReplay, &mut self.incidents.replay),
         };
         self.counts.add(count);
-        trouble.met_after(QUIET, format_args!("from {from}"));
+        incident.met_after(QUIET, format_args!("from {from}"));
         None
     }
 }
 
-struct Troubles {
-    send: Trouble,
-    receive: Trouble,
-    format: Trouble,
-    key: Trouble,
-    clock: Trouble,
-    replay: Trouble,
+struct Incidents {
+    send: Incident,
+    receive: Incident,
+    format: Incident,
+    key: Incident,
+    clock: Incident,
+    replay: Incident,
 }
 
-impl Default for Troubles {
+impl Default for Incidents {
     fn default() -> Self {
         Self {
-            send: Trouble::new("cannot send gossip"),
-            receive: Trouble::new("cannot receive gossip"),
-            format: Trouble::new("refused a datagram that is no gossip of this version"),
-            key: Trouble::new("refused gossip sealed with another key, or of another cluster"),
-            clock: Trouble::new("refused gossip from a clock too far from ours: do both nodes run NTP?"),
-            replay: Trouble::new(
+            send: Incident::new("cannot send gossip"),
+            receive: Incident::new("cannot receive gossip"),
+            format: Incident::new("refused a datagram that is no gossip of this version"),
+            key: Incident::new("refused gossip sealed with another key, or of another cluster"),
+            clock: Incident::new("refused gossip from a clock too far from ours: do both nodes run NTP?"),
+            replay: Incident::new(
                 "refused gossip that was received before: a loop in the network, or somebody replays it",
             ),
         }

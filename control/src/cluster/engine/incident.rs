@@ -1,18 +1,18 @@
-//! A trouble that is told when it begins and when it is over, and not each time it is met in between.
+//! What goes wrong is told when it begins and when it is over, and not each time it is met in between.
 
 use std::fmt::Display;
 use std::time::{Duration, Instant};
 use tracing::{info, warn};
 
-/// One kind of trouble.
+/// One thing that may go wrong.
 #[derive(Debug)]
-pub(super) struct Trouble {
+pub(super) struct Incident {
     what: &'static str,
     since: Option<Instant>,
     met: Option<Instant>,
 }
 
-impl Trouble {
+impl Incident {
     /// None so far. `what` is the sentence for the log.
     pub(super) const fn new(what: &'static str) -> Self {
         Self { what, since: None, met: None }
