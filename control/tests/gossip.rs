@@ -78,6 +78,34 @@ async fn a_crash_is_noticed_in_time_and_the_next_life_is_welcome() {
 }
 
 #[tokio::test]
+async fn nobody_dies_because_this_node_stood_still() {
+    let at: [_; 3] = addresses();
+    let nodes = cluster(&at).await;
+    let deaths: Vec<_> = nodes
+        .iter()
+        .map(|node| {
+            let mut views = node.end.views.clone();
+            tokio::spawn(async move {
+                let view = views
+                    .wait_for(|view| view.peers.values().any(|peer| !peer.liveness.lives()))
+                    .await
+                    .unwrap();
+                format!("{view:#?}")
+            })
+        })
+        .collect();
+    for _ in 0..5 {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        // All nodes of this test are on this thread.
+        std::thread::sleep(Duration::from_millis(1500));
+    }
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    for death in deaths {
+        assert!(!death.is_finished(), "{}", death.await.unwrap());
+    }
+}
+
+#[tokio::test]
 async fn a_node_that_comes_again_at_once_takes_the_place_of_its_former_life() {
     let at: [_; 2] = addresses();
     let mut nodes = cluster(&at).await;

@@ -2,6 +2,9 @@
 //!
 //! A node that came again is there several times until its former lives are forgotten; the view shows the living one
 //! of them, or else the latest.
+//!
+//! A node that stood still itself, because its machine was busy, finds all others silent for as long. What they said
+//! meanwhile waits in its socket; so it believes no death until it has had the time to hear that.
 
 use super::GossipConfig;
 use crate::cluster::engine::incident::Incident;
@@ -12,10 +15,19 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+/// This many intervals without a look are a node that stood still.
+const STOOD_STILL: u32 = 2;
+/// What waits in the socket is read within one; the failure detector looks once in the next.
+const CATCHING_UP: u32 = 3;
+
 /// Reads views from chitchat's state.
 pub(super) struct Peers {
     clock: Clock,
     detection_time: Duration,
+    interval: Duration,
+    looked: Instant,
+    /// Until when this node may not have heard what was said while it stood still.
+    catching_up_until: Instant,
     heard: HashMap<ChitchatId, Heard>,
     counts: Arc<Counts>,
     malformed: Incident,
@@ -35,13 +47,26 @@ struct Heard {
 
 impl Peers {
     pub(super) fn new(config: &GossipConfig, clock: Clock, counts: Arc<Counts>) -> Self {
-        let malformed = Incident::new("cannot read what another node publishes");
-        Self { clock, detection_time: config.detection_time, heard: HashMap::new(), counts, malformed }
+        let now = Instant::now();
+        Self {
+            clock,
+            detection_time: config.detection_time,
+            interval: config.interval,
+            looked: now,
+            catching_up_until: now,
+            heard: HashMap::new(),
+            counts,
+            malformed: Incident::new("cannot read what another node publishes"),
+        }
     }
 
     /// The other nodes now.
     pub(super) fn view(&mut self, state: &Chitchat) -> View {
         let now = Instant::now();
+        if now.duration_since(self.looked) > STOOD_STILL * self.interval {
+            self.catching_up_until = now + CATCHING_UP * self.interval;
+        }
+        self.looked = now;
         let alive: HashSet<_> = state.live_nodes().collect();
         let own = state.self_chitchat_id();
         self.heard.retain(|id, _| state.node_states().contains_key(id));
@@ -69,8 +94,10 @@ impl Peers {
         // Who was never found alive may be dead for long, or a name that has just come in: the time tells.
         let late = if alive {
             silence > self.detection_time / 2
+        } else if heard.lived {
+            heard.dead_since.is_none() && now < self.catching_up_until
         } else {
-            !heard.lived && silence < self.detection_time
+            silence < self.detection_time
         };
         heard.lived |= alive;
         if alive || late {
