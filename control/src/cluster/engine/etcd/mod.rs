@@ -168,12 +168,12 @@ pub enum EtcdError {
 pub fn start(config: EtcdConfig, clock: Clock, end: EngineEnd) -> Result<Engine, EtcdError> {
     config.check()?;
     let counts = Arc::new(Counts::default());
-    let store = Store::new(config, clock, end, Arc::clone(&counts));
-    Ok(Engine::run(counts, async move |leaving| store.run(leaving).await))
+    let registration = Registration::new(config, clock, end, Arc::clone(&counts));
+    Ok(Engine::run(counts, async move |leaving| registration.run(leaving).await))
 }
 
-/// What lives as long as the engine does.
-struct Store {
+/// This node in etcd, over all connections: its lease, its key, and what it has read of the others.
+struct Registration {
     config: EtcdConfig,
     clock: Clock,
     end: EngineEnd,
@@ -187,13 +187,13 @@ struct Store {
     malformed: Incident,
 }
 
-impl Store {
+impl Registration {
     fn new(config: EtcdConfig, clock: Clock, end: EngineEnd, counts: Arc<Counts>) -> Self {
         let own = {
             let member = end.member.borrow();
             (member.name.clone(), member.incarnation)
         };
-        let mut store = Self {
+        let mut registration = Self {
             config,
             clock,
             end,
@@ -206,8 +206,8 @@ impl Store {
             malformed: Incident::new("a key in etcd is no member of the cluster"),
         };
         // Strict from the first view on.
-        store.send_view();
-        store
+        registration.send_view();
+        registration
     }
 
     async fn run(mut self, mut leaving: oneshot::Receiver<()>) {

@@ -2,7 +2,7 @@
 
 use super::lease::OwnLease;
 use super::record::{self, Record};
-use super::{EtcdConfig, Store};
+use super::{EtcdConfig, Registration};
 use crate::cluster::engine::Count;
 use etcd_client::{
     Client, Compare, CompareOp, Event, EventType, GetOptions, KeyValue, LeaseKeepAliveStream, LeaseKeeper,
@@ -31,7 +31,7 @@ pub(super) struct Left;
 
 /// An open connection, and all that goes over it.
 pub(super) struct Session<'a> {
-    store: &'a mut Store,
+    registration: &'a mut Registration,
     client: Client,
     keeper: LeaseKeeper,
     answers: LeaseKeepAliveStream,
@@ -51,32 +51,32 @@ async fn within<T>(
 
 impl<'a> Session<'a> {
     /// Connects, holds the lease, writes this node's key, reads those of the others and watches them.
-    pub(super) async fn open(store: &'a mut Store, endpoint: &str) -> Result<Self, Broken> {
-        let limit = store.config.patience();
-        let options = store.config.connect_options()?;
+    pub(super) async fn open(registration: &'a mut Registration, endpoint: &str) -> Result<Self, Broken> {
+        let limit = registration.config.patience();
+        let options = registration.config.connect_options()?;
         let mut client = within(limit, Client::connect([endpoint], Some(options))).await?;
-        let id = hold_lease(store, &mut client, limit).await?;
+        let id = hold_lease(registration, &mut client, limit).await?;
         let (keeper, answers) = match within(limit, client.lease_keep_alive(id)).await {
             Ok(streams) => streams,
             Err(Broken::Etcd(etcd_client::Error::LeaseKeepAliveError(_))) => return Err(Broken::LeaseLost),
             Err(broken) => return Err(broken),
         };
-        store.publish(&mut client).await?;
-        let revision = store.read_all(&mut client).await?;
+        registration.publish(&mut client).await?;
+        let revision = registration.read_all(&mut client).await?;
         let options = WatchOptions::new().with_prefix().with_start_revision(revision + 1);
-        let watch = within(limit, client.watch(store.config.prefix(), Some(options))).await?;
-        store.counts.add(Count::Connections);
-        store.away.over();
-        Ok(Self { store, client, keeper, answers, watch })
+        let watch = within(limit, client.watch(registration.config.prefix(), Some(options))).await?;
+        registration.counts.add(Count::Connections);
+        registration.away.over();
+        Ok(Self { registration, client, keeper, answers, watch })
     }
 
     /// Renews, publishes and listens until something breaks or this node is told to leave.
     pub(super) async fn run(&mut self, leaving: &mut oneshot::Receiver<()>) -> Result<Left, Broken> {
-        let mut tick = tokio::time::interval(self.store.config.patience());
+        let mut tick = tokio::time::interval(self.registration.config.patience());
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        self.store.send_view();
+        self.registration.send_view();
         loop {
-            let next_change = self.store.peers.next_change().map(tokio::time::Instant::from_std);
+            let next_change = self.registration.peers.next_change().map(tokio::time::Instant::from_std);
             tokio::select! {
                 _ = tick.tick() => self.renew().await?,
                 answer = self.answers.message() => {
@@ -85,7 +85,7 @@ impl<'a> Session<'a> {
                         return Err(Broken::LeaseLost);
                     }
                     // A renewal that did not count is not worth waiting a whole tick.
-                    if !self.store.read_back(&mut self.client).await? {
+                    if !self.registration.read_back(&mut self.client).await? {
                         tick.reset_immediately();
                     }
                 }
@@ -94,53 +94,57 @@ impl<'a> Session<'a> {
                     if news.canceled() {
                         return Err(Broken::Closed("news"));
                     }
-                    self.store.hear(news.events());
+                    self.registration.hear(news.events());
                 }
-                changed = self.store.end.member.changed() => match changed {
-                    Ok(()) => self.store.publish(&mut self.client).await?,
+                changed = self.registration.end.member.changed() => match changed {
+                    Ok(()) => self.registration.publish(&mut self.client).await?,
                     // Nobody is there any more to renew a lease for.
                     Err(_) => return self.leave().await,
                 },
                 () = until(next_change) => {}
                 _ = &mut *leaving => return self.leave().await,
             }
-            self.store.send_view();
+            self.registration.send_view();
         }
     }
 
     async fn renew(&mut self) -> Result<(), Broken> {
-        let Some(lease) = &mut self.store.lease else { return Err(Broken::LeaseLost) };
+        let Some(lease) = &mut self.registration.lease else { return Err(Broken::LeaseLost) };
         if lease.is_renewing() {
-            return Err(Broken::Silent(self.store.config.patience()));
+            return Err(Broken::Silent(self.registration.config.patience()));
         }
         lease.renewing(Instant::now());
         self.keeper.keep_alive().await?;
-        if !self.store.registered {
-            self.store.publish(&mut self.client).await?;
+        if !self.registration.registered {
+            self.registration.publish(&mut self.client).await?;
         }
         Ok(())
     }
 
     /// Gives the lease back, so that the others need not wait for its end.
     async fn leave(&mut self) -> Result<Left, Broken> {
-        self.store.publish(&mut self.client).await?;
-        if let Some(lease) = self.store.lease.take() {
-            within(self.store.config.patience(), self.client.lease_revoke(lease.id)).await?;
+        self.registration.publish(&mut self.client).await?;
+        if let Some(lease) = self.registration.lease.take() {
+            within(self.registration.config.patience(), self.client.lease_revoke(lease.id)).await?;
         }
         Ok(Left)
     }
 }
 
 /// The lease that is there, or a new one.
-async fn hold_lease(store: &mut Store, client: &mut Client, limit: Duration) -> Result<i64, Broken> {
-    if let Some(lease) = &store.lease {
+async fn hold_lease(
+    registration: &mut Registration,
+    client: &mut Client,
+    limit: Duration,
+) -> Result<i64, Broken> {
+    if let Some(lease) = &registration.lease {
         return Ok(lease.id);
     }
     let sent = Instant::now();
-    let length = i64::try_from(store.config.lease.as_secs()).unwrap_or(i64::MAX);
+    let length = i64::try_from(registration.config.lease.as_secs()).unwrap_or(i64::MAX);
     let granted = within(limit, client.lease_grant(length, None)).await?;
     // etcd may grant a longer one than it was asked for; it never ends before the one asked for would.
-    store.lease = Some(OwnLease::granted(granted.id(), store.config.lease, sent));
+    registration.lease = Some(OwnLease::granted(granted.id(), registration.config.lease, sent));
     Ok(granted.id())
 }
 
@@ -152,7 +156,7 @@ async fn until(moment: Option<tokio::time::Instant>) {
 }
 
 /// What a session does with what it reads and writes.
-impl Store {
+impl Registration {
     /// Writes this node's key, if the name is free or ours.
     async fn publish(&mut self, client: &mut Client) -> Result<(), Broken> {
         let Some(id) = self.lease.as_ref().map(|lease| lease.id) else { return Err(Broken::LeaseLost) };

@@ -132,8 +132,8 @@ impl Gossip {
     }
 }
 
-/// Begins to gossip, in the current tokio runtime. That must not stand still for long: a node that says nothing for
-/// about half of `detection_time` may be taken for dead.
+/// Begins to gossip, in the current tokio runtime, once the seeds' names have been looked up. The runtime must not
+/// stand still for long: a node that says nothing for about half of `detection_time` may be taken for dead.
 ///
 /// # Errors
 /// See [`GossipError`].
