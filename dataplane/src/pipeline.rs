@@ -193,7 +193,6 @@ impl<F: Frame> Pipeline<F> {
         debug_assert!(origins.len() >= burst.len(), "each frame comes from a port");
         let before = self.counters.frames();
         let count = burst.len() as u64;
-        self.forwarded = 0;
         let has_fragments = match self.snapshot.router() {
             None => self.parse::<false>(burst, origins),
             Some(_) => self.parse::<true>(burst, origins),
@@ -214,19 +213,21 @@ impl<F: Frame> Pipeline<F> {
         let router = self.snapshot.router().filter(|_| ROUTES);
         let shadows = self.snapshot.shadows();
         let mut has_fragments = false;
-        for (i, frame) in burst.iter().enumerate() {
-            let (parsed, lookup) = (&mut self.parsed[i], &mut self.lookups[i]);
+        let mut forwarded = 0;
+        for ((i, frame), (parsed, lookup)) in
+            burst.iter().enumerate().zip(self.parsed.iter_mut().zip(&mut self.lookups))
+        {
             match frame.defect() {
                 None => has_fragments |= parse_into(frame.bytes(), rules, frame.offload(), parsed),
                 Some(FrameDefect::Segmented) => *parsed = Parsed::drop(DropReason::Segmented),
                 Some(FrameDefect::Oversize) => *parsed = Parsed::drop(DropReason::Oversize),
             }
             if let Some(router) = router {
-                let forwarded = router.admit(frame.bytes(), origins[i], shadows, parsed);
-                self.forwarded |= u64::from(forwarded) << i;
+                forwarded |= u64::from(router.admit(frame.bytes(), origins[i], shadows, parsed)) << i;
             }
             *lookup = self.tracker.prepare(parsed);
         }
+        self.forwarded = forwarded;
         has_fragments
     }
 
