@@ -41,6 +41,7 @@ fn page() -> String {
         uptime_s: 5,
         epoch: 2,
         cluster: Some(ClusterStatus {
+            agreed: None,
             total_nodes: 2,
             tracking: "all".to_owned(),
             hash_seed: 1,

@@ -143,19 +143,12 @@ pub fn parse_into(frame: &[u8], rules: Rules, offload: Offload, parsed: &mut Par
     if plain::parse(frame, rules, offload, parsed).is_some() {
         return false;
     }
-    parse_slowly(frame, rules, offload, parsed);
+    *parsed = parse_any(frame, rules, offload);
     parsed.class == Class::Fragment
 }
 
-/// [`parse_any`], kept apart from the short way. It writes the result where it stays: to move what was just written
-/// field by field would wait for each of them.
-#[inline(never)]
-fn parse_slowly(frame: &[u8], rules: Rules, offload: Offload, parsed: &mut Parsed) {
-    *parsed = parse_any(frame, rules, offload);
-}
-
 /// Reads one frame, whatever it is.
-#[inline(always)]
+#[inline(never)]
 fn parse_any(frame: &[u8], rules: Rules, offload: Offload) -> Parsed {
     let Some(ethernet) = Ethernet::new(frame) else { return Parsed::drop(DropReason::Runt) };
     let source = ethernet.source();

@@ -193,7 +193,11 @@ impl<F: Frame> Pipeline<F> {
         debug_assert!(origins.len() >= burst.len(), "each frame comes from a port");
         let before = self.counters.frames();
         let count = burst.len() as u64;
-        if self.parse(burst, origins) {
+        let has_fragments = match self.snapshot.router() {
+            None => self.parse::<false>(burst, origins),
+            Some(_) => self.parse::<true>(burst, origins),
+        };
+        if has_fragments {
             self.process_with_fragments(burst, origins, now, outbox, observer);
         } else {
             self.process_whole(burst, 0, origins, now, outbox, observer);
@@ -202,25 +206,28 @@ impl<F: Frame> Pipeline<F> {
         debug_assert_eq!(self.counters.frames() - before, count, "each frame has one outcome");
     }
 
-    /// Reads each frame and asks for the index line of its flow; whether one of them is a fragment.
-    fn parse(&mut self, burst: &Burst<F>, origins: &[PortId]) -> bool {
+    /// Reads each frame and asks for the index line of its flow; whether one of them is a fragment. A bridge takes no
+    /// notice of what a router does: `ROUTES` makes it two functions.
+    fn parse<const ROUTES: bool>(&mut self, burst: &Burst<F>, origins: &[PortId]) -> bool {
         let rules = self.snapshot.rules();
-        let (router, shadows) = (self.snapshot.router(), self.snapshot.shadows());
+        let router = self.snapshot.router().filter(|_| ROUTES);
+        let shadows = self.snapshot.shadows();
         let mut has_fragments = false;
-        self.forwarded = 0;
-        for (i, frame) in burst.iter().enumerate() {
-            let (parsed, lookup) = (&mut self.parsed[i], &mut self.lookups[i]);
+        let mut forwarded = 0;
+        for ((i, frame), (parsed, lookup)) in
+            burst.iter().enumerate().zip(self.parsed.iter_mut().zip(&mut self.lookups))
+        {
             match frame.defect() {
                 None => has_fragments |= parse_into(frame.bytes(), rules, frame.offload(), parsed),
                 Some(FrameDefect::Segmented) => *parsed = Parsed::drop(DropReason::Segmented),
                 Some(FrameDefect::Oversize) => *parsed = Parsed::drop(DropReason::Oversize),
             }
             if let Some(router) = router {
-                let forwarded = router.admit(frame.bytes(), origins[i], shadows, parsed);
-                self.forwarded |= u64::from(forwarded) << i;
+                forwarded |= u64::from(router.admit(frame.bytes(), origins[i], shadows, parsed)) << i;
             }
             *lookup = self.tracker.prepare(parsed);
         }
+        self.forwarded = forwarded;
         has_fragments
     }
 
@@ -238,24 +245,26 @@ impl<F: Frame> Pipeline<F> {
         for lookup in &mut self.lookups[..frames.len()] {
             self.tracker.fetch(lookup);
         }
-        self.track(frames, first, origins, now);
+        match self.snapshot.router() {
+            None => self.track::<false>(frames, first, origins, now),
+            Some(_) => self.track::<true>(frames, first, origins, now),
+        }
         self.emit(frames, first, origins, now, outbox, observer);
     }
 
     /// `first` is the place of the first of `frames` in the burst.
-    fn track(&mut self, frames: &Burst<F>, first: usize, origins: &[PortId], now: Tick) {
-        let routes = self.snapshot.router().is_some();
+    fn track<const ROUTES: bool>(&mut self, frames: &Burst<F>, first: usize, origins: &[PortId], now: Tick) {
+        let origins = &origins[first..];
         let Self { tracker, snapshot, parsed, lookups, tracked, forwarded, .. } = self;
         let context = Context { now, config: snapshot.conntrack(), owners: &**snapshot };
         let changes = tracker.changes();
         for (i, frame) in frames.iter().enumerate() {
             let (bytes, parsed, lookup) = (frame.bytes(), &parsed[i], &lookups[i]);
-            let port = if routes { heard(*forwarded >> (first + i) & 1 == 1) } else { origins[first + i] };
+            let forwarded = ROUTES && *forwarded >> (first + i) & 1 == 1;
+            let port = if ROUTES { heard(forwarded) } else { origins[i] };
             let packet = Packet { bytes, parsed, port };
             // What others have forwarded may be of a flow that is not theirs: the short ways do not ask.
-            let short = port != HEARD_FORWARDED || !routes;
-            let glance = short.then(|| tracker.glance(packet, lookup, changes, &context, &mut tracked[i]));
-            if glance.flatten().is_none() {
+            if forwarded || tracker.glance(packet, lookup, changes, &context, &mut tracked[i]).is_none() {
                 let packet = (bytes, parsed, port);
                 tracked[i] = track_slowly(tracker, packet, lookup, changes, now, snapshot);
             }

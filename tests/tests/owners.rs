@@ -181,7 +181,7 @@ impl Tally {
         } += 1;
     }
 
-    fn wrong(self) -> u32 {
+    fn wrong(&self) -> u32 {
         self.twice + self.by_none + self.by_another
     }
 }
@@ -303,7 +303,8 @@ fn seeds(usual: u64) -> std::ops::RangeInclusive<u64> {
     }
 }
 
-fn simulate_all(course: Course) -> Tally {
+/// The sum over all seeds is `bounded`; a seed that is run alone is judged frame by frame only.
+fn simulate_all(course: Course, bounded: impl Fn(&Tally) -> bool) {
     let mut sum = Tally::default();
     for seed in seeds(20) {
         let tally = simulate(seed, course);
@@ -315,32 +316,31 @@ fn simulate_all(course: Course) -> Tally {
         sum.inherited += tally.inherited;
     }
     println!("{course:?}: {sum:?}");
-    assert!(sum.inherited > 0, "nothing has died with flows of its own");
-    sum
+    if std::env::var_os("SEED").is_none() {
+        assert!(sum.inherited > 0, "nothing has died with flows of its own");
+        assert!(bounded(&sum), "{course:?}: {sum:?}");
+    }
 }
 
 #[test]
 fn through_a_rolling_restart_each_frame_is_forwarded_by_its_flows_owner() {
-    assert_eq!(simulate_all(Course::RollingRestart).wrong(), 0);
+    simulate_all(Course::RollingRestart, |tally| tally.wrong() == 0);
 }
 
 /// A node that came later takes a flow for the map's that a third one had inherited: it matters when the first of them
 /// dies.
 #[test]
 fn through_deaths_and_returns_few_frames_have_another_forwarder() {
-    let tally = simulate_all(Course::Deaths);
-    assert!(tally.wrong() * 500 < tally.by_owner, "{tally:?}");
+    simulate_all(Course::Deaths, |tally| tally.wrong() * 500 < tally.by_owner);
 }
 
 #[test]
 fn buckets_that_move_between_the_living_take_no_flow_with_them() {
-    let tally = simulate_all(Course::Rebalances);
-    assert!(tally.wrong() * 200 < tally.by_owner, "{tally:?}");
+    simulate_all(Course::Rebalances, |tally| tally.wrong() * 200 < tally.by_owner);
 }
 
 /// It takes answers of UDP for first packets, and does not know a connection whose SYN it has missed.
 #[test]
 fn who_alone_misses_first_packets_doubles_some_datagrams_and_inherits_some_connections_unknown() {
-    let tally = simulate_all(Course::Misses);
-    assert!(tally.twice > 0 && tally.wrong() * 25 < tally.by_owner, "{tally:?}");
+    simulate_all(Course::Misses, |tally| tally.twice > 0 && tally.wrong() * 25 < tally.by_owner);
 }

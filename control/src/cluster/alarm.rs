@@ -133,6 +133,12 @@ pub struct Alarm {
     pub advice: &'static str,
 }
 
+impl fmt::Display for Alarm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.text, self.advice)
+    }
+}
+
 /// The troubles there are. One that is over soon, such as a hole during a change, is never an alarm.
 #[derive(Debug, Default)]
 pub(super) struct Alarms {

@@ -3,6 +3,7 @@
 //! Values come from [`load`](super::load) alone, so each of them is in range and they agree with each other.
 //! Whether the machine has the devices and cores is for the runtime to find out.
 
+use super::membership::Membership;
 use super::network::Network;
 use core::fmt;
 use core::net::SocketAddr;
@@ -20,6 +21,7 @@ pub struct GatewayConfig {
     pub(super) memory: Memory,
     pub(super) dataplane: Config,
     pub(super) network: Option<Network>,
+    pub(super) membership: Option<Membership>,
     pub(super) metrics: Option<SocketAddr>,
     pub(super) control_socket: PathBuf,
 }
@@ -63,6 +65,11 @@ impl GatewayConfig {
     /// What it routes by; `None`: it is a bridge.
     pub fn network(&self) -> Option<&Network> {
         self.network.as_ref()
+    }
+
+    /// How it is a member of a cluster that agrees by itself.
+    pub fn membership(&self) -> Option<&Membership> {
+        self.membership.as_ref()
     }
 
     /// Where metrics are served; `None` when they are not.

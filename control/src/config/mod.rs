@@ -7,6 +7,7 @@
 
 mod finding;
 mod gateway;
+mod membership;
 mod network;
 mod path;
 mod problem;
@@ -22,6 +23,7 @@ pub use gateway::{
     Descriptors, Device, GatewayConfig, Idle, MacAddr, Memory, Placement, Port, Promiscuous, Queues, Rss,
     Workers,
 };
+pub use membership::{Carrier, Membership};
 pub use network::{NamedInterface, Network, StaticNeighbour};
 pub use problem::{ConfigErrors, Problem, Severity};
 pub use reference::reference;

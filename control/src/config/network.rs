@@ -56,6 +56,11 @@ impl Network {
         &self.interfaces
     }
 
+    /// The ways to networks that no interface is in.
+    pub fn routes(&self) -> &[Route] {
+        &self.routes
+    }
+
     /// Stations whose MAC addresses are known for good.
     pub fn neighbours(&self) -> &[StaticNeighbour] {
         &self.neighbours

@@ -67,7 +67,11 @@ pub(super) fn launch(path: &Path, config: GatewayConfig) -> Result<Gateway, Laun
     let warnings = places(&config, &cpus, &open);
     let huge = if config.memory().huge_pages() { Huge::Reserved } else { Huge::Transparent };
     let (crew, workers) = man(eal, setups, &cpus, huge)?;
-    Ok(Gateway::new(path, config, Running { ports: open, station, workers, cpus, warnings, crew }))
+    Ok(Gateway::new(
+        path,
+        config,
+        Running { ports: open, station, seat: None, workers, cpus, warnings, crew },
+    ))
 }
 
 /// Starts the workers, each made by its own thread: so its tables are of the NUMA node that it works on. They come

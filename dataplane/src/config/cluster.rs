@@ -165,6 +165,14 @@ impl Cluster {
         }
     }
 
+    /// Whether a flow of `bucket` that is `owner`'s is this node's.
+    pub fn forwards(&self, bucket: BucketId, owner: Option<MemberId>) -> bool {
+        match &self.membership {
+            Membership::Mask(mask) => mask.owns(bucket),
+            Membership::Members(members) => owner == Some(members.me),
+        }
+    }
+
     /// The numbers that are this node's, where it goes by numbers.
     pub fn mask(&self) -> Option<&NodeMask> {
         match &self.membership {

@@ -13,6 +13,9 @@ use proptest::prelude::*;
 struct TwoNodes {
     epoch: Epoch,
     tracks_all: bool,
+    /// Owners keep their flows, and a new epoch gives new ones to the other node.
+    named: bool,
+    learning: bool,
 }
 
 impl Owners for TwoNodes {
@@ -30,19 +33,20 @@ impl Owners for TwoNodes {
     }
 
     fn owner(&self, bucket: BucketId) -> Option<MemberId> {
-        MemberId::new(bucket.index())
+        let moved = self.named && self.epoch.number().is_multiple_of(2);
+        MemberId::new(if moved { 1 - bucket.index() } else { bucket.index() })
     }
 
     fn keeps(&self, _: MemberId, _: Epoch) -> bool {
-        false
+        self.named
     }
 
     fn names_owners(&self) -> bool {
-        false
+        self.named
     }
 
     fn is_learning(&self) -> bool {
-        false
+        self.learning
     }
 
     fn tracks(&self, owner: Option<MemberId>) -> bool {
@@ -188,12 +192,12 @@ proptest! {
     #[test]
     fn say_what_the_general_way_says(
         steps in proptest::collection::vec(step(), 1..80),
-        (tracks_all, loose, be_liberal) in any::<(bool, bool, bool)>(),
+        (tracks_all, loose, be_liberal, named, learning) in any::<(bool, bool, bool, bool, bool)>(),
         handshake in any::<bool>(),
     ) {
         let mut config = Conntrack::default();
         (config.tcp.loose, config.tcp.be_liberal) = (loose, be_liberal);
-        let mut owners = TwoNodes { epoch: Epoch::FIRST, tracks_all };
+        let mut owners = TwoNodes { epoch: Epoch::FIRST, tracks_all, named, learning: named && learning };
         let (mut short, mut general) = (tracker(), tracker());
         let rules = Rules { vlan_tags_max: 2, ..Rules::default() };
         let offload = Offload { ip: crate::port::Checksum::Good, ..Offload::default() };

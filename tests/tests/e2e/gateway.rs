@@ -7,7 +7,7 @@ use weir_tests::conformance::Mode;
 
 use crate::clients::{self, Opener};
 use crate::lab::{A4, A6, B4, B6, LAN4, LAN6, Lab, WAN4, WAN6, clients4, clients6};
-use crate::node::{self, Plan, Weir};
+use crate::node::{self, Membership, Plan, Weir};
 use crate::ready;
 use crate::servers::Servers;
 use crate::tap::{Ledger, Taps};
@@ -76,7 +76,13 @@ fn one_node_routes_everything() {
         return;
     }
     let lab = Lab::routed(1).unwrap();
-    let plan = Plan { number: 1, tracking: Mode::All, share: "owner", between: lab.between };
+    let plan = Plan {
+        number: 1,
+        tracking: Mode::All,
+        share: "owner",
+        between: lab.between,
+        membership: Membership::Numbers,
+    };
     let node = Weir::start(&lab.nodes[0], plan).unwrap();
     node.cluster("add", 2).unwrap();
     let servers = Servers::start(&lab.b).unwrap();

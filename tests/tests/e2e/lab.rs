@@ -13,6 +13,8 @@ use weir_dataplane::gate::cluster_match::ClusterMatch;
 use weir_tests::netns::{Namespace, output, veth};
 use weir_tests::node::member;
 
+use crate::node::gossip_address;
+
 /// Addresses of host A beside its first: clients enough to fall to every node.
 pub(crate) const CLIENTS: u8 = 40;
 
@@ -28,7 +30,7 @@ pub(crate) struct Lab {
     pub(crate) nodes: Vec<Namespace>,
     /// What is between the hosts: one network, or a router.
     pub(crate) between: Between,
-    _hubs: Namespace,
+    hubs: Namespace,
     _turn: MutexGuard<'static, ()>,
 }
 
@@ -134,10 +136,23 @@ impl Lab {
             host.sysctl("net/ipv6/conf/eth0/mldv2_unsolicited_report_interval", 10)?;
             host.enable_ipv6("eth0")?;
         }
-        Ok(Self { a, b, nodes, between, _hubs: hubs, _turn: turn })
+        Ok(Self { a, b, nodes, between, hubs, _turn: turn })
+    }
+
+    /// A network of their own for the nodes: `mgmt`, where each has the address that it gossips at.
+    fn introduce_nodes(&self) -> Result<()> {
+        let mut ports = Vec::new();
+        for (n, node) in self.nodes.iter().enumerate() {
+            let port = format!("mgmt-node{}", n + 1);
+            veth((node, "mgmt"), (&self.hubs, &port), MTU)?;
+            node.ip(&format!("addr add {}/24 dev mgmt", gossip_address(n + 1)))?;
+            ports.push(port);
+        }
+        self.hubs.hub("mgmt", &ports.iter().map(String::as_str).collect::<Vec<_>>())
     }
 
     fn number_routed(&self) -> Result<()> {
+        self.introduce_nodes()?;
         for host in [&self.a, &self.b] {
             // Each probe is answered.
             host.sysctl("net/ipv4/icmp_ratelimit", 0)?;

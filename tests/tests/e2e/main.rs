@@ -14,6 +14,7 @@ mod carrying;
 mod clients;
 mod fragmenting;
 mod gateway;
+mod healing;
 mod lab;
 mod listing;
 mod node;

@@ -12,7 +12,7 @@ use weir_tests::process::{Background, wait_until};
 
 use crate::clients;
 use crate::lab::{Between, Lab, Nodes};
-use crate::node::{Plan, Weir};
+use crate::node::{Membership, Plan, Weir};
 
 const METRICS: &str = "127.0.0.1:9475";
 const PROMETHEUS: &str = "127.0.0.1:9090";
@@ -27,7 +27,13 @@ fn prometheus_scrapes_and_answers() {
     let namespace = &lab.nodes[0];
     let weir = Weir::start(
         namespace,
-        Plan { number: 1, tracking: Mode::All, share: "forward", between: Between::Bridge },
+        Plan {
+            number: 1,
+            tracking: Mode::All,
+            share: "forward",
+            between: Between::Bridge,
+            membership: Membership::Numbers,
+        },
     )
     .unwrap();
     weir.cluster("add", 2).unwrap();

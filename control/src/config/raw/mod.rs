@@ -11,6 +11,7 @@ mod conntrack;
 mod control;
 mod forwarding;
 mod fragments;
+mod membership;
 mod memory;
 mod metrics;
 mod ports;
@@ -22,6 +23,7 @@ pub(in crate::config) use conntrack::{Conntrack, Helpers, SctpTimeouts, Tcp, Tcp
 pub(in crate::config) use control::Control;
 pub(in crate::config) use forwarding::{Forwarding, Mode, Stp};
 pub(in crate::config) use fragments::Fragments;
+pub(in crate::config) use membership::{Etcd, Gossip, Minority, OnLoss};
 pub(in crate::config) use memory::Memory;
 pub(in crate::config) use metrics::Metrics;
 pub(in crate::config) use ports::{Auto, Port, Promiscuous, Queues, ReversePath, Rss};

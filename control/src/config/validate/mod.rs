@@ -8,6 +8,7 @@ mod conntrack;
 mod control;
 mod forwarding;
 mod fragments;
+mod membership;
 mod memory;
 mod metrics;
 mod network;
@@ -49,9 +50,14 @@ pub(super) fn gateway(raw: Option<raw::Gateway>, findings: &mut Findings) -> Opt
     let loose = raw.conntrack.tcp.loose;
     let conntrack = conntrack::validate(raw.conntrack, buffers, &root.key("conntrack"), findings);
     let cluster = match raw.cluster {
-        Some(cluster) => cluster::validate(cluster, &root.key("cluster"), findings).map(Some),
-        None => Some(None),
+        Some(cluster) => {
+            let validated = cluster::validate(cluster, node.as_deref(), &root.key("cluster"), findings);
+            validated.map(|(cluster, membership)| (Some(cluster), membership))
+        }
+        None => Some((None, None)),
     };
+    let (cluster, membership) =
+        cluster.map_or((None, None), |(cluster, membership)| (Some(cluster), Some(membership)));
     if loose && cluster.as_ref().is_some_and(Option::is_some) {
         findings.warning(
             Target::Value(root.key("conntrack").key("tcp").key("loose")),
@@ -70,6 +76,7 @@ pub(super) fn gateway(raw: Option<raw::Gateway>, findings: &mut Findings) -> Opt
         metrics: metrics?,
         control_socket: control_socket?,
         network: network?,
+        membership: membership?,
     })
 }
 

@@ -95,7 +95,11 @@ impl EtcdConfig {
         }
     }
 
-    fn check(&self) -> Result<(), EtcdError> {
+    /// Whether it can be used.
+    ///
+    /// # Errors
+    /// See [`EtcdError`].
+    pub fn check(&self) -> Result<(), EtcdError> {
         if self.endpoints.is_empty() {
             return Err(EtcdError::NoEndpoint);
         }
