@@ -196,6 +196,7 @@ fn what_a_router_does_not_pass_on_is_dropped_for_its_reason() {
         (Martian, from("10.0.0.1")),
         (Martian, from("198.51.100.255")),
         (Martian, from6("::1")),
+        (Martian, from6("fe80::7")),
         (Martian, from6("2001:db8:ff::2")),
         (ReversePath, from("10.0.20.7")),
         (ReversePath, from("192.0.2.5")),
@@ -226,6 +227,7 @@ fn what_a_router_has_something_to_say_about_is_left_to_control() {
     };
     let long = [0; VLAN_MTU as usize];
     let asked: Ipv6Addr = "2001:db8:1::1".parse().unwrap();
+    let beside: Ipv6Addr = "fe80::7".parse().unwrap();
     let cases = [
         (Arp, eth(HOST, Mac::BROADCAST).arp_request(CLIENT, Ipv4Addr::new(10, 0, 0, 1))),
         (Arp, up().arp_reply(CLIENT, Ipv4Addr::new(10, 0, 0, 1))),
@@ -236,6 +238,7 @@ fn what_a_router_has_something_to_say_about_is_left_to_control() {
         (Local, up4("10.0.0.1").echo_request(1, 1).build()),
         (Local, up4("198.51.100.2").echo_request(1, 1).build()),
         (Local, up6("2001:db8:ff::2").echo_request(1, 1).build()),
+        (Local, up().ip(beside, asked).echo_request(1, 1).build()),
         (TimeExceeded, datagram(up4("192.0.2.80").hop_limit(1))),
         (TimeExceeded, datagram(up6("2001:db8:beef::80").hop_limit(1))),
         (TooBig, up4("10.0.20.7").udp(1, 2).payload(&long).build()),
@@ -251,6 +254,24 @@ fn what_a_router_has_something_to_say_about_is_left_to_control() {
     }
     let missing = PuntReason::ALL.iter().find(|reason| cases.iter().all(|(told, _)| told != *reason));
     assert_eq!(missing, None, "all reasons are here");
+}
+
+#[test]
+fn timestamps_are_signed_for_any_address_of_the_gateway_and_routes_with_the_one_it_leaves_by() {
+    let sent = |options: &[u8]| {
+        let mut node = node();
+        let frame = datagram(up4("192.0.2.80").options(options));
+        assert_eq!(node.verdict(Side::Lan, MemFrame::new(frame)), Verdict::Forward(port(Side::Wan)));
+        let (_, frame) = node.departed().remove(0);
+        frame[34..34 + options.len()].to_vec()
+    };
+    // Record route (RFC 791 3.1): by the WAN's address.
+    assert_eq!(sent(&[7, 7, 4, 0, 0, 0, 0, 0]), [7, 7, 8, 198, 51, 100, 2, 0]);
+    // A timestamp of who has the address of the VLAN, which the packet does not come near.
+    let signed = sent(&[68, 12, 5, 3, 10, 0, 20, 1, 0, 0, 0, 0]);
+    assert_eq!(signed[..8], [68, 12, 13, 3, 10, 0, 20, 1]);
+    let other = [68, 12, 5, 3, 10, 0, 20, 9, 0, 0, 0, 0];
+    assert_eq!(sent(&other), other);
 }
 
 /// Two nodes that are one router, and beside each one of its kind that does not hear what the other has forwarded.
