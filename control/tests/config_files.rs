@@ -4,6 +4,7 @@
 
 use std::path::Path;
 use weir_control::config::{self, GatewayConfig, Idle, Placement};
+use weir_dataplane::config::route::{ReversePath, Target};
 use weir_dataplane::config::{HelperKind, HelperRule, HelperRules, Share, Tracking, Transport};
 
 fn load(name: &str) -> GatewayConfig {
@@ -71,4 +72,25 @@ fn the_linux_pair_differs_in_tracking_alone() {
         assert_eq!(nodes(&config), [1]);
         assert_eq!(config.metrics(), None);
     }
+}
+
+#[test]
+fn router_is_one_of_two_nodes_that_share_their_addresses() {
+    let config = load("router.yaml");
+    let network = config.network().unwrap();
+    let names: Vec<&str> = network.interfaces().iter().map(|interface| interface.name()).collect();
+    assert_eq!(names, ["lan", "lan.20", "wan"]);
+    let macs: Vec<_> =
+        network.interfaces().iter().map(|interface| interface.cluster_mac().unwrap()).collect();
+    assert!(macs.iter().all(|mac| mac.is_group()) && macs[0] == macs[1] && macs[0] != macs[2]);
+    let modes = network.interfaces().iter().map(|interface| interface.interface().reverse_path);
+    assert!(modes.eq([ReversePath::Strict, ReversePath::Strict, ReversePath::Off]));
+    let routes: Vec<String> = network.routes().iter().map(|route| route.to.to_string()).collect();
+    assert_eq!(routes, ["0.0.0.0/0", "::/0", "10.8.0.0/16", "10.0.0.0/8"]);
+    let Target::Via(ways) = &network.routes()[2].target else { panic!("two ways") };
+    assert_eq!(ways.iter().map(|way| way.weight.get()).collect::<Vec<_>>(), [2, 1]);
+    assert!(matches!(network.routes()[3].target, Target::Unreachable));
+    assert_eq!(network.neighbours().len(), 1);
+    assert_eq!(config.dataplane().cluster.as_ref().unwrap().tracking, Tracking::All);
+    assert_eq!(nodes(&config), [1]);
 }

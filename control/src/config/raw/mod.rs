@@ -26,8 +26,8 @@ pub(in crate::config) use fragments::Fragments;
 pub(in crate::config) use membership::{Etcd, Gossip, Minority, OnLoss};
 pub(in crate::config) use memory::Memory;
 pub(in crate::config) use metrics::Metrics;
-pub(in crate::config) use ports::{Auto, Port, Promiscuous, Queues, ReversePath, Rss};
-pub(in crate::config) use routes::{Neighbour, Route, RouteKind};
+pub(in crate::config) use ports::{Auto, Port, Promiscuous, Queues, ReversePath, Rss, Vlan};
+pub(in crate::config) use routes::{Neighbour, NextHop, Route, RouteKind};
 pub(in crate::config) use workers::{Idle, Workers};
 
 use schemars::JsonSchema;

@@ -19,12 +19,16 @@ pub(super) fn validate(
     let target = Target::Key(if raw.is_some() { path.clone() } else { Path::root().key("ports") });
     let raw::Forwarding { mode, pairs, stp } = raw.unwrap_or_default();
     if mode == raw::Mode::Route {
-        if pairs.is_some() || stp != raw::Stp::Drop {
-            let message = "`pairs` and `stp` are for `mode: bridge`".to_owned();
-            findings.error(target, message, "leave them out, or the mode".to_owned());
-            return None;
+        let mut fine = true;
+        for (key, _) in
+            [("pairs", pairs.is_some()), ("stp", stp != raw::Stp::Drop)].iter().filter(|(_, is)| *is)
+        {
+            let message = format!("a router has no `{key}`");
+            let hint = "leave it out; or, to bridge, say `mode: bridge`".to_owned();
+            findings.error(Target::Key(path.key(key)), message, hint);
+            fine = false;
         }
-        return Some(Bridge::default());
+        return fine.then(Bridge::default);
     }
     let mut bridge = match pairs {
         Some(pairs) => {

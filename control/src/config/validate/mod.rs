@@ -8,11 +8,12 @@ mod conntrack;
 mod control;
 mod forwarding;
 mod fragments;
+mod interfaces;
 mod membership;
 mod memory;
 mod metrics;
-mod network;
 mod ports;
+mod routes;
 mod workers;
 
 use super::finding::{Findings, Target};
@@ -30,16 +31,11 @@ pub(super) fn gateway(raw: Option<raw::Gateway>, findings: &mut Findings) -> Opt
     let names: Vec<_> = raw_ports.iter().map(|port| port.as_ref()?.name.clone()).collect();
     let routes = raw.forwarding.as_ref().is_some_and(|forwarding| forwarding.mode == raw::Mode::Route);
     let bridge = forwarding::validate(raw.forwarding, &names, &root.key("forwarding"), findings);
-    let interfaces = network::interfaces(&raw_ports, &root.key("ports"), findings);
-    let network = match interfaces {
-        Some(interfaces) if routes => {
-            network::validate(interfaces, &raw.routes, &raw.neighbours, findings).map(Some)
-        }
-        Some(interfaces) => {
-            let unused = !(interfaces.is_empty() && raw.routes.is_empty() && raw.neighbours.is_empty());
-            (!unused || refuse_unused(findings)).then_some(None)
-        }
-        None => None,
+    let interfaces = interfaces::validate(&raw_ports, &root.key("ports"), findings);
+    let network = if routes {
+        interfaces.and_then(|all| routes::validate(all, &raw.routes, &raw.neighbours, findings)).map(Some)
+    } else {
+        routes::has_none(&raw_ports, &raw.routes, &raw.neighbours, findings).then_some(None)
     };
     let ports = ports::validate(raw_ports, &root.key("ports"), findings);
     let is_virtual = ports.iter().flatten().all(|port| port.device.is_virtual());
@@ -78,16 +74,6 @@ pub(super) fn gateway(raw: Option<raw::Gateway>, findings: &mut Findings) -> Opt
         network: network?,
         membership: membership?,
     })
-}
-
-/// Addresses of a gateway that bridges would be answered by nobody.
-fn refuse_unused(findings: &mut Findings) -> bool {
-    findings.error(
-        Target::Key(Path::root().key("forwarding")),
-        "a bridge has no addresses, routes or neighbours".to_owned(),
-        "say `forwarding: {mode: route}`, or leave them out".to_owned(),
-    );
-    false
 }
 
 fn node(name: String, path: &Path, findings: &mut Findings) -> Option<String> {
