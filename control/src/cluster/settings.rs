@@ -40,8 +40,8 @@ pub enum Agreement {
     },
 }
 
-/// What those do who hear fewer than half of the nodes that had a seat in the last map; of two equal halves, the one
-/// without the first of them by name.
+/// What those do who hear fewer than half of the nodes that had a seat in the last map that a majority agreed on; of
+/// two equal halves, the one without the first of them by name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Minority {
     /// They go on for all. A cluster outlives all of its nodes but one, and one that is parted forwards frames twice.
