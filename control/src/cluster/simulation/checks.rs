@@ -85,7 +85,7 @@ impl Checks {
                 let for_ms = if both(one, other) { self.overlap_ms[i][j] + TICK_MS } else { 0 };
                 self.overlap_ms[i][j] = for_ms;
                 let settings = &world.plan.settings;
-                let bound_ms = if yields { settings.convergence_ms() } else { settings.doubled_ms() };
+                let bound_ms = if yields { settings.doubled_apart_ms() } else { settings.doubled_ms() };
                 if for_ms > bound_ms {
                     return Err(format!("gw-{i} and gw-{j} have both owned a bucket for {for_ms} ms"));
                 }

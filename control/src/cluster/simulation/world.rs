@@ -22,7 +22,7 @@ pub(super) struct Plan {
     pub(super) settings: Settings,
     pub(super) events: u64,
     pub(super) partitions: bool,
-    /// Nothing else happens, once the cluster has agreed.
+    /// Nothing else happens to a cluster that has agreed, and it agrees again before the next one.
     pub(super) only_partitions: bool,
     loss_percent: u64,
     delay_max_ms: u64,
@@ -69,7 +69,7 @@ impl Plan {
     /// A cluster is parted in one way after the other, and its minority yields.
     pub(super) fn parted(random: &mut Random) -> Self {
         let settings = Settings { minority: Minority::Yields, ..Self::settings(Agreement::Liveness) };
-        Self { settings, only_partitions: true, ..Self::gossip(random) }
+        Self { settings, events: random.within(1, 4), only_partitions: true, ..Self::gossip(random) }
     }
 
     /// Everything that can happen to a store with leases.
@@ -152,12 +152,11 @@ impl World {
     /// Lets everything happen, then waits for peace; an error says which invariant broke, and when.
     pub(super) fn run(&mut self) -> Result<(), String> {
         let mut checks = Checks::new(self);
-        if self.plan.only_partitions {
-            self.pass(self.plan.settings.convergence_ms(), &mut checks)?;
-        }
         for _ in 0..self.plan.events {
             let pause_ms = if self.random.percent(30) { 200 } else { 1800 };
-            let until_ms = self.now_ms + self.random.within(20, pause_ms);
+            let agree_ms = self.plan.settings.formation_ms + self.plan.settings.convergence_ms();
+            let calm_ms = if self.plan.only_partitions { agree_ms } else { 0 };
+            let until_ms = self.now_ms + calm_ms + self.random.within(20, pause_ms);
             self.pass(until_ms, &mut checks)?;
             let crashed = self.befall();
             checks.note_event(self, crashed);
@@ -251,7 +250,7 @@ impl World {
     fn cut_or_mend(&mut self) {
         let sides: Vec<bool> = self.names.iter().map(|_| self.random.percent(50)).collect();
         let one_way = self.random.percent(20) && !self.plan.only_partitions;
-        let mend = self.random.percent(50);
+        let mend = if self.plan.only_partitions { !self.is_whole() } else { self.random.percent(50) };
         self.say(&format!("mend {mend}, sides {sides:?}, one way {one_way}"));
         match &mut self.carrier {
             Carrier::Gossip(bus) => {
@@ -334,13 +333,16 @@ impl World {
         }
     }
 
-    /// Whether each running node believes what is so of each other one.
-    pub(super) fn views_are_right(&self) -> bool {
-        let whole = match &self.carrier {
+    fn is_whole(&self) -> bool {
+        match &self.carrier {
             Carrier::Gossip(bus) => bus.is_whole(),
             Carrier::Store(store) => store.reached.iter().all(|reached| *reached),
-        };
-        whole && self.running().all(|node| self.is_right(node))
+        }
+    }
+
+    /// Whether each running node believes what is so of each other one.
+    pub(super) fn views_are_right(&self) -> bool {
+        self.is_whole() && self.running().all(|node| self.is_right(node))
     }
 
     fn is_right(&self, node: &Node) -> bool {
