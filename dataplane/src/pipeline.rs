@@ -208,6 +208,7 @@ impl<F: Frame> Pipeline<F> {
 
     /// Reads each frame and asks for the index line of its flow; whether one of them is a fragment. A bridge takes no
     /// notice of what a router does: `ROUTES` makes it two functions.
+    #[inline(never)]
     fn parse<const ROUTES: bool>(&mut self, burst: &Burst<F>, origins: &[PortId]) -> bool {
         let rules = self.snapshot.rules();
         let router = self.snapshot.router().filter(|_| ROUTES);
@@ -252,7 +253,9 @@ impl<F: Frame> Pipeline<F> {
         self.emit(frames, first, origins, now, outbox, observer);
     }
 
-    /// `first` is the place of the first of `frames` in the burst.
+    /// `first` is the place of the first of `frames` in the burst. Kept apart: a bridge's and a router's in one function
+    /// would share its registers.
+    #[inline(never)]
     fn track<const ROUTES: bool>(&mut self, frames: &Burst<F>, first: usize, origins: &[PortId], now: Tick) {
         let origins = &origins[first..];
         let Self { tracker, snapshot, parsed, lookups, tracked, forwarded, .. } = self;

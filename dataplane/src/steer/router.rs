@@ -364,7 +364,6 @@ impl Router {
     #[inline]
     fn sign<F: Frame>(&self, frame: &mut F, at: usize, adjacency: &Adjacency, now: Tick) -> Option<Verdict> {
         let address = self.signers[adjacency.interface.index()];
-        #[expect(clippy::cast_possible_truncation, reason = "the time wraps by definition")]
         let time = Time::of_uptime_ms(now.count().wrapping_mul(TICK_MS));
         match options::sign(frame.bytes_mut(), at, Signature { address, time, ours: &self.signers }) {
             Ok(()) => None,
