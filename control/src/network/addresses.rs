@@ -71,7 +71,8 @@ fn broadcast(network: Subnet) -> Option<Ipv4Addr> {
     }
 }
 
-const fn is_link_local(address: IpAddr) -> bool {
+/// Whether the address counts on one link only (RFC 4291 2.5.6).
+pub const fn is_link_local(address: IpAddr) -> bool {
     matches!(address, IpAddr::V6(address) if address.is_unicast_link_local())
 }
 

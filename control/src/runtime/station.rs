@@ -4,9 +4,10 @@
 //! The rules are those of [`crate::network`]; here they meet the rings, the packet memory and the clock.
 
 use crate::config::Network;
-use crate::network::addresses::Addresses;
+use crate::network::addresses::{Addresses, is_link_local};
 use crate::network::echo;
 use crate::network::errors::{self, Fault};
+use crate::network::fragments;
 use crate::network::limit::{Limit, Rates};
 use crate::network::neighbours::{self, Action, At, Neighbour, Neighbours};
 use core::net::{IpAddr, Ipv4Addr};
@@ -17,15 +18,17 @@ use weir_dataplane::config::{Config, Routing};
 use weir_dataplane::counters::{PuntReason, Verdict};
 use weir_dataplane::gate::cluster_match::ClusterMatch;
 use weir_dataplane::gate::owner::OwnerMap;
+use weir_dataplane::key::FlowKey;
 use weir_dataplane::parse::{Offload, Rules, parse};
 use weir_dataplane::port::mem::MemFrame;
 use weir_dataplane::port::{Burst, Frame};
-use weir_dataplane::punt::{ControlEnd, Punted};
+use weir_dataplane::punt::ControlEnd;
 use weir_dataplane::rewrite::options::{self, Refusal, Signature, Time};
 use weir_dataplane::rewrite::vlan;
 use weir_dataplane::snapshot::Snapshot;
 use weir_dataplane::steer::Router;
 use weir_dataplane::steer::route::{self, Adjacencies};
+use weir_dataplane::steer::router::Arrival;
 use weir_dataplane::units::{Epoch, InterfaceId, PortId, Tick};
 use weir_dataplane::wire::{EtherType, Ipv4, Ipv6, MacAddr, ethernet};
 use weir_dpdk::{Mbuf, Mempool};
@@ -101,10 +104,7 @@ impl Station {
             tally: Tally::default(),
             start: Instant::now(),
         };
-        station.learn();
-        let now_ms = station.now_ms();
-        let Self { gate, neighbours, .. } = &mut station;
-        neighbours.announce(|address| owns(gate.as_ref(), address), now_ms);
+        station.begin();
         station
     }
 
@@ -119,7 +119,16 @@ impl Station {
         self.router = Router::compile(&self.routing);
         self.gate = gate;
         self.neighbours.reload(&self.routing.interfaces, &permanent(network));
+        self.begin();
+    }
+
+    /// What a configuration begins with: what is known, the routers that are to be known, the networks told.
+    fn begin(&mut self) {
         self.learn();
+        let hops = self.router.fib().hops().iter();
+        let routers: Vec<At> =
+            hops.map(|hop| At { interface: hop.interface, address: hop.gateway }).collect();
+        self.neighbours.manage(routers, self.now_ms());
         self.announce();
     }
 
@@ -142,7 +151,7 @@ impl Station {
         for ring in 0..self.rings.len() {
             self.rings[ring].take(&mut burst);
             for punted in burst.drain(..) {
-                self.hear(&punted, now_ms);
+                self.hear(punted.frame.bytes(), punted.port, punted.reason, now_ms);
             }
         }
         if self.neighbours.next_tick_ms().is_some_and(|at_ms| at_ms <= now_ms) {
@@ -155,36 +164,59 @@ impl Station {
         u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
-    fn hear(&mut self, punted: &Punted<Mbuf>, now_ms: u64) {
-        let frame = punted.frame.bytes();
-        let Some(arrival) = self.router.arrival(frame, punted.port) else { return };
-        let packet = &frame[arrival.ip_at..];
-        match punted.reason {
+    /// Sees to a frame that came in by `port` and that is for control for this reason.
+    fn hear(&mut self, frame: &[u8], port: PortId, reason: PuntReason, now_ms: u64) {
+        let Some(arrival) = self.router.arrival(frame, port) else { return };
+        let (packet, interface) = (&frame[arrival.ip_at..], arrival.interface);
+        match reason {
             PuntReason::Arp | PuntReason::NeighbourDiscovery => {
                 let Self { gate, neighbours, .. } = self;
-                neighbours.heard(arrival.interface, frame, |address| owns(gate.as_ref(), address), now_ms);
+                neighbours.heard(interface, frame, |address| owns(gate.as_ref(), address), now_ms);
             }
             PuntReason::Local => match echo::answer(packet, Addresses::of(&self.routing.interfaces)) {
-                Some(answer) => self.say(answer, now_ms),
+                Some(answer) => self.say(answer, interface, now_ms),
                 None => self.tally.unclaimed += 1,
             },
-            PuntReason::Unresolved => match self.next_hop(frame) {
-                Some(at) => self.neighbours.wanted(at, Waiting::Transit(punted.port, frame.to_vec()), now_ms),
-                None => self.tell(packet, arrival.interface, Fault::NoRoute, now_ms),
-            },
-            PuntReason::TimeExceeded => self.tell(packet, arrival.interface, Fault::HopLimit, now_ms),
-            PuntReason::Unreachable => self.tell(packet, arrival.interface, Fault::NoRoute, now_ms),
-            PuntReason::TooBig => {
-                let key = parse(frame, Rules::default(), Offload::default()).key;
-                if let Some(mtu) = self.router.mtu_towards(frame, &key) {
-                    self.tell(packet, arrival.interface, Fault::TooBig { mtu }, now_ms);
+            PuntReason::Unresolved => match self.router.next_hop_of(frame, &flow(frame)) {
+                Some((interface, address)) => {
+                    let waiting = Waiting::Transit(port, frame.to_vec());
+                    self.neighbours.wanted(At { interface, address }, waiting, now_ms);
                 }
-            }
+                None => self.tell(packet, interface, Fault::NoRoute, now_ms),
+            },
+            PuntReason::TimeExceeded => self.tell(packet, interface, Fault::HopLimit, now_ms),
+            PuntReason::Unreachable => self.tell(packet, interface, Fault::NoRoute, now_ms),
+            PuntReason::TooBig => self.shorten(frame, port, arrival, now_ms),
             PuntReason::OptionInvalid => {
                 if let Some(pointer) = wrong_option(packet) {
-                    self.tell(packet, arrival.interface, Fault::Option { pointer }, now_ms);
+                    self.tell(packet, interface, Fault::Option { pointer }, now_ms);
                 }
             }
+        }
+    }
+
+    /// Sends on in parts what is too long for its way out, or tells its sender how much fits.
+    fn shorten(&mut self, frame: &[u8], port: PortId, arrival: Arrival, now_ms: u64) {
+        let flow = flow(frame);
+        let Some(mtu) = self.router.mtu_towards(frame, &flow) else { return };
+        let (link, packet) = frame.split_at(arrival.ip_at);
+        match fragments::cut(packet, mtu) {
+            Some(fragments) => {
+                for fragment in fragments {
+                    self.forward([link, &fragment].concat(), port, &flow, now_ms);
+                }
+            }
+            None => self.tell(packet, arrival.interface, Fault::TooBig { mtu }, now_ms),
+        }
+    }
+
+    /// Does with a frame that came in by `port` what a worker would.
+    fn forward(&mut self, frame: Vec<u8>, port: PortId, flow: &FlowKey, now_ms: u64) {
+        let mut frame = MemFrame::new(frame);
+        match self.router.forward(&mut frame, flow, Tick::from_ms(now_ms)) {
+            Verdict::Forward(out) => self.transmit(out, frame.bytes()),
+            Verdict::Punt(reason) => self.hear(frame.bytes(), port, reason, now_ms),
+            _ => {}
         }
     }
 
@@ -231,21 +263,11 @@ impl Station {
     fn release(&mut self, to: Neighbour, packet: Waiting, now_ms: u64) {
         match packet {
             Waiting::Own(packet) => self.send_packet(to, &packet),
-            Waiting::Transit(_, frame) => {
-                let key = parse(&frame, Rules::default(), Offload::default()).key;
-                let mut frame = MemFrame::new(frame);
-                if let Verdict::Forward(port) = self.router.forward(&mut frame, &key, Tick::from_ms(now_ms)) {
-                    self.transmit(port, frame.bytes());
-                }
+            Waiting::Transit(port, frame) => {
+                let flow = flow(&frame);
+                self.forward(frame, port, &flow, now_ms);
             }
         }
-    }
-
-    /// Where a frame that came in goes next.
-    fn next_hop(&self, frame: &[u8]) -> Option<At> {
-        let key = parse(frame, Rules::default(), Offload::default()).key;
-        let (interface, address) = self.router.next_hop_of(frame, &key)?;
-        Some(At { interface, address })
     }
 
     /// Tells the sender of a packet what became of it, unless it may not be told, or too many are.
@@ -254,15 +276,19 @@ impl Station {
         let Ok(error) = errors::about(packet, fault, arrival, addresses) else { return };
         let Some(peer) = destination(&error) else { return };
         if self.limit.allows(now_ms, peer, fault) {
-            self.say(error, now_ms);
+            self.say(error, arrival, now_ms);
         } else {
             self.tally.limited += 1;
         }
     }
 
-    /// Sends an IP packet of the gateway's own.
-    fn say(&mut self, packet: Vec<u8>, now_ms: u64) {
-        if let Some((interface, address)) = self.router.next_hop(&packet) {
+    /// Sends an IP packet of the gateway's own about one that came in by `arrival`.
+    fn say(&mut self, packet: Vec<u8>, arrival: InterfaceId, now_ms: u64) {
+        let to = match destination(&packet) {
+            Some(peer) if is_link_local(peer) => Some((arrival, peer)),
+            _ => self.router.next_hop(&packet),
+        };
+        if let Some((interface, address)) = to {
             self.neighbours.wanted(At { interface, address }, Waiting::Own(packet), now_ms);
         }
     }
@@ -297,6 +323,11 @@ impl Station {
             self.tally.refused += 1;
         }
     }
+}
+
+/// The flow that a frame is of.
+fn flow(frame: &[u8]) -> FlowKey {
+    parse(frame, Rules::default(), Offload::default()).key
 }
 
 /// Where an IP packet goes.

@@ -6,8 +6,8 @@
 
 use super::route::reverse_path::{self, Doubt};
 use super::route::{Adjacencies, Adjacency, Fib, Way};
-use crate::config::Routing;
 use crate::config::route::ReversePath;
+use crate::config::{self, Routing};
 use crate::counters::{DropReason, PuntReason, Verdict};
 use crate::key::{Address, Family, FlowKey};
 use crate::parse::{Class, Parsed};
@@ -29,8 +29,10 @@ pub struct Router {
     doors: Arc<[Door]>,
     /// By interface.
     interfaces: Arc<[Interface]>,
-    /// The IPv4 addresses that interfaces sign options with, by interface.
+    /// The IPv4 addresses that options are signed with, by the interface that a packet leaves by.
     signers: Arc<[Ipv4Addr]>,
+    /// All IPv4 addresses of the gateway.
+    ours: Arc<[Ipv4Addr]>,
     fib: Arc<Fib>,
     adjacencies: Arc<Adjacencies>,
 }
@@ -161,19 +163,15 @@ impl Router {
             }
         }
         doors.iter_mut().for_each(|door| door.tagged.sort_unstable());
-        let signers = routing.interfaces.iter().map(|interface| {
-            let mut addresses = interface.addresses.iter();
-            addresses.find_map(|own| match own.address {
-                IpAddr::V4(address) => Some(address),
-                IpAddr::V6(_) => None,
-            })
-        });
-        let signers = signers.map(|address| address.unwrap_or(Ipv4Addr::UNSPECIFIED)).collect();
+        let ours: Arc<[Ipv4Addr]> = routing.interfaces.iter().flat_map(ipv4_addresses).collect();
+        let any = ours.first().copied().unwrap_or(Ipv4Addr::UNSPECIFIED);
+        let signer = |interface| ipv4_addresses(interface).next().unwrap_or(any);
+        let signers = routing.interfaces.iter().map(signer).collect();
         let interfaces = routing.interfaces.iter();
         let interfaces = interfaces.map(|of| Interface { reverse_path: of.reverse_path }).collect();
         let fib = Fib::compile(routing);
         let adjacencies = Arc::new(Adjacencies::compile(routing, &fib, |_| true, core::iter::empty()));
-        Self { doors: doors.into(), interfaces, signers, fib: Arc::new(fib), adjacencies }
+        Self { doors: doors.into(), interfaces, signers, ours, fib: Arc::new(fib), adjacencies }
     }
 
     /// The same with other neighbours.
@@ -271,9 +269,21 @@ impl Router {
         let mode = self.interfaces[interface.index()].reverse_path;
         match reverse_path::check(&self.fib, mode, interface, ends.family, ends.source) {
             Ok(()) => Entry::Sent,
+            Err(Doubt::Martian) if self.is_from_beside(ends) => Entry::Sent,
             Err(Doubt::Martian) => Entry::Drop(DropReason::Martian),
             Err(Doubt::ReversePath) => Entry::Drop(DropReason::ReversePath),
         }
+    }
+
+    /// Whether it is a neighbour's to the gateway itself, by an address that counts on their link only
+    /// (RFC 4291 2.5.6).
+    #[cold]
+    fn is_from_beside(&self, ends: Ends) -> bool {
+        let is_link_local = match ends.source.ip(ends.family) {
+            IpAddr::V4(_) => false,
+            IpAddr::V6(source) => source.is_unicast_link_local(),
+        };
+        is_link_local && matches!(self.fib.ways(ends.family, ends.destination), [Way::Local])
     }
 
     /// A packet that is addressed to another station. Another node of the cluster may have forwarded it: then it goes
@@ -365,10 +375,17 @@ impl Router {
     fn sign<F: Frame>(&self, frame: &mut F, at: usize, adjacency: &Adjacency, now: Tick) -> Option<Verdict> {
         let address = self.signers[adjacency.interface.index()];
         let time = Time::of_uptime_ms(now.count().wrapping_mul(TICK_MS));
-        match options::sign(frame.bytes_mut(), at, Signature { address, time, ours: &self.signers }) {
+        match options::sign(frame.bytes_mut(), at, Signature { address, time, ours: &self.ours }) {
             Ok(()) => None,
             Err(Refusal::SourceRoute) => Some(Verdict::Drop(DropReason::SourceRoute)),
             Err(Refusal::Malformed { .. }) => Some(Verdict::Punt(PuntReason::OptionInvalid)),
         }
     }
+}
+
+fn ipv4_addresses(interface: &config::route::Interface) -> impl Iterator<Item = Ipv4Addr> + '_ {
+    interface.addresses.iter().filter_map(|own| match own.address {
+        IpAddr::V4(address) => Some(address),
+        IpAddr::V6(_) => None,
+    })
 }
