@@ -13,7 +13,7 @@ pub use outbox::Outbox;
 use crate::config::Share;
 use crate::counters::{DropReason, Verdict, WorkerCounters};
 use crate::fragment::Reassembly;
-use crate::parse::{Class, Parsed, parse_into};
+use crate::parse::{Class, Parsed, Rules, parse_into};
 use crate::port::{Burst, Frame, FrameDefect};
 use crate::punt::Punted;
 use crate::snapshot::{HEARD_FORWARDED, HEARD_SENT, Snapshot};
@@ -194,8 +194,8 @@ impl<F: Frame> Pipeline<F> {
         let before = self.counters.frames();
         let count = burst.len() as u64;
         let has_fragments = match self.snapshot.router() {
-            None => self.parse::<false>(burst, origins),
-            Some(_) => self.parse::<true>(burst, origins),
+            None => self.parse(burst),
+            Some(_) => self.parse_admitted(burst, origins),
         };
         if has_fragments {
             self.process_with_fragments(burst, origins, now, outbox, observer);
@@ -206,28 +206,31 @@ impl<F: Frame> Pipeline<F> {
         debug_assert_eq!(self.counters.frames() - before, count, "each frame has one outcome");
     }
 
-    /// Reads each frame and asks for the index line of its flow; whether one of them is a fragment. A bridge takes no
-    /// notice of what a router does: `ROUTES` makes it two functions.
-    fn parse<const ROUTES: bool>(&mut self, burst: &Burst<F>, origins: &[PortId]) -> bool {
+    /// Reads each frame and asks for the index line of its flow; whether one of them is a fragment.
+    fn parse(&mut self, burst: &Burst<F>) -> bool {
         let rules = self.snapshot.rules();
-        let router = self.snapshot.router().filter(|_| ROUTES);
-        let shadows = self.snapshot.shadows();
         let mut has_fragments = false;
-        let mut forwarded = 0;
-        for ((i, frame), (parsed, lookup)) in
-            burst.iter().enumerate().zip(self.parsed.iter_mut().zip(&mut self.lookups))
-        {
-            match frame.defect() {
-                None => has_fragments |= parse_into(frame.bytes(), rules, frame.offload(), parsed),
-                Some(FrameDefect::Segmented) => *parsed = Parsed::drop(DropReason::Segmented),
-                Some(FrameDefect::Oversize) => *parsed = Parsed::drop(DropReason::Oversize),
-            }
-            if let Some(router) = router {
-                forwarded |= u64::from(router.admit(frame.bytes(), origins[i], shadows, parsed)) << i;
-            }
+        for ((frame, parsed), lookup) in burst.iter().zip(&mut self.parsed).zip(&mut self.lookups) {
+            has_fragments |= read(frame, rules, parsed);
             *lookup = self.tracker.prepare(parsed);
         }
-        self.forwarded = forwarded;
+        has_fragments
+    }
+
+    /// The same for a router, which has a word about each frame before it is tracked.
+    fn parse_admitted(&mut self, burst: &Burst<F>, origins: &[PortId]) -> bool {
+        let (rules, shadows) = (self.snapshot.rules(), self.snapshot.shadows());
+        let Some(router) = self.snapshot.router() else { return false };
+        let mut has_fragments = false;
+        self.forwarded = 0;
+        for (i, frame) in burst.iter().enumerate() {
+            let parsed = &mut self.parsed[i];
+            read(frame, rules, parsed);
+            let forwarded = router.admit(frame.bytes(), origins[i], shadows, parsed);
+            self.forwarded |= u64::from(forwarded) << i;
+            has_fragments |= parsed.class == Class::Fragment;
+            self.lookups[i] = self.tracker.prepare(parsed);
+        }
         has_fragments
     }
 
@@ -249,29 +252,62 @@ impl<F: Frame> Pipeline<F> {
             None => self.track::<false>(frames, first, origins, now),
             Some(_) => self.track::<true>(frames, first, origins, now),
         }
-        self.emit(frames, first, origins, now, outbox, observer);
+        if self.emit_one_way(frames, first, origins, outbox, observer) {
+            return;
+        }
+        match self.snapshot.router() {
+            None => self.emit::<O, false>(frames, first, origins, now, outbox, observer),
+            Some(_) => self.emit::<O, true>(frames, first, origins, now, outbox, observer),
+        }
     }
 
-    /// `first` is the place of the first of `frames` in the burst.
+    /// `first` is the place of the first of `frames` in the burst. Kept apart: a bridge's and a router's in one function
+    /// would share its registers.
+    #[inline(never)]
     fn track<const ROUTES: bool>(&mut self, frames: &Burst<F>, first: usize, origins: &[PortId], now: Tick) {
-        let origins = &origins[first..];
         let Self { tracker, snapshot, parsed, lookups, tracked, forwarded, .. } = self;
         let context = Context { now, config: snapshot.conntrack(), owners: &**snapshot };
         let changes = tracker.changes();
-        for (i, frame) in frames.iter().enumerate() {
-            let (bytes, parsed, lookup) = (frame.bytes(), &parsed[i], &lookups[i]);
+        let results = parsed.iter().zip(lookups).zip(tracked);
+        let frames = frames.iter().zip(&origins[first..]).zip(results).enumerate();
+        for (i, ((frame, origin), ((parsed, lookup), tracked))) in frames {
+            let bytes = frame.bytes();
             let forwarded = ROUTES && *forwarded >> (first + i) & 1 == 1;
-            let port = if ROUTES { heard(forwarded) } else { origins[i] };
+            let port = if ROUTES { heard(forwarded) } else { *origin };
             let packet = Packet { bytes, parsed, port };
             // What others have forwarded may be of a flow that is not theirs: the short ways do not ask.
-            if forwarded || tracker.glance(packet, lookup, changes, &context, &mut tracked[i]).is_none() {
+            if forwarded || tracker.glance(packet, lookup, changes, &context, tracked).is_none() {
                 let packet = (bytes, parsed, port);
-                tracked[i] = track_slowly(tracker, packet, lookup, changes, now, snapshot);
+                *tracked = track_slowly(tracker, packet, lookup, changes, now, snapshot);
             }
         }
     }
 
-    fn emit<O: Observer>(
+    /// Hands all of the frames on at once, if they all go the same way; whether they do.
+    #[inline(always)]
+    fn emit_one_way<O: Observer>(
+        &mut self,
+        frames: &mut Burst<F>,
+        first: usize,
+        origins: &[PortId],
+        outbox: &mut Outbox<F>,
+        observer: &mut O,
+    ) -> bool {
+        let count = frames.len();
+        let Some(out) = self.one_way(count, &origins[first..]) else { return false };
+        if !outbox.put_all(out, frames) {
+            return false;
+        }
+        let verdict = Verdict::Forward(out);
+        self.counters.outcomes(verdict, count as u64);
+        for i in 0..count {
+            self.show(first + i, i, origins, (true, verdict), observer);
+        }
+        true
+    }
+
+    #[inline(never)]
+    fn emit<O: Observer, const ROUTES: bool>(
         &mut self,
         frames: &mut Burst<F>,
         first: usize,
@@ -280,25 +316,14 @@ impl<F: Frame> Pipeline<F> {
         outbox: &mut Outbox<F>,
         observer: &mut O,
     ) {
-        let count = frames.len();
-        if let Some(out) = self.one_way(count, &origins[first..])
-            && outbox.put_all(out, frames)
-        {
-            let verdict = Verdict::Forward(out);
-            self.counters.outcomes(verdict, count as u64);
-            for i in 0..count {
-                self.show(first + i, i, origins, (true, verdict), observer);
-            }
-            return;
-        }
         let mut spent = Burst::new();
         for (i, mut frame) in frames.drain(..).enumerate() {
             let port = origins[first + i];
-            let forwarded = self.forwarded >> (first + i) & 1 == 1;
+            let forwarded = ROUTES && self.forwarded >> (first + i) & 1 == 1;
             let passage = (port, forwarded, now);
-            let (owned, verdict) =
-                decide(&self.snapshot, &mut frame, passage, &self.parsed[i], &self.tracked[i]);
-            let verdict = hand_on(frame, port, verdict, outbox, &mut spent);
+            let (parsed, tracked) = (&self.parsed[i], &self.tracked[i]);
+            let (owned, verdict) = decide::<F, ROUTES>(&self.snapshot, &mut frame, passage, parsed, tracked);
+            let verdict = hand_on::<F, ROUTES>(frame, port, verdict, outbox, &mut spent);
             self.counters.outcome(verdict);
             self.show(first + i, i, origins, (owned, verdict), observer);
         }
@@ -338,6 +363,17 @@ impl<F: Frame> Pipeline<F> {
     }
 }
 
+/// Reads a frame into `parsed`; whether it is a fragment.
+#[inline(always)]
+fn read<F: Frame>(frame: &F, rules: Rules, parsed: &mut Parsed) -> bool {
+    match frame.defect() {
+        None => return parse_into(frame.bytes(), rules, frame.offload(), parsed),
+        Some(FrameDefect::Segmented) => *parsed = Parsed::drop(DropReason::Segmented),
+        Some(FrameDefect::Oversize) => *parsed = Parsed::drop(DropReason::Oversize),
+    }
+    false
+}
+
 /// The port that a router's frame is heard by, to the tracker.
 #[inline(always)]
 const fn heard(forwarded: bool) -> PortId {
@@ -361,7 +397,7 @@ fn track_slowly(
 /// Puts what is forwarded, or left to control, into the outbox, and what is not into `spent`, which has room. Answers
 /// the outcome.
 #[inline(always)]
-fn hand_on<F: Frame>(
+fn hand_on<F: Frame, const ROUTES: bool>(
     frame: F,
     port: PortId,
     verdict: Verdict,
@@ -370,7 +406,9 @@ fn hand_on<F: Frame>(
 ) -> Verdict {
     let (refused, reason) = match verdict {
         Verdict::Forward(out) => (outbox.put(out, frame).err(), DropReason::TxFull),
-        Verdict::Punt(reason) => (outbox.punt(Punted { frame, port, reason }).err(), DropReason::PuntFull),
+        Verdict::Punt(reason) if ROUTES => {
+            (outbox.punt(Punted { frame, port, reason }).err(), DropReason::PuntFull)
+        }
         _ => {
             spent.push(frame);
             return verdict;
@@ -387,14 +425,14 @@ fn hand_on<F: Frame>(
 
 /// The gate, then the steer: whether the frame is this node's, and where it goes. What a router forwards is rewritten.
 #[inline(always)]
-fn decide<F: Frame>(
+fn decide<F: Frame, const ROUTES: bool>(
     snapshot: &Snapshot,
     frame: &mut F,
     (port, forwarded, now): (PortId, bool, Tick),
     parsed: &Parsed,
     tracked: &Tracked,
 ) -> (bool, Verdict) {
-    if let Class::Punt(reason) = parsed.class {
+    if ROUTES && let Class::Punt(reason) = parsed.class {
         return (false, Verdict::Punt(reason));
     }
     let ours = snapshot.is_me(tracked.owner);
@@ -407,13 +445,13 @@ fn decide<F: Frame>(
         Class::Untracked => (shared(snapshot, snapshot.untracked(), frame), DropReason::Untracked),
         _ => (false, DropReason::NotOwner),
     };
-    if owned && forwarded {
+    if ROUTES && owned && forwarded {
         return (true, Verdict::Drop(DropReason::OtherHost));
     }
     if owned {
         return (
             true,
-            match snapshot.router() {
+            match snapshot.router().filter(|_| ROUTES) {
                 None => bridge::decide(snapshot.bridge(), port),
                 Some(router) => router.forward(frame, &parsed.key, now),
             },

@@ -117,10 +117,22 @@ fn datagram(side: Side) -> Vec<u8> {
 #[test]
 fn a_new_map_moves_new_flows_only() {
     let mut gateway = Gateway::of(&[ME, 1], [Some(ME), Some(1)]);
-    assert!(gateway.forwards(C, datagram(C)));
+    assert!(gateway.forwards(C, datagram(C)) && gateway.forwards(S, datagram(S)));
     gateway.tell(&[ME, 1], [Some(1), Some(1)]);
     assert!(gateway.forwards(S, datagram(S)) && gateway.forwards(C, datagram(C)));
     assert!(!gateway.forwards(C, ip(C).udp(40_001, 53).build()), "this one is new");
+}
+
+#[test]
+fn what_nobody_has_answered_goes_by_the_map_of_the_moment() {
+    let mut gateway = Gateway::of(&[ME, 1], [None, Some(1)]);
+    assert_eq!(gateway.see(C, datagram(C)), Verdict::Shadow, "on its way from one node to another");
+    gateway.tell(&[ME, 1], [Some(ME), Some(1)]);
+    assert!(gateway.forwards(C, datagram(C)), "sent again");
+    gateway.tell(&[ME, 1], [Some(1), Some(1)]);
+    assert!(!gateway.forwards(C, datagram(C)) && !gateway.forwards(S, datagram(S)));
+    gateway.tell(&[ME, 1], [Some(ME), Some(1)]);
+    assert!(!gateway.forwards(C, datagram(C)), "answered while it was the other one's");
 }
 
 #[test]
@@ -169,7 +181,7 @@ fn a_node_that_is_told_of_its_own_death_owns_nothing() {
 #[test]
 fn another_cut_of_the_hash_space_moves_no_flow_whose_owner_lives() {
     let mut gateway = Gateway::of(&[ME, 1], [Some(ME), Some(1)]);
-    assert!(gateway.forwards(C, datagram(C)));
+    assert!(gateway.forwards(C, datagram(C)) && gateway.forwards(S, datagram(S)));
     let before = gateway.flow().bucket;
     let config = gateway.config(1024, [Some(1), Some(1)]);
     gateway.node.reconfigure(&config);
@@ -202,7 +214,7 @@ fn an_expected_flow_goes_with_its_master() {
 #[test]
 fn tracking_its_own_a_node_tracks_what_it_owns_now_or_owned_at_birth() {
     let mut gateway = Gateway::new(Tracking::Own, false, &[ME, 1], [Some(ME), Some(1)]);
-    assert!(gateway.forwards(C, datagram(C)));
+    assert!(gateway.forwards(C, datagram(C)) && gateway.forwards(S, datagram(S)));
     assert!(!gateway.forwards(S, ip(S).udp(99, 99).build()));
     gateway.tell(&[ME, 1], [Some(1), Some(1)]);
     assert!(gateway.forwards(S, datagram(S)), "its own at birth");

@@ -33,6 +33,8 @@ pub(super) struct Change {
     latest: Option<Proposal>,
     active: Option<MapEpoch>,
     released: Option<MapEpoch>,
+    /// Those of whom a majority is needed, where one is.
+    electorate: Vec<NodeName>,
 }
 
 #[derive(Debug)]
@@ -107,14 +109,10 @@ impl Change {
         self.latest.as_ref().is_some_and(seat)
     }
 
-    /// Whether those for whom `lives` are more than half of those with a seat in the highest map, or the half that has
-    /// the first of them.
+    /// Whether those for whom `lives` are the majority of the nodes that had a seat in the last map that a majority
+    /// of those before had released by. A minority can make maps, and does not become a majority by it.
     pub(super) fn has_majority(&self, lives: impl Fn(&NodeName) -> bool) -> bool {
-        let Some(latest) = &self.latest else { return true };
-        let seats = &latest.roster().seats;
-        let living = seats.iter().filter(|seat| lives(&seat.name)).count();
-        let first = seats.first().is_some_and(|seat| lives(&seat.name));
-        2 * living > seats.len() || 2 * living == seats.len() && first
+        self.electorate.is_empty() || is_majority(&self.electorate, lives)
     }
 
     /// Follows `proposal` if it is higher than all before. One that cuts the hash space into another number of
@@ -140,7 +138,8 @@ impl Change {
 
     /// Owns nothing any more, and follows as a newcomer does.
     pub(super) fn forget(&mut self) {
-        *self = Self { latest: self.latest.take(), ..Self::default() };
+        let (latest, electorate) = (self.latest.take(), std::mem::take(&mut self.electorate));
+        *self = Self { latest, electorate, ..Self::default() };
     }
 
     /// Takes the next step that can be taken; `None` when there is none. `patience_ms` is how long those that live and
@@ -175,6 +174,13 @@ impl Change {
         }
         let Next { map, announced_ms, .. } = self.next.take()?;
         let (epoch, settles) = (map.epoch().clone(), map.settles());
+        let agreed = |name: &NodeName| {
+            let mut others = company.other_servers().filter(|other| other.name == *name);
+            *name == company.me().name || others.any(|other| has_released(other, &epoch))
+        };
+        if self.has_majority(agreed) {
+            self.electorate = map.seats().iter().map(|seat| seat.name.clone()).collect();
+        }
         self.active = Some(epoch.clone());
         self.layers = vec![map];
         Some(Step::Active { epoch, settles, took_ms: now_ms.saturating_sub(announced_ms) })
@@ -193,6 +199,12 @@ impl Change {
         let mut newest_first = released.chain(later.iter().rev()).map(by);
         newest_first.find(others).unwrap_or_else(|| by(first))
     }
+}
+
+/// More than half, or the half that has the first by name.
+fn is_majority(names: &[NodeName], lives: impl Fn(&NodeName) -> bool) -> bool {
+    let living = names.iter().filter(|name| lives(name)).count();
+    2 * living > names.len() || 2 * living == names.len() && names.first().is_some_and(lives)
 }
 
 /// Whether `member` knows the map; to be past it is to know it.

@@ -37,7 +37,7 @@ impl<'a> Company<'a> {
             Agreement::Leases { .. } => view
                 .peers
                 .get(&me.name)
-                .is_some_and(|peer| peer.member.incarnation == me.incarnation && peer.member.state.serves()),
+                .is_none_or(|peer| peer.member.incarnation == me.incarnation && peer.member.state.serves()),
             Agreement::ByHand | Agreement::Liveness => true,
         };
         Self {

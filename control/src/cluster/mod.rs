@@ -30,8 +30,9 @@
 //! doubled any more [`Settings::convergence_ms`] after the parting has ended. Until then `split_brain` is raised.
 //!
 //! With [`Minority::Yields`] the smaller side stops owning when it takes the other for dead, which is when that one
-//! inherits: frames are doubled for no longer than the times of detection differ, [`Settings::detection_ms`] at most.
-//! The price is that a cluster which loses half of its nodes at once stops, and one of two nodes is such a half. Either
+//! inherits: frames are doubled for as long as the times of detection differ, and never for longer than
+//! [`Settings::doubled_apart_ms`]. That holds for a cluster that had agreed; one that is parted in another way before
+//! it has agreed again may have two sides that both go on. The price is that a cluster which loses half of its nodes at once stops, and one of two nodes is such a half. Either
 //! way, a node that starts while it hears nobody cannot know that there are others.
 //!
 //! *With [`Agreement::Leases`] (etcd)* no bucket ever has two owners. A node that is cut off from the store stops owning

@@ -40,14 +40,14 @@ pub enum Agreement {
     },
 }
 
-/// What those do who hear fewer than half of the nodes that had a seat in the last map; of two equal halves, the one
-/// without the first of them by name.
+/// What those do who hear fewer than half of the nodes that had a seat in the last map that a majority agreed on; of
+/// two equal halves, the one without the first of them by name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Minority {
     /// They go on for all. A cluster outlives all of its nodes but one, and one that is parted forwards frames twice.
     Serves,
     /// They own nothing until they hear enough of the others. A cluster that is parted forwards frames twice for no
-    /// longer than the detection time, and one that loses half of its nodes at once stops.
+    /// longer than [`Settings::doubled_apart_ms`], and one that loses half of its nodes at once stops.
     Yields,
 }
 
@@ -77,6 +77,12 @@ impl Settings {
     /// other's map until it follows, or until a new map has been released by.
     pub const fn doubled_ms(&self) -> u64 {
         self.settle_ms + 2 * self.answer_ms
+    }
+
+    /// The longest time for which any two nodes may both own a bucket where the minority yields: the one may notice a
+    /// detection time later that they are parted, and a change may be under way.
+    pub const fn doubled_apart_ms(&self) -> u64 {
+        self.detection_ms + self.doubled_ms()
     }
 
     /// How long membership must have been the same. With leases no shorter than the margin, so that two nodes that

@@ -100,9 +100,14 @@ impl<F: Frame> Pipeline<F> {
         let mut spent = Burst::new();
         let (owned, verdict) = match frame {
             Some(mut frame) => {
-                let (owned, verdict) =
-                    decide(&self.snapshot, &mut frame, (port, passage.forwarded, now), &parsed, &tracked);
-                (owned, hand_on(frame, port, verdict, outbox, &mut spent))
+                let (owned, verdict) = decide::<F, true>(
+                    &self.snapshot,
+                    &mut frame,
+                    (port, passage.forwarded, now),
+                    &parsed,
+                    &tracked,
+                );
+                (owned, hand_on::<F, true>(frame, port, verdict, outbox, &mut spent))
             }
             None => (false, Verdict::Hold),
         };
@@ -150,7 +155,7 @@ impl<F: Frame> Pipeline<F> {
         while let Some(mut held) = self.reassembly.released() {
             let (_, verdict) = match held.reason {
                 Some(reason) => (false, Verdict::Drop(reason)),
-                None => decide(
+                None => decide::<F, true>(
                     &self.snapshot,
                     &mut held.frame,
                     (held.port, passage.forwarded, passage.now),
@@ -162,7 +167,7 @@ impl<F: Frame> Pipeline<F> {
                 F::release(&mut spent);
             }
             let (number, port, with) = (held.number, held.port, Some(passage.number));
-            let verdict = hand_on(held.frame, port, verdict, outbox, &mut spent);
+            let verdict = hand_on::<F, true>(held.frame, port, verdict, outbox, &mut spent);
             self.counters.release(verdict);
             observer.release(&Release { number, with, port, verdict });
         }

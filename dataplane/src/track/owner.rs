@@ -1,6 +1,8 @@
 //! Whose a flow is: decided when it begins, and asked again when the answers have changed since.
 //!
-//! A flow's owner is that of its master, else the map's for the bucket of the address that opened it. It stays the
+//! A flow's owner is that of its master, else the map's for the bucket of the address that opened it. Until a flow is
+//! answered that is the map of the moment: while a bucket goes from one node to another, it has no owner for the time
+//! of a message, and a first packet that is sent again finds the new one. From the answer on the owner stays the
 //! owner for as long as it lives; then the map says who inherits the flow, for good. Each node works this out for
 //! itself from the packets that all of them hear, so nodes agree where they have heard the same.
 //!
@@ -24,7 +26,7 @@
 
 use super::Tracker;
 use super::expect::Used;
-use super::record::{Decided, Heritage, Hot, Origin};
+use super::record::{Decided, Flags, Heritage, Hot, Origin};
 use super::table::RecordId;
 use crate::counters::FlowClass;
 use crate::parse::Transport;
@@ -113,7 +115,9 @@ impl Tracker {
     fn decide_anew<O: Owners>(&mut self, record: RecordId, owners: &O) -> Option<MemberId> {
         let bucket = owners.bucket(&self.origin(record));
         let hot = self.table.hot_mut(record);
-        let (before, after) = (hot.owner, owners.heir(hot.decided(), bucket));
+        let bound = hot.flags.has(Flags::SEEN_REPLY) || hot.flags.has(Flags::EXPECTED);
+        let before = hot.owner;
+        let after = if bound { owners.heir(hot.decided(), bucket) } else { owners.owner(bucket) };
         (hot.bucket, hot.owner, hot.epoch) = (bucket, after, Some(owners.epoch()));
         if before != after {
             self.counters.flows_of(before).sub(1);

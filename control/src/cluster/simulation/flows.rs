@@ -80,6 +80,7 @@ impl Flows {
             }
             let picked_up = |node: &Node| node.records.get(&flow.id).is_some_and(|record| record.picked_up);
             if nodes.iter().flatten().any(picked_up) {
+                (flow.doubled_ms, flow.lost_ms) = (0, 0);
                 continue;
             }
             flow.doubled_ms = if forwarded > 1 { flow.doubled_ms + TICK_MS } else { 0 };

@@ -22,6 +22,8 @@ pub(super) struct Plan {
     pub(super) settings: Settings,
     pub(super) events: u64,
     pub(super) partitions: bool,
+    /// Nothing else happens to a cluster that has agreed, and it agrees again before the next one.
+    pub(super) only_partitions: bool,
     loss_percent: u64,
     delay_max_ms: u64,
 }
@@ -48,6 +50,7 @@ impl Plan {
             settings: Settings { minority, ..Self::settings(Agreement::Liveness) },
             events: random.within(2, 8),
             partitions: true,
+            only_partitions: false,
             loss_percent: random.within(0, 20),
             delay_max_ms: random.within(5, 60),
         }
@@ -61,6 +64,12 @@ impl Plan {
             partitions: false,
             ..Self::gossip(random)
         }
+    }
+
+    /// A cluster is parted in one way after the other, and its minority yields.
+    pub(super) fn parted(random: &mut Random) -> Self {
+        let settings = Settings { minority: Minority::Yields, ..Self::settings(Agreement::Liveness) };
+        Self { settings, events: random.within(1, 4), only_partitions: true, ..Self::gossip(random) }
     }
 
     /// Everything that can happen to a store with leases.
@@ -133,7 +142,7 @@ impl World {
             Self { plan, names, nodes, carrier, flows: Flows::default(), now_ms: 0, random, tell };
         // Not all of them are there from the start.
         for i in 0..world.plan.nodes {
-            if i == 0 || world.random.percent(80) {
+            if i == 0 || world.plan.only_partitions || world.random.percent(80) {
                 world.start(i);
             }
         }
@@ -145,7 +154,9 @@ impl World {
         let mut checks = Checks::new(self);
         for _ in 0..self.plan.events {
             let pause_ms = if self.random.percent(30) { 200 } else { 1800 };
-            let until_ms = self.now_ms + self.random.within(20, pause_ms);
+            let agree_ms = self.plan.settings.formation_ms + self.plan.settings.convergence_ms();
+            let calm_ms = if self.plan.only_partitions { agree_ms } else { 0 };
+            let until_ms = self.now_ms + calm_ms + self.random.within(20, pause_ms);
             self.pass(until_ms, &mut checks)?;
             let crashed = self.befall();
             checks.note_event(self, crashed);
@@ -199,6 +210,7 @@ impl World {
         let what = self.random.within(0, 99);
         let running = self.nodes[i].is_some();
         match what {
+            _ if self.plan.only_partitions => self.cut_or_mend(),
             _ if !running => self.start(i),
             0..30 => {
                 self.say(&format!("gw-{i} crashes"));
@@ -237,7 +249,8 @@ impl World {
 
     fn cut_or_mend(&mut self) {
         let sides: Vec<bool> = self.names.iter().map(|_| self.random.percent(50)).collect();
-        let (mend, one_way) = (self.random.percent(50), self.random.percent(20));
+        let one_way = self.random.percent(20) && !self.plan.only_partitions;
+        let mend = if self.plan.only_partitions { !self.is_whole() } else { self.random.percent(50) };
         self.say(&format!("mend {mend}, sides {sides:?}, one way {one_way}"));
         match &mut self.carrier {
             Carrier::Gossip(bus) => {
@@ -320,13 +333,16 @@ impl World {
         }
     }
 
-    /// Whether each running node believes what is so of each other one.
-    pub(super) fn views_are_right(&self) -> bool {
-        let whole = match &self.carrier {
+    fn is_whole(&self) -> bool {
+        match &self.carrier {
             Carrier::Gossip(bus) => bus.is_whole(),
             Carrier::Store(store) => store.reached.iter().all(|reached| *reached),
-        };
-        whole && self.running().all(|node| self.is_right(node))
+        }
+    }
+
+    /// Whether each running node believes what is so of each other one.
+    pub(super) fn views_are_right(&self) -> bool {
+        self.is_whole() && self.running().all(|node| self.is_right(node))
     }
 
     fn is_right(&self, node: &Node) -> bool {
