@@ -6,7 +6,7 @@ use serde_json::Value;
 use weir_tests::conformance::Mode;
 
 use crate::clients::{self, Opener};
-use crate::lab::{A4, A6, B4, B6, LAN4, LAN6, Lab, WAN4, WAN6, clients4, clients6};
+use crate::lab::{A4, A6, B4, B6, LAN4, LAN6, Lab, NARROW, WAN4, WAN6, clients4, clients6};
 use crate::node::{self, Membership, Plan, Weir};
 use crate::ready;
 use crate::servers::Servers;
@@ -49,6 +49,16 @@ fn greet(lab: &Lab) -> Result<()> {
     Ok(())
 }
 
+/// What `traceroute` says of the way of such probes.
+fn probe_from(lab: &Lab, client: &str, words: &str) -> Result<String> {
+    lab.a.run(&format!("traceroute -n --queries=1 --wait=2 --max-hops=4 --source={client} {words}"))
+}
+
+/// Who has answered it.
+fn seen(said: &str) -> Vec<&str> {
+    said.lines().skip(1).filter_map(|line| line.split_whitespace().nth(1)).collect()
+}
+
 /// Every kind of probe, from several clients, names the gateway once and then the host behind it.
 fn trace(lab: &Lab) -> Result<()> {
     for (clients, hops) in [
@@ -57,13 +67,8 @@ fn trace(lab: &Lab) -> Result<()> {
     ] {
         for client in clients {
             for probe in ["--udp --port=33434", "--icmp", "--tcp --port=8080"] {
-                let said = lab.a.run(&format!(
-                    "traceroute -n --queries=1 --wait=2 --max-hops=4 --source={client} {probe} {}",
-                    hops[1]
-                ))?;
-                let seen: Vec<&str> =
-                    said.lines().skip(1).filter_map(|line| line.split_whitespace().nth(1)).collect();
-                ensure!(seen == hops, "{probe} from {client}:\n{said}");
+                let said = probe_from(lab, &client, &format!("{probe} {}", hops[1]))?;
+                ensure!(seen(&said) == hops, "{probe} from {client}:\n{said}");
             }
         }
     }
@@ -112,4 +117,36 @@ fn two_nodes_route_everything_exactly_once() {
     assert!(counts.iter().all(|counts| counts.forwarded() > ledger.received as u64 / 10), "{counts:?}");
     trace(&lab).unwrap();
     load(&lab);
+}
+
+#[test]
+fn what_is_too_long_is_cut_if_its_sender_allows_it() {
+    if !ready() {
+        return;
+    }
+    let lab = Lab::routed(2).unwrap();
+    let _nodes = node::two(&lab).unwrap();
+    let clients: Vec<_> = clients4().take(4).collect();
+    for client in &clients {
+        let length = NARROW + 28;
+        let said = probe_from(&lab, client, &format!("{B4} {length}")).unwrap();
+        assert_eq!(seen(&said), [LAN4, B4], "{said}");
+    }
+    let whole = lab.b.run("nstat -asz IpReasmOKs").unwrap();
+    let made_whole = whole.split_whitespace().skip_while(|word| *word != "IpReasmOKs").nth(1).unwrap();
+    assert!(made_whole.parse::<usize>().unwrap() >= clients.len(), "{whole}");
+    let said = lab.a.run(&format!("traceroute -n --mtu --queries=1 --wait=2 --max-hops=3 {B4}")).unwrap();
+    assert!(said.contains(&format!("F={NARROW}")) && said.contains(B4), "{said}");
+}
+
+#[test]
+fn a_neighbour_is_answered_at_its_link_local_address() {
+    if !ready() {
+        return;
+    }
+    let lab = Lab::routed(2).unwrap();
+    let _nodes = node::two(&lab).unwrap();
+    lab.a.ip("addr add fe80::77/64 dev eth0 nodad").unwrap();
+    let said = lab.a.run(&format!("ping -n -c 5 -i 0.1 -W 2 -I eth0 -I fe80::77 {LAN6}")).unwrap();
+    assert!(said.contains(" 0% packet loss") && !said.contains("duplicates"), "{said}");
 }

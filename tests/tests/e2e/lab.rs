@@ -18,6 +18,8 @@ use crate::node::gossip_address;
 /// Addresses of host A beside its first: clients enough to fall to every node.
 pub(crate) const CLIENTS: u8 = 40;
 
+/// Largest packet on the WAN side of routers.
+pub(crate) const NARROW: u32 = 1400;
 const MTU: u32 = 1500;
 
 /// Two hosts with two hubs between them, and the namespaces for the nodes.
@@ -153,6 +155,7 @@ impl Lab {
 
     fn number_routed(&self) -> Result<()> {
         self.introduce_nodes()?;
+        self.b.ip(&format!("link set eth0 mtu {NARROW}"))?;
         for host in [&self.a, &self.b] {
             // Each probe is answered.
             host.sysctl("net/ipv4/icmp_ratelimit", 0)?;

@@ -253,7 +253,7 @@ fn gossip(number: usize, key: &std::path::Path) -> String {
 /// What makes a router of a gateway: of its ports, and beside them.
 const ROUTER: (&str, &str, &str) = (
     ", addresses: [10.77.1.254/24, 'fd77:ffff::fe/64'], cluster_mac: '01:00:5e:00:01:01'",
-    ", addresses: [10.77.0.254/24, 'fd77::fe/64'], cluster_mac: '01:00:5e:00:01:02'",
+    ", addresses: [10.77.0.254/24, 'fd77::fe/64'], cluster_mac: '01:00:5e:00:01:02', mtu: 1400",
     "forwarding: { mode: route }\n\
      routes:\n\
      \x20 - { to: 10.77.0.1/32, dev: lan }\n\
