@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::path::Path;
-use weir_control::config::{self, GatewayConfig, Idle, Placement};
+use weir_control::config::{self, Carrier, GatewayConfig, Idle, Placement};
 use weir_dataplane::config::route::{ReversePath, Target};
 use weir_dataplane::config::{HelperKind, HelperRule, HelperRules, Share, Tracking, Transport};
 
@@ -93,4 +93,17 @@ fn router_is_one_of_two_nodes_that_share_their_addresses() {
     assert_eq!(network.neighbours().len(), 1);
     assert_eq!(config.dataplane().cluster.as_ref().unwrap().tracking, Tracking::All);
     assert_eq!(nodes(&config), [1]);
+}
+
+#[test]
+fn the_self_healing_cluster_agrees_by_gossip() {
+    let config = load("self-healing.yaml");
+    let membership = config.membership().unwrap();
+    assert_eq!((membership.name.as_str(), membership.weight.number()), ("gw1", 1));
+    let Carrier::Gossip { config: gossip, key_file } = &membership.carrier else { panic!("no gossip") };
+    assert_eq!((gossip.listen.to_string(), gossip.seeds.len()), ("192.0.2.11:7946".to_owned(), 3));
+    assert_eq!(key_file, Path::new("/etc/weir/cluster.key"));
+    assert_eq!((membership.settings.detection_ms, membership.settings.learning_ms), (1_000, 130_000));
+    assert_eq!(config.dataplane().cluster.as_ref().unwrap().total_nodes, 256);
+    assert_eq!(config.network().unwrap().routes().len(), 2);
 }
