@@ -8,10 +8,11 @@
 set -euo pipefail
 
 declare -A group=(
-  [build]="build-essential ca-certificates libclang-dev libdpdk-dev pkg-config"
+  # protoc and the common messages are what etcd-client is built with.
+  [build]="build-essential ca-certificates libclang-dev libdpdk-dev libprotobuf-dev pkg-config protobuf-compiler"
   # The libraries and every driver; DPDK loads the drivers when it starts.
   [runtime]="librte-meta-all"
-  [test]="arptables bind9-dnsutils conntrack curl dnsmasq-base ethtool git iperf3 iproute2 iptables iputils-ping
+  [test]="arptables bind9-dnsutils conntrack curl dnsmasq-base etcd-server ethtool git iperf3 iproute2 iptables iputils-ping
     pptp-linux pptpd procps prometheus python3 sip-tester tcpdump tftpd-hpa traceroute valgrind vsftpd"
   # testpmd is among DPDK's development tools.
   [bench]="dpdk-dev ethtool iproute2 iptables"
@@ -19,7 +20,9 @@ declare -A group=(
   [fresh]="debootstrap git"
 )
 # Tests start these programs themselves, on ports of their own; as services of this machine nobody asked for them.
-services=(iperf3 pptpd prometheus tftpd-hpa vsftpd)
+declare -A service=(
+  [etcd-server]=etcd [iperf3]=iperf3 [pptpd]=pptpd [prometheus]=prometheus [tftpd-hpa]=tftpd-hpa [vsftpd]=vsftpd
+)
 
 say() { echo "setup: $*" >&2; }
 die() {
@@ -103,10 +106,10 @@ install() {
     apt_get update
     apt_get install "$@"
   fi
-  local service
-  for service in "${services[@]}"; do
-    if [[ " $* " == *" $service "* ]] && command -v systemctl >/dev/null; then
-      as_root systemctl --quiet disable "$service" || say "could not disable the service $service"
+  local name
+  for name in "$@"; do
+    if [[ -v service[$name] ]] && command -v systemctl >/dev/null; then
+      as_root systemctl --quiet disable "${service[$name]}" || say "could not disable the service ${service[$name]}"
     fi
   done
 }

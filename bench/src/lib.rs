@@ -69,6 +69,16 @@ impl Frame for BenchFrame {
         &mut *self.0
     }
 
+    /// The buffer is as long as the frame.
+    fn grow_front(&mut self, _: usize) -> bool {
+        false
+    }
+
+    /// As long as it is, it stays.
+    fn shrink_front(&mut self, _: usize) -> bool {
+        false
+    }
+
     fn defect(&self) -> Option<FrameDefect> {
         None
     }

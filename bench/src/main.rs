@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use weir_bench::figure::Outcome;
 use weir_bench::machine::{self, HugePagesLoan};
-use weir_bench::parts::{flows, latency, linux, scale, testpmd, turns, workers};
+use weir_bench::parts::{flows, latency, linux, routes, scale, testpmd, turns, workers};
 use weir_bench::picture;
 use weir_bench::report::Report;
 use weir_dpdk::memory::HugePages;
@@ -93,6 +93,7 @@ fn in_process(
     run("others", &mut || flows::of_others(rounds, million));
     run("udp", &mut || flows::udp(rounds, million));
     run("new_flows", &mut || flows::new_flows(rounds, million));
+    run("routes", &mut || routes::run(rounds, million, million / 5));
     run("turns", &mut || turns::run(rounds, million));
     run("latency", &mut || latency::run(rounds));
     if !quick {

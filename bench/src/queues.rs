@@ -8,6 +8,7 @@ use std::time::Instant;
 use weir_dataplane::mailbox::WorkerHandle;
 use weir_dataplane::pipeline::Limits;
 use weir_dataplane::port::{Burst, Clock, Frame, RxQueue, TxQueue};
+use weir_dataplane::punt;
 use weir_dataplane::snapshot::Snapshot;
 use weir_dataplane::spread::Spread;
 use weir_dataplane::units::{Epoch, PORTS_MAX, WorkerId};
@@ -179,6 +180,7 @@ impl Place {
             id: WorkerId::new(self.id).expect("few workers"),
             ports: ports.collect(),
             mesh: self.mesh,
+            control: punt::new().0,
             clock: self.clock,
             idle: Idle::Poll,
             limits: Limits { flows_max, expectations_max: 64 },

@@ -14,9 +14,16 @@ fn a_quick_run_measures_all_parts_that_need_nothing() {
     assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
     let summary = fs::read_to_string(out.path().join("summary.json")).unwrap();
     let summary: serde_json::Value = serde_json::from_str(&summary).unwrap();
-    for key in
-        ["established_1", "rte_hash_10k", "hashbrown_1", "syn_of_others", "udp_stream", "new_flow_expiring"]
-    {
+    for key in [
+        "established_1",
+        "rte_hash_10k",
+        "hashbrown_1",
+        "syn_of_others",
+        "udp_stream",
+        "new_flow_expiring",
+        "route_ipv4_1m",
+        "route_ipv6_200k",
+    ] {
         assert!(summary["figures"][key]["median"].as_f64().unwrap() > 0.0, "{key}");
     }
     for key in ["turn_max_expiry", "latency_p99_80", "hand_over"] {

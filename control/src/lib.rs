@@ -5,9 +5,11 @@
 
 pub mod api;
 pub mod cli;
+pub mod cluster;
 pub mod config;
 pub mod demo;
 mod failure;
+pub mod network;
 pub mod observe;
 pub mod replay;
 pub mod runtime;

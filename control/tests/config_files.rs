@@ -3,7 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::path::Path;
-use weir_control::config::{self, GatewayConfig, Idle, Placement};
+use weir_control::config::{self, Carrier, GatewayConfig, Idle, Placement};
+use weir_dataplane::config::route::{ReversePath, Target};
 use weir_dataplane::config::{HelperKind, HelperRule, HelperRules, Share, Tracking, Transport};
 
 fn load(name: &str) -> GatewayConfig {
@@ -17,7 +18,7 @@ const FTP: HelperRule = HelperRule { kind: HelperKind::Ftp, transport: Transport
 
 fn nodes(config: &GatewayConfig) -> Vec<u16> {
     let cluster = config.dataplane().cluster.as_ref().unwrap();
-    cluster.local_nodes.iter().map(|bucket| bucket.number().number()).collect()
+    cluster.mask().unwrap().local_nodes.iter().map(|bucket| bucket.number().number()).collect()
 }
 
 #[test]
@@ -59,7 +60,10 @@ fn the_linux_pair_differs_in_tracking_alone() {
         assert_eq!(config.dataplane().conntrack.helpers, helpers);
         assert!(config.dataplane().conntrack.checksum && !config.dataplane().conntrack.tcp.loose);
         let cluster = config.dataplane().cluster.as_ref().unwrap();
-        assert_eq!((cluster.total_nodes, cluster.hash_seed, cluster.invert), (2, 0xdead_beef, false));
+        assert_eq!(
+            (cluster.total_nodes, cluster.hash_seed, cluster.mask().unwrap().invert),
+            (2, 0xdead_beef, false)
+        );
         assert_eq!(
             (cluster.tracking, cluster.non_ip, cluster.untracked),
             (tracking, Share::Forward, Share::Drop)
@@ -68,4 +72,38 @@ fn the_linux_pair_differs_in_tracking_alone() {
         assert_eq!(nodes(&config), [1]);
         assert_eq!(config.metrics(), None);
     }
+}
+
+#[test]
+fn router_is_one_of_two_nodes_that_share_their_addresses() {
+    let config = load("router.yaml");
+    let network = config.network().unwrap();
+    let names: Vec<&str> = network.interfaces().iter().map(|interface| interface.name()).collect();
+    assert_eq!(names, ["lan", "lan.20", "wan"]);
+    let macs: Vec<_> =
+        network.interfaces().iter().map(|interface| interface.cluster_mac().unwrap()).collect();
+    assert!(macs.iter().all(|mac| mac.is_group()) && macs[0] == macs[1] && macs[0] != macs[2]);
+    let modes = network.interfaces().iter().map(|interface| interface.interface().reverse_path);
+    assert!(modes.eq([ReversePath::Strict, ReversePath::Strict, ReversePath::Off]));
+    let routes: Vec<String> = network.routes().iter().map(|route| route.to.to_string()).collect();
+    assert_eq!(routes, ["0.0.0.0/0", "::/0", "10.8.0.0/16", "10.0.0.0/8"]);
+    let Target::Via(ways) = &network.routes()[2].target else { panic!("two ways") };
+    assert_eq!(ways.iter().map(|way| way.weight.get()).collect::<Vec<_>>(), [2, 1]);
+    assert!(matches!(network.routes()[3].target, Target::Unreachable));
+    assert_eq!(network.neighbours().len(), 1);
+    assert_eq!(config.dataplane().cluster.as_ref().unwrap().tracking, Tracking::All);
+    assert_eq!(nodes(&config), [1]);
+}
+
+#[test]
+fn the_self_healing_cluster_agrees_by_gossip() {
+    let config = load("self-healing.yaml");
+    let membership = config.membership().unwrap();
+    assert_eq!((membership.name.as_str(), membership.weight.number()), ("gw1", 1));
+    let Carrier::Gossip { config: gossip, key_file } = &membership.carrier else { panic!("no gossip") };
+    assert_eq!((gossip.listen.to_string(), gossip.seeds.len()), ("192.0.2.11:7946".to_owned(), 3));
+    assert_eq!(key_file, Path::new("/etc/weir/cluster.key"));
+    assert_eq!((membership.settings.detection_ms, membership.settings.learning_ms), (1_000, 130_000));
+    assert_eq!(config.dataplane().cluster.as_ref().unwrap().total_nodes, 256);
+    assert_eq!(config.network().unwrap().routes().len(), 2);
 }

@@ -34,7 +34,7 @@ fn a_node_mask_and_node_numbers_say_the_same() {
     let nodes = |text: &str| {
         let (config, _) = accept(&format!("cluster: {{total_nodes: 32, hash_seed: 0, {text}}}\n"));
         let cluster = config.dataplane().cluster.clone().unwrap();
-        cluster.local_nodes.iter().map(|bucket| bucket.number().number()).collect::<Vec<_>>()
+        cluster.mask().unwrap().local_nodes.iter().map(|bucket| bucket.number().number()).collect::<Vec<_>>()
     };
     assert_eq!(nodes("node_mask: 0x80000005"), [1, 3, 32]);
     assert_eq!(nodes("local_nodes: [32, 1, 3]"), [1, 3, 32]);

@@ -6,12 +6,12 @@
     reason = "a test ends where something is not as it must be"
 )]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::process::{Command, Stdio};
 use weir_control::observe::{
-    BucketStatus, ClusterStatus, METRICS, Occupancy, PortStatistics, PortStatus, SpreadBy, Status, collect,
-    reference, render,
+    AgreedStatus, BucketStatus, ClusterStatus, METRICS, MemberRow, Occupancy, PortStatistics, PortStatus,
+    SpreadBy, Status, collect, reference, render,
 };
 use weir_dataplane::counters::{DropReason, Verdict, WorkerCounters};
 
@@ -41,6 +41,26 @@ fn page() -> String {
         uptime_s: 5,
         epoch: 2,
         cluster: Some(ClusterStatus {
+            agreed: Some(AgreedStatus {
+                node: "gw1".to_owned(),
+                map: None,
+                next_map: None,
+                members: vec![MemberRow {
+                    node: "gw1".to_owned(),
+                    state: "active".to_owned(),
+                    liveness: "alive".to_owned(),
+                    weight: 1,
+                    address: "192.0.2.11".to_owned(),
+                    version: "0.1.0".to_owned(),
+                    buckets: 2,
+                    flows: 7,
+                    flows_left: None,
+                    inherits: BTreeMap::new(),
+                }],
+                owners: Vec::new(),
+                alarms: vec!["something is wrong".to_owned()],
+                history: Vec::new(),
+            }),
             total_nodes: 2,
             tracking: "all".to_owned(),
             hash_seed: 1,

@@ -9,7 +9,7 @@ use core::fmt;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// An IP address as it lies in memory: two words, the second 0 for IPv4.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Address([u64; 2]);
 
 impl Address {
@@ -32,6 +32,22 @@ impl Address {
             IpAddr::V4(ip) => Self::v4(ip.octets()),
             IpAddr::V6(ip) => Self::v6(ip.octets()),
         }
+    }
+
+    /// An IPv4 address as a number in host order.
+    #[inline]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "an IPv4 address fills the low half of the first word"
+    )]
+    pub const fn ipv4_bits(self) -> u32 {
+        u32::from_be(self.0[0] as u32)
+    }
+
+    /// An IPv6 address as two numbers in host order, the first bits first.
+    #[inline]
+    pub const fn ipv6_bits(self) -> [u64; 2] {
+        [u64::from_be(self.0[0]), u64::from_be(self.0[1])]
     }
 
     /// As a standard address of that family.
@@ -61,6 +77,16 @@ pub enum Family {
     V4 = 4,
     /// IPv6.
     V6 = 6,
+}
+
+impl Family {
+    /// That of an address.
+    pub const fn of(ip: IpAddr) -> Self {
+        match ip {
+            IpAddr::V4(_) => Self::V4,
+            IpAddr::V6(_) => Self::V6,
+        }
+    }
 }
 
 /// One end of a flow: an address, and the port in host order (0 where the protocol has none).
@@ -271,6 +297,12 @@ mod tests {
             assert_eq!(there.endpoint(from), end(a, 4000));
             assert_eq!(there.endpoint(answer).address.ip(family), b.parse::<IpAddr>().unwrap());
         }
+    }
+
+    #[test]
+    fn an_address_is_a_number_whose_first_bits_are_the_highest() {
+        assert_eq!(end("192.0.2.1", 0).address.ipv4_bits(), 0xc000_0201);
+        assert_eq!(end("2001:db8::1", 0).address.ipv6_bits(), [0x2001_0db8_0000_0000, 1]);
     }
 
     #[test]

@@ -18,6 +18,8 @@ pub mod parse;
 pub mod pipeline;
 pub mod port;
 pub mod prefetch;
+pub mod punt;
+pub mod rewrite;
 pub mod snapshot;
 pub mod spread;
 pub mod steer;

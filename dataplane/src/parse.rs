@@ -11,7 +11,7 @@ mod transport;
 
 pub use crate::port::Offload;
 
-use crate::counters::DropReason;
+use crate::counters::{DropReason, PuntReason};
 use crate::key::{Address, Family, FlowKey, Side};
 use crate::wire::{EtherType, Ethernet, IpProtocol, MacAddr, Pppoe, Vlan};
 use core::net::{Ipv4Addr, Ipv6Addr};
@@ -24,6 +24,8 @@ pub enum Class {
     NonIp,
     /// Dropped before it is tracked.
     Drop(DropReason),
+    /// Left to control before it is tracked.
+    Punt(PuntReason),
     /// A part of an IP datagram, to be read by [`fragment::Fragment::new`].
     Fragment,
     /// INVALID for everybody. Where it could be read, [`Parsed::key`] is that of the flow it would belong to.
@@ -89,6 +91,11 @@ impl Parsed {
         Self::of(Class::Drop(reason))
     }
 
+    /// A frame that is left to control before it is tracked.
+    pub const fn punt(reason: PuntReason) -> Self {
+        Self::of(Class::Punt(reason))
+    }
+
     const fn invalid(reason: DropReason) -> Self {
         Self::of(Class::Invalid(reason))
     }
@@ -136,19 +143,12 @@ pub fn parse_into(frame: &[u8], rules: Rules, offload: Offload, parsed: &mut Par
     if plain::parse(frame, rules, offload, parsed).is_some() {
         return false;
     }
-    parse_slowly(frame, rules, offload, parsed);
+    *parsed = parse_any(frame, rules, offload);
     parsed.class == Class::Fragment
 }
 
-/// [`parse_any`], kept apart from the short way. It writes the result where it stays: to move what was just written
-/// field by field would wait for each of them.
-#[inline(never)]
-fn parse_slowly(frame: &[u8], rules: Rules, offload: Offload, parsed: &mut Parsed) {
-    *parsed = parse_any(frame, rules, offload);
-}
-
 /// Reads one frame, whatever it is.
-#[inline(always)]
+#[inline(never)]
 fn parse_any(frame: &[u8], rules: Rules, offload: Offload) -> Parsed {
     let Some(ethernet) = Ethernet::new(frame) else { return Parsed::drop(DropReason::Runt) };
     let source = ethernet.source();

@@ -13,12 +13,13 @@ pub use outbox::Outbox;
 use crate::config::Share;
 use crate::counters::{DropReason, Verdict, WorkerCounters};
 use crate::fragment::Reassembly;
-use crate::parse::{Class, Parsed, parse_into};
+use crate::parse::{Class, Parsed, Rules, parse_into};
 use crate::port::{Burst, Frame, FrameDefect};
-use crate::snapshot::Snapshot;
+use crate::punt::Punted;
+use crate::snapshot::{HEARD_FORWARDED, HEARD_SENT, Snapshot};
 use crate::steer::bridge;
 use crate::track::news::{News, Peers, Post};
-use crate::track::{ConnState, Context, Lookup, Packet, Tracked, Tracker};
+use crate::track::{ConnState, Context, Lookup, Owners, Packet, Tracked, Tracker};
 use crate::units::{BURST_MAX, PortId, Tick};
 use crate::wire::Ethernet;
 use std::sync::Arc;
@@ -92,9 +93,13 @@ pub struct Pipeline<F> {
     parsed: [Parsed; BURST_MAX],
     lookups: [Lookup; BURST_MAX],
     tracked: [Tracked; BURST_MAX],
+    /// Bit i: frame i of the burst is what another router has forwarded.
+    forwarded: u64,
     /// Frames seen before this burst.
     seen: u64,
 }
+
+const _: () = assert!(BURST_MAX <= u64::BITS as usize);
 
 impl<F: Frame> Pipeline<F> {
     /// The pipeline of the only worker, with empty tables. `secret` seeds their hashes: it should be random where
@@ -111,7 +116,7 @@ impl<F: Frame> Pipeline<F> {
         snapshot: Arc<Snapshot>,
         counters: Arc<WorkerCounters>,
     ) -> Self {
-        counters.epoch.set(u64::from(crate::track::Owners::epoch(&*snapshot).number()));
+        counters.epoch.set(u64::from(snapshot.epoch().number()));
         let workers = u32::try_from(peers.workers).unwrap_or(u32::MAX);
         Self {
             reassembly: Reassembly::new(snapshot.conntrack().fragments.frames_max, workers, secret),
@@ -127,13 +132,14 @@ impl<F: Frame> Pipeline<F> {
             parsed: [Parsed::default(); BURST_MAX],
             lookups: [Lookup::default(); BURST_MAX],
             tracked: [Tracked::default(); BURST_MAX],
+            forwarded: 0,
             seen: 0,
         }
     }
 
     /// Goes on by another snapshot; returns the old one.
     pub fn adopt(&mut self, snapshot: Arc<Snapshot>) -> Arc<Snapshot> {
-        self.counters.epoch.set(u64::from(crate::track::Owners::epoch(&*snapshot).number()));
+        self.counters.epoch.set(u64::from(snapshot.epoch().number()));
         core::mem::replace(&mut self.snapshot, snapshot)
     }
 
@@ -187,7 +193,11 @@ impl<F: Frame> Pipeline<F> {
         debug_assert!(origins.len() >= burst.len(), "each frame comes from a port");
         let before = self.counters.frames();
         let count = burst.len() as u64;
-        if self.parse(burst) {
+        let has_fragments = match self.snapshot.router() {
+            None => self.parse(burst),
+            Some(_) => self.parse_admitted(burst, origins),
+        };
+        if has_fragments {
             self.process_with_fragments(burst, origins, now, outbox, observer);
         } else {
             self.process_whole(burst, 0, origins, now, outbox, observer);
@@ -201,12 +211,25 @@ impl<F: Frame> Pipeline<F> {
         let rules = self.snapshot.rules();
         let mut has_fragments = false;
         for ((frame, parsed), lookup) in burst.iter().zip(&mut self.parsed).zip(&mut self.lookups) {
-            match frame.defect() {
-                None => has_fragments |= parse_into(frame.bytes(), rules, frame.offload(), parsed),
-                Some(FrameDefect::Segmented) => *parsed = Parsed::drop(DropReason::Segmented),
-                Some(FrameDefect::Oversize) => *parsed = Parsed::drop(DropReason::Oversize),
-            }
+            has_fragments |= read(frame, rules, parsed);
             *lookup = self.tracker.prepare(parsed);
+        }
+        has_fragments
+    }
+
+    /// The same for a router, which has a word about each frame before it is tracked.
+    fn parse_admitted(&mut self, burst: &Burst<F>, origins: &[PortId]) -> bool {
+        let (rules, shadows) = (self.snapshot.rules(), self.snapshot.shadows());
+        let Some(router) = self.snapshot.router() else { return false };
+        let mut has_fragments = false;
+        self.forwarded = 0;
+        for (i, frame) in burst.iter().enumerate() {
+            let parsed = &mut self.parsed[i];
+            read(frame, rules, parsed);
+            let forwarded = router.admit(frame.bytes(), origins[i], shadows, parsed);
+            self.forwarded |= u64::from(forwarded) << i;
+            has_fragments |= parsed.class == Class::Fragment;
+            self.lookups[i] = self.tracker.prepare(parsed);
         }
         has_fragments
     }
@@ -225,61 +248,95 @@ impl<F: Frame> Pipeline<F> {
         for lookup in &mut self.lookups[..frames.len()] {
             self.tracker.fetch(lookup);
         }
-        self.track(frames, &origins[first..], now);
-        self.emit(frames, first, origins, outbox, observer);
+        match self.snapshot.router() {
+            None => self.track::<false>(frames, first, origins, now),
+            Some(_) => self.track::<true>(frames, first, origins, now),
+        }
+        if self.emit_one_way(frames, first, origins, outbox, observer) {
+            return;
+        }
+        match self.snapshot.router() {
+            None => self.emit::<O, false>(frames, first, origins, now, outbox, observer),
+            Some(_) => self.emit::<O, true>(frames, first, origins, now, outbox, observer),
+        }
     }
 
-    fn track(&mut self, frames: &Burst<F>, origins: &[PortId], now: Tick) {
-        let Self { tracker, snapshot, parsed, lookups, tracked, .. } = self;
+    /// `first` is the place of the first of `frames` in the burst. Kept apart: a bridge's and a router's in one function
+    /// would share its registers.
+    #[inline(never)]
+    fn track<const ROUTES: bool>(&mut self, frames: &Burst<F>, first: usize, origins: &[PortId], now: Tick) {
+        let Self { tracker, snapshot, parsed, lookups, tracked, forwarded, .. } = self;
         let context = Context { now, config: snapshot.conntrack(), owners: &**snapshot };
         let changes = tracker.changes();
-        for (i, frame) in frames.iter().enumerate() {
-            let (bytes, parsed, port, lookup) = (frame.bytes(), &parsed[i], origins[i], &lookups[i]);
+        let results = parsed.iter().zip(lookups).zip(tracked);
+        let frames = frames.iter().zip(&origins[first..]).zip(results).enumerate();
+        for (i, ((frame, origin), ((parsed, lookup), tracked))) in frames {
+            let bytes = frame.bytes();
+            let forwarded = ROUTES && *forwarded >> (first + i) & 1 == 1;
+            let port = if ROUTES { heard(forwarded) } else { *origin };
             let packet = Packet { bytes, parsed, port };
-            if tracker.glance(packet, lookup, changes, &context, &mut tracked[i]).is_none() {
+            // What others have forwarded may be of a flow that is not theirs: the short ways do not ask.
+            if forwarded || tracker.glance(packet, lookup, changes, &context, tracked).is_none() {
                 let packet = (bytes, parsed, port);
-                tracked[i] = track_slowly(tracker, packet, lookup, changes, now, snapshot);
+                *tracked = track_slowly(tracker, packet, lookup, changes, now, snapshot);
             }
         }
     }
 
-    fn emit<O: Observer>(
+    /// Hands all of the frames on at once, if they all go the same way; whether they do.
+    #[inline(always)]
+    fn emit_one_way<O: Observer>(
         &mut self,
         frames: &mut Burst<F>,
         first: usize,
         origins: &[PortId],
         outbox: &mut Outbox<F>,
         observer: &mut O,
-    ) {
+    ) -> bool {
         let count = frames.len();
-        if let Some(out) = self.one_way(count, &origins[first..])
-            && outbox.put_all(out, frames)
-        {
-            let verdict = Verdict::Forward(out);
-            self.counters.outcomes(verdict, count as u64);
-            for i in 0..count {
-                self.show(first + i, i, origins, (true, verdict), observer);
-            }
-            return;
+        let Some(out) = self.one_way(count, &origins[first..]) else { return false };
+        if !outbox.put_all(out, frames) {
+            return false;
         }
+        let verdict = Verdict::Forward(out);
+        self.counters.outcomes(verdict, count as u64);
+        for i in 0..count {
+            self.show(first + i, i, origins, (true, verdict), observer);
+        }
+        true
+    }
+
+    #[inline(never)]
+    fn emit<O: Observer, const ROUTES: bool>(
+        &mut self,
+        frames: &mut Burst<F>,
+        first: usize,
+        origins: &[PortId],
+        now: Tick,
+        outbox: &mut Outbox<F>,
+        observer: &mut O,
+    ) {
         let mut spent = Burst::new();
-        for (i, frame) in frames.drain(..).enumerate() {
+        for (i, mut frame) in frames.drain(..).enumerate() {
             let port = origins[first + i];
-            let (owned, verdict) = decide(&self.snapshot, &frame, port, &self.parsed[i], &self.tracked[i]);
-            let verdict = hand_on(frame, verdict, outbox, &mut spent);
+            let forwarded = ROUTES && self.forwarded >> (first + i) & 1 == 1;
+            let passage = (port, forwarded, now);
+            let (parsed, tracked) = (&self.parsed[i], &self.tracked[i]);
+            let (owned, verdict) = decide::<F, ROUTES>(&self.snapshot, &mut frame, passage, parsed, tracked);
+            let verdict = hand_on::<F, ROUTES>(frame, port, verdict, outbox, &mut spent);
             self.counters.outcome(verdict);
             self.show(first + i, i, origins, (owned, verdict), observer);
         }
         F::release(&mut spent);
     }
 
-    /// Where all of the first `count` frames go, if it is the same way: they came from one port, and are this node's.
+    /// Where all of the first `count` frames go, if it is the same way: they came from one port of a bridge, and are
+    /// this node's.
     #[inline(always)]
     fn one_way(&self, count: usize, origins: &[PortId]) -> Option<PortId> {
-        let port = *origins.first()?;
-        let mine = |tracked: &Tracked| {
-            tracked.drop.is_none() && tracked.bucket.is_some_and(|bucket| self.snapshot.owns(bucket))
-        };
+        let port = *origins.first().filter(|_| self.snapshot.router().is_none())?;
+        let me = Some(self.snapshot.me());
+        let mine = |tracked: &Tracked| tracked.drop.is_none() && tracked.owner == me;
         let mut frames = self.tracked[..count].iter().zip(origins);
         if !frames.all(|(tracked, origin)| *origin == port && mine(tracked)) {
             return None;
@@ -306,6 +363,23 @@ impl<F: Frame> Pipeline<F> {
     }
 }
 
+/// Reads a frame into `parsed`; whether it is a fragment.
+#[inline(always)]
+fn read<F: Frame>(frame: &F, rules: Rules, parsed: &mut Parsed) -> bool {
+    match frame.defect() {
+        None => return parse_into(frame.bytes(), rules, frame.offload(), parsed),
+        Some(FrameDefect::Segmented) => *parsed = Parsed::drop(DropReason::Segmented),
+        Some(FrameDefect::Oversize) => *parsed = Parsed::drop(DropReason::Oversize),
+    }
+    false
+}
+
+/// The port that a router's frame is heard by, to the tracker.
+#[inline(always)]
+const fn heard(forwarded: bool) -> PortId {
+    if forwarded { HEARD_FORWARDED } else { HEARD_SENT }
+}
+
 /// [`Tracker::track`], kept apart: what it needs in memory the short way need not write there.
 #[inline(never)]
 fn track_slowly(
@@ -320,11 +394,21 @@ fn track_slowly(
     tracker.track(&Packet { bytes, parsed, port }, lookup, changes, &context)
 }
 
-/// Puts what is forwarded into the outbox, and what is not into `spent`, which has room. Answers the outcome.
+/// Puts what is forwarded, or left to control, into the outbox, and what is not into `spent`, which has room. Answers
+/// the outcome.
 #[inline(always)]
-fn hand_on<F: Frame>(frame: F, verdict: Verdict, outbox: &mut Outbox<F>, spent: &mut Burst<F>) -> Verdict {
-    let refused = match verdict {
-        Verdict::Forward(out) => outbox.put(out, frame).err(),
+fn hand_on<F: Frame, const ROUTES: bool>(
+    frame: F,
+    port: PortId,
+    verdict: Verdict,
+    outbox: &mut Outbox<F>,
+    spent: &mut Burst<F>,
+) -> Verdict {
+    let (refused, reason) = match verdict {
+        Verdict::Forward(out) => (outbox.put(out, frame).err(), DropReason::TxFull),
+        Verdict::Punt(reason) if ROUTES => {
+            (outbox.punt(Punted { frame, port, reason }).err(), DropReason::PuntFull)
+        }
         _ => {
             spent.push(frame);
             return verdict;
@@ -334,33 +418,44 @@ fn hand_on<F: Frame>(frame: F, verdict: Verdict, outbox: &mut Outbox<F>, spent: 
         None => verdict,
         Some(frame) => {
             spent.push(frame);
-            Verdict::Drop(DropReason::TxFull)
+            Verdict::Drop(reason)
         }
     }
 }
 
-/// The gate, then the steer: whether the frame is this node's, and where it goes.
+/// The gate, then the steer: whether the frame is this node's, and where it goes. What a router forwards is rewritten.
 #[inline(always)]
-fn decide<F: Frame>(
+fn decide<F: Frame, const ROUTES: bool>(
     snapshot: &Snapshot,
-    frame: &F,
-    port: PortId,
+    frame: &mut F,
+    (port, forwarded, now): (PortId, bool, Tick),
     parsed: &Parsed,
     tracked: &Tracked,
 ) -> (bool, Verdict) {
-    let (owned, of_others) = match tracked.bucket {
-        Some(bucket) => (snapshot.owns(bucket), DropReason::NotOwner),
-        None => match parsed.class {
-            Class::NonIp => (shared(snapshot, snapshot.non_ip(), frame), DropReason::NonIp),
-            Class::Untracked => (shared(snapshot, snapshot.untracked(), frame), DropReason::Untracked),
-            _ => (false, DropReason::NotOwner),
-        },
-    };
+    if ROUTES && let Class::Punt(reason) = parsed.class {
+        return (false, Verdict::Punt(reason));
+    }
+    let ours = snapshot.is_me(tracked.owner);
     if let Some(reason) = tracked.drop {
-        return (owned, Verdict::Drop(reason));
+        return (ours, Verdict::Drop(reason));
+    }
+    let (owned, of_others) = match parsed.class {
+        _ if ours => (true, DropReason::NotOwner),
+        Class::NonIp => (shared(snapshot, snapshot.non_ip(), frame), DropReason::NonIp),
+        Class::Untracked => (shared(snapshot, snapshot.untracked(), frame), DropReason::Untracked),
+        _ => (false, DropReason::NotOwner),
+    };
+    if ROUTES && owned && forwarded {
+        return (true, Verdict::Drop(DropReason::OtherHost));
     }
     if owned {
-        return (true, bridge::decide(snapshot.bridge(), port));
+        return (
+            true,
+            match snapshot.router().filter(|_| ROUTES) {
+                None => bridge::decide(snapshot.bridge(), port),
+                Some(router) => router.forward(frame, &parsed.key, now),
+            },
+        );
     }
     let by_rule = match parsed.class {
         Class::NonIp => snapshot.non_ip() == Share::Drop,

@@ -5,17 +5,27 @@
 
 use crate::config::{Bridge, Cluster, Config, Conntrack, Share, Tracking, Transport};
 use crate::gate::cluster_match::ClusterMatch;
+use crate::gate::owner::OwnerMap;
 use crate::parse::Rules;
+use crate::steer::Router;
 use crate::track::{Origin, Owners};
-use crate::units::{BucketId, Epoch, PortId};
+use crate::units::{BucketId, Epoch, MemberId, PortId};
 use crate::wire::MacAddr;
+
+/// To the tracker a router has two ports, wherever its frames come in: one for what is sent to the router, and one for
+/// what another node has forwarded.
+pub const HEARD_SENT: PortId = PortId::FIRST;
+/// See [`HEARD_SENT`].
+pub const HEARD_FORWARDED: PortId = PortId::SECOND;
 
 /// The tables of one epoch.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
     epoch: Epoch,
+    me: MemberId,
     rules: Rules,
     bridge: Bridge,
+    router: Option<Router>,
     conntrack: Conntrack,
     cluster: Option<Gate>,
 }
@@ -23,6 +33,7 @@ pub struct Snapshot {
 #[derive(Clone, Debug)]
 struct Gate {
     matcher: ClusterMatch,
+    owners: OwnerMap,
     tracking: Tracking,
     non_ip: Share,
     untracked: Share,
@@ -33,13 +44,16 @@ impl Snapshot {
     pub fn compile(epoch: Epoch, config: &Config) -> Self {
         let gate = |cluster: &Cluster| Gate {
             matcher: ClusterMatch::compile(cluster),
+            owners: OwnerMap::compile(cluster),
             tracking: cluster.tracking,
             non_ip: cluster.non_ip,
             untracked: cluster.untracked,
         };
+        let cluster = config.cluster.as_ref().map(gate);
         let helped = |over| config.conntrack.helpers.iter().any(|rule| rule.transport == over);
         Self {
             epoch,
+            me: cluster.as_ref().map_or(MemberId::FIRST, |gate| gate.owners.me()),
             rules: Rules {
                 checksum: config.conntrack.checksum,
                 vlan_tags_max: config.conntrack.vlan_tags_max,
@@ -48,9 +62,22 @@ impl Snapshot {
                 udp_helpers: helped(Transport::Udp),
             },
             bridge: config.bridge.clone(),
+            router: None,
             conntrack: config.conntrack.clone(),
-            cluster: config.cluster.as_ref().map(gate),
+            cluster,
         }
+    }
+
+    /// The same for a gateway that routes.
+    #[must_use]
+    pub fn with_router(self, router: Router) -> Self {
+        Self { router: Some(router), ..self }
+    }
+
+    /// What it routes by; `None`: it is a bridge.
+    #[inline]
+    pub fn router(&self) -> Option<&Router> {
+        self.router.as_ref()
     }
 
     /// Where frames from which port go.
@@ -71,10 +98,9 @@ impl Snapshot {
         self.rules
     }
 
-    /// Whether the flows of `bucket` are this node's.
-    #[inline]
-    pub fn owns(&self, bucket: BucketId) -> bool {
-        self.cluster.as_ref().is_none_or(|gate| gate.matcher.owns(bucket))
+    /// Who forwards which flows; `None`: this node all of them.
+    pub fn owners(&self) -> Option<&OwnerMap> {
+        self.cluster.as_ref().map(|gate| &gate.owners)
     }
 
     /// What becomes of a frame that is not IP.
@@ -92,7 +118,9 @@ impl Snapshot {
     /// Whether this node is the one owner of what comes from `source` and belongs to no flow.
     #[inline]
     pub fn owns_mac(&self, source: MacAddr) -> bool {
-        self.cluster.as_ref().is_none_or(|gate| gate.matcher.owns(gate.matcher.bucket_of_mac(source)))
+        self.cluster
+            .as_ref()
+            .is_none_or(|gate| self.is_me(gate.owners.owner(gate.matcher.bucket_of_mac(source))))
     }
 
     /// Whether a valid frame that is not forwarded here is another node's, which is known as well.
@@ -109,19 +137,55 @@ impl Owners for Snapshot {
     }
 
     #[inline]
+    fn me(&self) -> MemberId {
+        self.me
+    }
+
+    #[inline]
     fn bucket(&self, origin: &Origin) -> BucketId {
         let Some(gate) = &self.cluster else { return BucketId::default() };
         gate.matcher.bucket_of_head(origin.key.head(origin.side))
     }
 
     #[inline]
-    fn tracks(&self, bucket: BucketId) -> bool {
-        self.cluster.as_ref().is_none_or(|gate| gate.tracking == Tracking::All || gate.matcher.owns(bucket))
+    fn owner(&self, bucket: BucketId) -> Option<MemberId> {
+        self.cluster.as_ref().map_or(Some(self.me), |gate| gate.owners.owner(bucket))
     }
 
     #[inline]
-    fn other_side(&self, bucket: BucketId, port: PortId) -> Option<PortId> {
-        if self.owns(bucket) { None } else { self.bridge.peer(port) }
+    fn keeps(&self, owner: MemberId, then: Epoch) -> bool {
+        self.cluster.as_ref().is_some_and(|gate| gate.owners.keeps(owner, then))
+    }
+
+    #[inline]
+    fn names_owners(&self) -> bool {
+        self.cluster.as_ref().is_some_and(|gate| gate.owners.names_owners())
+    }
+
+    #[inline]
+    fn is_learning(&self) -> bool {
+        self.cluster.as_ref().is_some_and(|gate| gate.owners.is_learning())
+    }
+
+    #[inline]
+    fn tracks(&self, owner: Option<MemberId>) -> bool {
+        self.cluster.as_ref().is_none_or(|gate| gate.tracking == Tracking::All) || self.is_me(owner)
+    }
+
+    #[inline]
+    fn other_side(&self, owner: Option<MemberId>, port: PortId) -> Option<PortId> {
+        if self.is_me(owner) {
+            None
+        } else if self.router.is_some() {
+            Some(if port == HEARD_FORWARDED { HEARD_SENT } else { HEARD_FORWARDED })
+        } else {
+            self.bridge.peer(port)
+        }
+    }
+
+    #[inline]
+    fn is_stray(&self, owner: Option<MemberId>, port: PortId) -> bool {
+        port == HEARD_FORWARDED && self.router.is_some() && self.is_me(owner)
     }
 
     #[inline]

@@ -4,7 +4,7 @@
 //! so that a port cannot be passed where a worker is meant.
 
 use core::fmt;
-use core::num::NonZeroU32;
+use core::num::{NonZeroU8, NonZeroU32};
 
 /// Frames taken from a queue at once, at most. Bursts of 32 hide a cache miss; 64 hide it better.
 pub const BURST_MAX: usize = 64;
@@ -22,6 +22,11 @@ const _: () = assert!(BURST_MAX <= u8::MAX as usize && BURST_MAX.is_power_of_two
 pub struct PortId(u8);
 
 impl PortId {
+    /// The first.
+    pub const FIRST: Self = Self(0);
+    /// The second.
+    pub const SECOND: Self = Self(1);
+
     /// `None` from [`PORTS_MAX`] on.
     #[expect(clippy::cast_possible_truncation, reason = "checked against the limit first")]
     pub const fn new(index: usize) -> Option<Self> {
@@ -31,6 +36,42 @@ impl PortId {
     /// Position in the configuration, from 0.
     pub const fn index(self) -> usize {
         self.0 as usize
+    }
+}
+
+/// An IP interface of this gateway: its position in the configuration, from 0. At most [`INTERFACES_MAX`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct InterfaceId(u16);
+
+/// IP interfaces of one gateway, at most.
+pub const INTERFACES_MAX: usize = 4096;
+
+impl InterfaceId {
+    /// `None` from [`INTERFACES_MAX`] on.
+    #[expect(clippy::cast_possible_truncation, reason = "checked against the limit first")]
+    pub const fn new(index: usize) -> Option<Self> {
+        if index < INTERFACES_MAX { Some(Self(index as u16)) } else { None }
+    }
+
+    /// Position in the configuration, from 0.
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// A VLAN, 1 to 4094 (IEEE 802.1Q).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct VlanId(u16);
+
+impl VlanId {
+    /// `None` for 0 and above 4094.
+    pub const fn new(id: u16) -> Option<Self> {
+        if id >= 1 && id <= 4094 { Some(Self(id)) } else { None }
+    }
+
+    /// As in a tag.
+    pub const fn number(self) -> u16 {
+        self.0
     }
 }
 
@@ -107,6 +148,39 @@ impl fmt::Display for NodeNumber {
         self.0.fmt(f)
     }
 }
+
+/// A node of the cluster by this node's own numbering, from 0. It is stable for the life of the process, and another
+/// node may have another one. At most [`MEMBERS_MAX`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MemberId(NonZeroU8);
+
+/// Named nodes of a cluster, at most.
+pub const MEMBERS_MAX: usize = 128;
+
+impl MemberId {
+    /// The first; this node where no other one is known.
+    pub const FIRST: Self = Self(NonZeroU8::MIN);
+
+    /// `None` from [`MEMBERS_MAX`] on.
+    #[expect(clippy::cast_possible_truncation, reason = "checked against the limit first")]
+    pub const fn new(index: usize) -> Option<Self> {
+        if index >= MEMBERS_MAX {
+            return None;
+        }
+        match NonZeroU8::new(index as u8 + 1) {
+            Some(number) => Some(Self(number)),
+            None => None,
+        }
+    }
+
+    /// Position among the members, from 0.
+    pub const fn index(self) -> usize {
+        self.0.get() as usize - 1
+    }
+}
+
+// A flow's record has one byte for it.
+const _: () = assert!(size_of::<Option<MemberId>>() == 1);
 
 /// Which way a packet of a flow goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -15,6 +15,7 @@ use crate::mailbox::{Mailbox, Order, Spent, WorkerHandle};
 use crate::pipeline::{Limits, Pipeline};
 use crate::port::{Burst, Clock, Frame, RxQueue, TxQueue};
 use crate::prefetch::prefetch;
+use crate::punt::WorkerEnd;
 use crate::snapshot::Snapshot;
 use crate::spread::{Spread, home};
 use crate::track::news::Peers;
@@ -60,6 +61,8 @@ pub struct Setup<R: RxQueue, T, C> {
     pub ports: Vec<WorkerPort<R, T>>,
     /// Its ends of the rings between all workers of the gateway.
     pub mesh: Mesh<R::Frame>,
+    /// Its end of the rings between it and control.
+    pub control: WorkerEnd<R::Frame>,
     /// Its clock.
     pub clock: C,
     /// What it does when there is nothing to do.
@@ -87,6 +90,7 @@ pub struct Worker<R: RxQueue, T, C> {
     receivers: Vec<Receiver<R>>,
     departures: Departures<R::Frame, T>,
     mesh: Mesh<R::Frame>,
+    control: WorkerEnd<R::Frame>,
     clock: C,
     idle: Idle,
     pipeline: Pipeline<R::Frame>,
@@ -136,6 +140,7 @@ where
             departures,
             by_owner: (0..setup.mesh.workers()).map(|_| Burst::new()).collect(),
             mesh: setup.mesh,
+            control: setup.control,
             clock: setup.clock,
             idle: setup.idle,
             pipeline,
@@ -187,6 +192,7 @@ where
         }
         moved += self.take_over(now);
         moved += self.send_for_others();
+        moved += self.send_for_control();
         moved += self.departures.end_turn(&mut self.mesh);
         self.hear();
         self.pipeline.housekeep(now, &mut ());
@@ -302,6 +308,27 @@ where
         self.pipeline.process(&mut self.burst, &self.origins, now, outbox, &mut ());
         self.tell();
         self.departures.relieve(&mut self.mesh);
+        self.punt();
+    }
+
+    /// Leaves to control what is for it.
+    fn punt(&mut self) {
+        for punted in self.departures.punts().drain(..) {
+            if let Err(refused) = self.control.punt(punted) {
+                self.counters.punt_refused(refused.reason);
+            }
+        }
+    }
+
+    /// Sends what control sends; a burst of it at most.
+    fn send_for_control(&mut self) -> usize {
+        for sent in 0..BURST_MAX {
+            let Some((port, frame)) = self.control.to_send() else { return sent };
+            self.counters.from_control.add(1);
+            self.counters.outcome(Verdict::Forward(port));
+            self.departures.add_frame(port, frame, &mut self.mesh);
+        }
+        BURST_MAX
     }
 
     /// Takes in what other workers tell: before a burst, since its frames may have been caused by what is told.

@@ -4,14 +4,18 @@ use crate::conversation::{Passage, Side};
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
-use weir_dataplane::config::{BucketSet, Cluster, Config, HelperKind, Share, Tracking};
+use weir_dataplane::config::{BucketSet, Cluster, Config, HelperKind, Membership, NodeMask, Share, Tracking};
 use weir_dataplane::counters::{Verdict, WorkerCounters};
 use weir_dataplane::pipeline::{Limits, Observer, Outbox, Pipeline, Release, Sight};
 use weir_dataplane::port::Burst;
 use weir_dataplane::port::mem::MemFrame;
 use weir_dataplane::snapshot::Snapshot;
+use weir_dataplane::steer::Router;
+use weir_dataplane::track::Owners;
 use weir_dataplane::track::record::{Flags, Hot, Sights};
 use weir_dataplane::units::{BURST_MAX, BucketId, Epoch, PortId, Tick};
+
+const LIMITS: Limits = Limits { flows_max: 1 << 15, expectations_max: 1 << 12 };
 
 /// A gateway with one worker.
 pub struct Node {
@@ -22,29 +26,52 @@ pub struct Node {
     frames: u64,
     /// Frames that are held, by their numbers.
     waiting: BTreeMap<u64, Vec<u8>>,
+    /// What a router has sent on since it was asked.
+    departed: Vec<(Side, Vec<u8>)>,
     releases: Vec<Release>,
 }
 
 impl Node {
     /// A gateway of this configuration, whose ports 0 and 1 are [`Side::Lan`] and [`Side::Wan`].
     pub fn new(config: &Config) -> Self {
-        Self::with_limits(config, Limits { flows_max: 1 << 15, expectations_max: 1 << 12 })
+        Self::with_limits(config, LIMITS)
     }
 
     /// A gateway whose tables have this much room.
     pub fn with_limits(config: &Config, limits: Limits) -> Self {
+        Self::of(Snapshot::compile(Epoch::FIRST, config), limits)
+    }
+
+    /// A gateway of this configuration that routes. What it sends on is kept for [`Node::departed`].
+    pub fn routed(config: &Config, router: Router) -> Self {
+        Self::of(Snapshot::compile(Epoch::FIRST, config).with_router(router), LIMITS)
+    }
+
+    fn of(snapshot: Snapshot, limits: Limits) -> Self {
         let counters = Arc::new(WorkerCounters::default());
-        let epoch = Epoch::FIRST;
-        let snapshot = Arc::new(Snapshot::compile(epoch, config));
-        let pipeline = Pipeline::new(limits, 0x5eed, snapshot, Arc::clone(&counters));
-        let outbox = pipeline.outbox(2);
-        Self { pipeline, outbox, counters, epoch, frames: 0, waiting: BTreeMap::new(), releases: Vec::new() }
+        let epoch = snapshot.epoch();
+        let pipeline = Pipeline::new(limits, 0x5eed, Arc::new(snapshot), Arc::clone(&counters));
+        Self {
+            outbox: pipeline.outbox(2),
+            pipeline,
+            counters,
+            epoch,
+            frames: 0,
+            waiting: BTreeMap::new(),
+            departed: Vec::new(),
+            releases: Vec::new(),
+        }
     }
 
     /// From the next frame on this configuration counts.
     pub fn reconfigure(&mut self, config: &Config) {
         self.epoch = self.epoch.next();
         self.pipeline.adopt(Arc::new(Snapshot::compile(self.epoch, config)));
+    }
+
+    /// The epoch of the configuration that [`Node::reconfigure`] is given next.
+    pub fn next_epoch(&self) -> Epoch {
+        self.epoch.next()
     }
 
     /// What it has counted.
@@ -77,6 +104,11 @@ impl Node {
         let now = Tick::from_ms(passages.last().map_or(0, |passage| passage.at_us) / 1000);
         let frames = passages.iter().map(|passage| (passage.side, MemFrame::new(passage.bytes.as_slice())));
         self.process(frames.collect(), now)
+    }
+
+    /// What a router has sent on since this was asked last, by the side that it left by.
+    pub fn departed(&mut self) -> Vec<(Side, Vec<u8>)> {
+        std::mem::take(&mut self.departed)
     }
 
     /// What has become of held frames since this was asked last.
@@ -137,20 +169,35 @@ impl Node {
         }
     }
 
-    /// What leaves by a port is what the verdicts say, in order and unchanged.
+    /// The frames, as they came in, that had such an outcome.
+    fn outcomes(&self, seen: &Seen, bytes: &[Vec<u8>], is_meant: impl Fn(Verdict) -> bool) -> Vec<Vec<u8>> {
+        let meant = seen.outcomes.iter().filter(|(_, verdict)| is_meant(*verdict));
+        let frames = meant.map(|(frame, _)| match frame {
+            Departing::New(index) => &bytes[*index],
+            Departing::Held(number) => self.waiting.get(number).expect("it was held"),
+        });
+        frames.cloned().collect()
+    }
+
+    /// What leaves by a port is what the verdicts say, in order; unchanged, but by a router. What is left to control
+    /// is as it came in.
     fn check_departures(&mut self, seen: &Seen, bytes: &[Vec<u8>]) {
         let held = seen.sights.iter().filter(|sight| sight.verdict == Verdict::Hold);
         self.waiting.extend(held.map(|sight| (sight.number, bytes[sight.index].clone())));
-        let left = self.departing();
-        for (side, left) in [Side::Lan, Side::Wan].into_iter().zip(left) {
-            let through =
-                seen.outcomes.iter().filter(|(_, verdict)| *verdict == Verdict::Forward(port(side)));
-            let forwarded = through.map(|(frame, _)| match frame {
-                Departing::New(index) => &bytes[*index],
-                Departing::Held(number) => self.waiting.get(number).expect("it was held"),
-            });
-            assert!(left.iter().eq(forwarded), "{side:?}");
+        let mut left = self.departing();
+        for (side, left) in [Side::Lan, Side::Wan].into_iter().zip(&mut left) {
+            let forwarded = self.outcomes(seen, bytes, |verdict| verdict == Verdict::Forward(port(side)));
+            if self.pipeline.snapshot().router().is_some() {
+                assert_eq!(left.len(), forwarded.len(), "{side:?}");
+                self.departed.extend(left.drain(..).map(|frame| (side, frame)));
+            } else {
+                assert!(*left == forwarded, "{side:?}");
+            }
         }
+        let punted = self.outcomes(seen, bytes, |verdict| matches!(verdict, Verdict::Punt(_)));
+        let punts: Vec<Vec<u8>> =
+            self.outbox.punts().drain(..).map(|punted| punted.frame.into_bytes()).collect();
+        assert!(punts == punted, "what is left to control");
         for release in &seen.releases {
             assert!(self.waiting.remove(&release.number).is_some(), "a frame is released once: {release:?}");
         }
@@ -200,11 +247,16 @@ pub fn bridge() -> Config {
 /// The same in a cluster of `total_nodes`, being the nodes `local`, counted from 0.
 pub fn member(total_nodes: u16, local: Range<usize>, tracking: Tracking) -> Config {
     let buckets = local.filter_map(BucketId::new);
+    let mask = NodeMask { local_nodes: buckets.collect::<BucketSet>(), invert: false };
+    clustered(total_nodes, Membership::Mask(mask), tracking)
+}
+
+/// The same in a cluster of `total_nodes` buckets that are shared out like this.
+pub fn clustered(total_nodes: u16, membership: Membership, tracking: Tracking) -> Config {
     let cluster = Cluster {
         total_nodes,
-        local_nodes: buckets.collect::<BucketSet>(),
         hash_seed: HASH_SEED,
-        invert: false,
+        membership,
         tracking,
         non_ip: Share::Owner,
         untracked: Share::Owner,

@@ -16,7 +16,7 @@ const IMPORT_ORDER: &[&[&str]] = &[
     &["snapshot"],
     &["gate", "steer"],
     &["track", "fragment", "rewrite", "sched"],
-    &["parse", "helper", "spread"],
+    &["parse", "helper", "spread", "punt"],
     &["config"],
     &["key", "hash", "wire", "port"],
     &["counters"],

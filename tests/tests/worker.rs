@@ -10,6 +10,7 @@ use weir_dataplane::counters::{DropReason, Verdict};
 use weir_dataplane::mailbox::{Dump, Errand, WorkerHandle};
 use weir_dataplane::pipeline::Limits;
 use weir_dataplane::port::mem::{MemClock, MemFrame, MemQueue};
+use weir_dataplane::punt;
 use weir_dataplane::snapshot::Snapshot;
 use weir_dataplane::spread::{Spread, home};
 use weir_dataplane::track::FlowView;
@@ -51,6 +52,7 @@ impl Gateway {
                 id: WorkerId::new(id).unwrap(),
                 ports: ports.into(),
                 mesh,
+                control: punt::new().0,
                 clock: MemClock::default(),
                 idle: Idle::Backoff,
                 limits: Limits { flows_max: 4096, expectations_max: 16 },

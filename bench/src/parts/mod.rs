@@ -3,6 +3,7 @@
 pub mod flows;
 pub mod latency;
 pub mod linux;
+pub mod routes;
 pub mod scale;
 pub mod testpmd;
 pub mod turns;

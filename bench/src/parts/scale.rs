@@ -77,8 +77,8 @@ fn at(eal: &Eal, rounds: usize, flows: u32, (key, title): (&str, &str)) -> Outco
     ])
 }
 
-/// Nanoseconds that `look` takes a flow.
-pub(super) fn timed(order: &[u32], mut look: impl FnMut(&[u32; BURST])) -> f64 {
+/// Nanoseconds that `look` takes for each.
+pub(super) fn timed<T>(order: &[T], mut look: impl FnMut(&[T; BURST])) -> f64 {
     let (bursts, _) = order.as_chunks::<BURST>();
     let start = Instant::now();
     bursts.iter().for_each(&mut look);

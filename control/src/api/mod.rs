@@ -14,6 +14,7 @@ pub use selection::Selection;
 pub use server::{metrics_router, router};
 pub use socket::{ControlSocket, SocketError};
 
+use crate::cluster::Order;
 use crate::observe::{ClusterStatus, Counters, Deleted, Expectations, FlowEvent, Flows, Status};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
@@ -45,6 +46,8 @@ pub enum Call {
     Expectations(Answer<Result<Expectations, Refusal>>),
     /// This node's part of its cluster.
     Cluster(Answer<Result<ClusterStatus, Refusal>>),
+    /// An order about this node's seat in a cluster that agrees by itself.
+    Order(Order, Answer<Result<ClusterStatus, Refusal>>),
     /// Makes a node's flows this node's, or no longer.
     SetLocal {
         /// Whose flows.

@@ -5,10 +5,10 @@ use super::Refusal;
 use super::words::{FamilyName, HelperName, State, Status, Statuses, text};
 use crate::observe::protocol::Protocol;
 use serde::{Deserialize, Serialize};
-use weir_dataplane::config::{BucketSet, Cluster};
+use weir_dataplane::config::{BucketSet, Cluster, Membership};
 use weir_dataplane::key::Family;
 use weir_dataplane::subnet::Subnet;
-use weir_dataplane::track::filter::{EndFilter, Filter, MarkFilter};
+use weir_dataplane::track::filter::{EndFilter, Filter, MarkFilter, OwnerFilter};
 use weir_dataplane::units::{BUCKETS_MAX, BucketId, NodeNumber};
 
 /// Which flows; all that is given must be true of them.
@@ -121,19 +121,33 @@ impl Selection {
             assured: wanted(has(Status::Assured), false),
             mark: self.mark,
             buckets: self.buckets(cluster)?,
+            owner: self.owner(cluster),
             helper: self.helper.map(HelperName::kind),
             related: wanted(self.related || has(Status::Expected), false),
             master: end(self.master, None),
         })
     }
 
+    /// Whether this node is to forward them, where nodes have names.
+    fn owner(&self, cluster: Option<&Cluster>) -> Option<OwnerFilter> {
+        match &cluster?.membership {
+            Membership::Members(members) if self.owned != self.shadow => {
+                Some(OwnerFilter { member: members.me, forwards: self.owned })
+            }
+            _ => None,
+        }
+    }
+
     /// The buckets of the owner that is asked for. Without a cluster every flow is this node's.
     fn buckets(&self, cluster: Option<&Cluster>) -> Result<Option<BucketSet>, Refusal> {
         let all = || (0..BUCKETS_MAX).filter_map(BucketId::new);
         let owned = |bucket: &BucketId| cluster.is_none_or(|cluster| cluster.owns(*bucket));
+        let named = cluster.is_some_and(|cluster| matches!(cluster.membership, Membership::Members(_)));
         let Some(node) = self.node else {
             return Ok(match (self.owned, self.shadow) {
                 (false, false) => None,
+                // There a flow need not be its bucket's owner's.
+                (owned, shadow) if named && owned != shadow => None,
                 (true, true) => Some(BucketSet::default()),
                 (owned_ones, _) => Some(all().filter(|bucket| owned(bucket) == owned_ones).collect()),
             });
@@ -153,7 +167,9 @@ impl Selection {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use weir_dataplane::config::{Share, Tracking};
+    use std::collections::BTreeMap;
+    use weir_dataplane::config::{Members, NodeMask, Share, Tracking};
+    use weir_dataplane::units::MemberId;
     use weir_dataplane::wire::IpProtocol;
 
     fn queried(query: &str) -> Result<Selection, String> {
@@ -182,17 +198,36 @@ mod tests {
         }
     }
 
-    #[test]
-    fn owners_are_the_buckets_that_are_theirs() {
-        let cluster = Cluster {
+    fn cluster(membership: Membership) -> Cluster {
+        Cluster {
             total_nodes: 3,
-            local_nodes: BucketId::new(1).into_iter().collect(),
             hash_seed: 0,
-            invert: false,
+            membership,
             tracking: Tracking::All,
             non_ip: Share::Owner,
             untracked: Share::Owner,
+        }
+    }
+
+    #[test]
+    fn where_nodes_have_names_the_owner_counts_and_not_the_bucket() {
+        let me = MemberId::new(7).unwrap();
+        let members = Members { me, map: Vec::new(), living: BTreeMap::new(), learning: false };
+        let cluster = cluster(Membership::Members(members));
+        let asked = |query: &str| {
+            let filter = queried(query).unwrap().filter(Some(&cluster)).unwrap();
+            (filter.buckets, filter.owner.map(|owner| (owner.member, owner.forwards)))
         };
+        assert_eq!(asked("owned=true"), (None, Some((me, true))));
+        assert_eq!(asked("shadow=true"), (None, Some((me, false))));
+        assert_eq!(asked("owned=true&shadow=true"), (Some(BucketSet::default()), None));
+        assert_eq!(asked("protocol=tcp"), (None, None));
+    }
+
+    #[test]
+    fn owners_are_the_buckets_that_are_theirs() {
+        let local_nodes = BucketId::new(1).into_iter().collect();
+        let cluster = cluster(Membership::Mask(NodeMask { local_nodes, invert: false }));
         let owns = |query: &str, node: usize| {
             let filter = queried(query).unwrap().filter(Some(&cluster)).unwrap();
             filter.buckets.unwrap().contains(BucketId::new(node - 1).unwrap())

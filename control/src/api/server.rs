@@ -2,12 +2,13 @@
 
 use super::events::EventBody;
 use super::{Answer, Call, Refusal, RefusalKind, Selection};
+use crate::cluster::Order;
 use axum::body::Body;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post, put};
+use axum::routing::{delete, get, post, put};
 use axum::{Json, Router};
 use serde::Serialize;
 use tokio::sync::{mpsc, oneshot};
@@ -24,6 +25,9 @@ pub fn router(calls: Calls) -> Router {
         .route("/flows/events", get(follow_flows))
         .route("/expectations", get(expectations))
         .route("/cluster", get(cluster))
+        .route("/cluster/drain", post(drain).delete(resume))
+        .route("/cluster/pins/{bucket}/{node}", put(pin))
+        .route("/cluster/pins/{bucket}", delete(unpin))
         .route("/cluster/nodes/{node}", put(add_node).delete(remove_node))
         .route("/reload", post(reload))
         .with_state(calls)
@@ -88,6 +92,49 @@ async fn expectations(State(calls): State<Calls>) -> Response {
 
 async fn cluster(State(calls): State<Calls>) -> Response {
     outcome(ask(&calls, Call::Cluster).await)
+}
+
+/// How long a drain may take.
+#[derive(Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Drain {
+    deadline_s: Option<u64>,
+}
+
+async fn drain(State(calls): State<Calls>, drain: Result<Query<Drain>, QueryRejection>) -> Response {
+    match drain {
+        Ok(Query(Drain { deadline_s })) => {
+            order(&calls, Order::Drain { deadline_ms: deadline_s.map(|s| s.saturating_mul(1000)) }).await
+        }
+        Err(rejection) => refuse(Refusal::configuration(rejection.body_text())),
+    }
+}
+
+async fn resume(State(calls): State<Calls>) -> Response {
+    order(&calls, Order::Resume).await
+}
+
+async fn pin(State(calls): State<Calls>, Path((bucket, node)): Path<(usize, String)>) -> Response {
+    match (NodeNumber::new(bucket), node.parse()) {
+        (Some(number), Ok(node)) => order(&calls, Order::Pin { bucket: number.bucket(), node }).await,
+        (None, _) => refuse(no_bucket(bucket)),
+        (_, Err(error)) => refuse(Refusal::configuration(error.to_string())),
+    }
+}
+
+async fn unpin(State(calls): State<Calls>, Path(bucket): Path<usize>) -> Response {
+    match NodeNumber::new(bucket) {
+        Some(number) => order(&calls, Order::Unpin { bucket: number.bucket() }).await,
+        None => refuse(no_bucket(bucket)),
+    }
+}
+
+fn no_bucket(bucket: usize) -> Refusal {
+    Refusal::configuration(format!("bucket {bucket} is out of range: buckets are 1 to {BUCKETS_MAX}"))
+}
+
+async fn order(calls: &Calls, order: Order) -> Response {
+    outcome(ask(calls, |answer| Call::Order(order, answer)).await)
 }
 
 async fn add_node(State(calls): State<Calls>, Path(node): Path<usize>) -> Response {

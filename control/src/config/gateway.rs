@@ -3,6 +3,8 @@
 //! Values come from [`load`](super::load) alone, so each of them is in range and they agree with each other.
 //! Whether the machine has the devices and cores is for the runtime to find out.
 
+use super::membership::Membership;
+use super::network::Network;
 use core::fmt;
 use core::net::SocketAddr;
 use core::num::{NonZeroU16, NonZeroU32};
@@ -18,6 +20,8 @@ pub struct GatewayConfig {
     pub(super) workers: Workers,
     pub(super) memory: Memory,
     pub(super) dataplane: Config,
+    pub(super) network: Option<Network>,
+    pub(super) membership: Option<Membership>,
     pub(super) metrics: Option<SocketAddr>,
     pub(super) control_socket: PathBuf,
 }
@@ -56,6 +60,16 @@ impl GatewayConfig {
     /// What the packet path is told.
     pub fn dataplane(&self) -> &Config {
         &self.dataplane
+    }
+
+    /// What it routes by; `None`: it is a bridge.
+    pub fn network(&self) -> Option<&Network> {
+        self.network.as_ref()
+    }
+
+    /// How it is a member of a cluster that agrees by itself.
+    pub fn membership(&self) -> Option<&Membership> {
+        self.membership.as_ref()
     }
 
     /// Where metrics are served; `None` when they are not.

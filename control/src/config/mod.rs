@@ -7,6 +7,8 @@
 
 mod finding;
 mod gateway;
+mod membership;
+mod network;
 mod path;
 mod problem;
 mod raw;
@@ -21,6 +23,8 @@ pub use gateway::{
     Descriptors, Device, GatewayConfig, Idle, MacAddr, Memory, Placement, Port, Promiscuous, Queues, Rss,
     Workers,
 };
+pub use membership::{Carrier, Membership};
+pub use network::{NamedInterface, Network, StaticNeighbour};
 pub use problem::{ConfigErrors, Problem, Severity};
 pub use reference::reference;
 pub use schema::schema;

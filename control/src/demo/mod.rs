@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
 use tally::{Outcomes, Tally};
-use weir_dataplane::config::Config;
+use weir_dataplane::config::{Cluster, Config};
 use weir_dataplane::units::BucketId;
 
 /// How fast captures are played.
@@ -138,8 +138,8 @@ fn dataplanes(config: &GatewayConfig) -> Result<Vec<Config>, Failure> {
     Ok(buckets
         .map(|bucket| {
             let mut dataplane = dataplane.clone();
-            if let Some(cluster) = &mut dataplane.cluster {
-                cluster.local_nodes = [bucket].into_iter().collect();
+            if let Some(mask) = dataplane.cluster.as_mut().and_then(Cluster::mask_mut) {
+                mask.local_nodes = [bucket].into_iter().collect();
             }
             dataplane
         })

@@ -52,6 +52,11 @@ metrics! {
     BUCKETS = Gauge "weir_cluster_buckets" [] "Buckets the cluster's hash space is cut into; 0 without a cluster.";
     BUCKETS_OWNED = Gauge "weir_cluster_buckets_owned" [] "Buckets that are this node's.";
 
+    MEMBER = Gauge "weir_cluster_member" ["node", "state", "liveness"] "1 for each node of a cluster that agrees by itself, as this one sees it.";
+    MEMBER_BUCKETS = Gauge "weir_cluster_member_buckets" ["node"] "Buckets that are this node's, as this one sees it.";
+    MEMBER_FLOWS = Gauge "weir_cluster_member_flows" ["node"] "Live flows of this node that are known here: those that would move if it died.";
+    ALARMS = Gauge "weir_cluster_alarms" [] "Things that are wrong in a cluster that agrees by itself; `weir cluster show` says which.";
+
     PORT_UP = Gauge "weir_port_link_up" ["port"] "1 while the link is up.";
     PORT_SPEED = Gauge "weir_port_speed_bytes_per_second" ["port"] "Link speed, as node_exporter gives it; 0 where the device does not know.";
     PORT_RX_FRAMES = Counter "weir_port_rx_frames_total" ["port"] "Frames that the device received.";
@@ -71,6 +76,8 @@ metrics! {
     WORKER_TX_BYTES = Counter "weir_worker_tx_bytes_total" ["worker", "port"] "Bytes that the worker's transmit queue took.";
     VERDICTS = Counter "weir_worker_verdicts_total" ["worker", "verdict"] "Frames by outcome; each frame has exactly one, unless it is held.";
     DROPS = Counter "weir_worker_drops_total" ["worker", "reason"] "Dropped frames by reason; each drop has exactly one.";
+    PUNTS = Counter "weir_worker_punts_total" ["worker", "reason"] "Frames left to control by reason; each punt has exactly one.";
+    FROM_CONTROL = Counter "weir_worker_control_frames_total" ["worker"] "Frames that control made and the worker sent; their outcome is `forward`.";
     FRAGMENTS_HELD = Gauge "weir_worker_fragments_held" ["worker"] "Frames that wait for the rest of their datagram.";
     HANDED_OVER = Counter "weir_worker_handed_over_frames_total" ["worker"] "Frames handed to the worker that owns their flow.";
     BURSTS = Counter "weir_worker_bursts_total" ["worker", "frames"]

@@ -3,7 +3,7 @@
 use super::model::{Counters, FlowClassCount, FlowCounts, WorkerCounts, WorkerPortCounts};
 use std::collections::BTreeMap;
 use weir_dataplane::counters::{
-    Cell, DropReason, FlowCells, FlowClass, FlowProtocol, Verdict, WorkerCounters,
+    Cell, DropReason, FlowCells, FlowClass, FlowProtocol, PuntReason, Verdict, WorkerCounters,
 };
 use weir_dataplane::units::PortId;
 
@@ -21,6 +21,7 @@ fn counts(worker: usize, cells: &WorkerCounters, port_names: &[String]) -> Worke
         worker,
         verdicts: named(Verdict::NAMES, &cells.verdicts),
         drops: named(DropReason::ALL.iter().map(|reason| reason.name()), &cells.drops),
+        punts: named(PuntReason::ALL.iter().map(|reason| reason.name()), &cells.punts),
         ports: ports(cells, port_names),
         flows: FlowClass::ALL.iter().map(|class| flow_class(*class, cells)).collect(),
         protocols: protocols(cells),
@@ -30,6 +31,7 @@ fn counts(worker: usize, cells: &WorkerCounters, port_names: &[String]) -> Worke
         news_lost: cells.news_lost.read(),
         bursts: cells.bursts.iter().map(Cell::read).collect(),
         handed_over: cells.handed_over.read(),
+        from_control: cells.from_control.read(),
         cycles_busy: cells.cycles_busy.read(),
         cycles_idle: cells.cycles_idle.read(),
         turn_max_ns: cells.turn_max_ns.read(),

@@ -72,6 +72,14 @@ fn gateway(page: &Page, status: &Status) {
     let cluster = status.cluster.as_ref();
     page.set(c::BUCKETS, &[], cluster.map_or(0, |cluster| cluster.total_nodes.into()));
     page.set(c::BUCKETS_OWNED, &[], cluster.map_or(0, |cluster| cluster.owned() as u64));
+    if let Some(agreed) = cluster.and_then(|cluster| cluster.agreed.as_ref()) {
+        for member in &agreed.members {
+            page.set(c::MEMBER, &[&member.node, &member.state, &member.liveness], 1);
+            page.set(c::MEMBER_BUCKETS, &[&member.node], member.buckets as u64);
+            page.set(c::MEMBER_FLOWS, &[&member.node], member.flows);
+        }
+        page.set(c::ALARMS, &[], agreed.alarms.len() as u64);
+    }
     page.set(c::FLOWS_MAX, &[], status.flows.max);
     page.set(c::EXPECTATIONS_MAX, &[], status.expectations.max);
 }
@@ -117,6 +125,10 @@ fn worker_metrics(page: &Page, worker: &WorkerCounts) {
     for (reason, frames) in &worker.drops {
         page.set(c::DROPS, &[id, reason], *frames);
     }
+    for (reason, frames) in &worker.punts {
+        page.set(c::PUNTS, &[id, reason], *frames);
+    }
+    page.set(c::FROM_CONTROL, &[id], worker.from_control);
     for (class, turns) in burst_classes(&worker.bursts) {
         page.set(c::BURSTS, &[id, &class], turns);
     }

@@ -54,6 +54,61 @@ pub struct ClusterStatus {
     pub buckets: Vec<BucketStatus>,
     /// Epoch of the snapshot that says so.
     pub epoch: u32,
+    /// What the nodes have agreed, where they agree by themselves.
+    pub agreed: Option<AgreedStatus>,
+}
+
+/// A cluster that agrees by itself, as this node sees it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AgreedStatus {
+    /// This node.
+    pub node: String,
+    /// The map in force here; nothing before the first one.
+    pub map: Option<String>,
+    /// The map that is to follow.
+    pub next_map: Option<String>,
+    /// All nodes, by name.
+    pub members: Vec<MemberRow>,
+    /// Whose each bucket is, from number 1 on; nothing for nobody's.
+    pub owners: Vec<Option<String>>,
+    /// What is wrong, a sentence each.
+    pub alarms: Vec<String>,
+    /// The last changes, the oldest first.
+    pub history: Vec<HistoryRow>,
+}
+
+/// One node of a cluster that agrees by itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MemberRow {
+    /// Its name.
+    pub node: String,
+    /// Where in its life it is: joining, learning, active, draining or leaving.
+    pub state: String,
+    /// `alive`, `suspected` or `dead`.
+    pub liveness: String,
+    /// Its part beside those of the others.
+    pub weight: u16,
+    /// Where others reach it.
+    pub address: String,
+    /// Weir's version on it.
+    pub version: String,
+    /// How many buckets are its own.
+    pub buckets: usize,
+    /// How many live flows that are its own are known here: on other nodes its shadows, which would move if it died.
+    pub flows: u64,
+    /// While it drains: how many flows it has left.
+    pub flows_left: Option<u64>,
+    /// How many buckets would be its own in addition if that node died.
+    pub inherits: BTreeMap<String, usize>,
+}
+
+/// Something that happened in the cluster.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HistoryRow {
+    /// Seconds ago.
+    pub ago_s: u64,
+    /// What.
+    pub what: String,
 }
 
 impl ClusterStatus {
@@ -184,6 +239,11 @@ impl Counters {
         self.workers.iter().filter_map(|worker| worker.drops.get(name)).sum()
     }
 
+    /// Frames left to control for this reason, over all workers.
+    pub fn punts(&self, name: &str) -> u64 {
+        self.workers.iter().filter_map(|worker| worker.punts.get(name)).sum()
+    }
+
     /// Frames that have had their outcome, over all workers.
     pub fn frames(&self) -> u64 {
         self.workers.iter().flat_map(|worker| worker.verdicts.values()).sum()
@@ -199,6 +259,8 @@ pub struct WorkerCounts {
     pub verdicts: BTreeMap<String, u64>,
     /// Dropped frames by reason.
     pub drops: BTreeMap<String, u64>,
+    /// Frames left to control by reason.
+    pub punts: BTreeMap<String, u64>,
     /// Frames it moved, by port.
     pub ports: BTreeMap<String, WorkerPortCounts>,
     /// Live flows by protocol and state.
@@ -217,6 +279,8 @@ pub struct WorkerCounts {
     pub bursts: Vec<u64>,
     /// Frames handed to another worker.
     pub handed_over: u64,
+    /// Frames sent for control.
+    pub from_control: u64,
     /// Cycles of turns that moved frames.
     pub cycles_busy: u64,
     /// Cycles of turns that found nothing.

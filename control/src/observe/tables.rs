@@ -1,8 +1,13 @@
 //! The model as tables for people.
 
-use super::model::{ClusterStatus, Counters, Occupancy, PortStatus, SpreadBy, Status, WorkerStatus};
+use super::model::{
+    AgreedStatus, ClusterStatus, Counters, Occupancy, PortStatus, SpreadBy, Status, WorkerStatus,
+};
 use comfy_table::{CellAlignment, Table, presets};
-use weir_dataplane::counters::{DropReason, Verdict};
+use weir_dataplane::counters::{DropReason, PuntReason, Verdict};
+
+/// Changes that `weir cluster` shows, the last first.
+const HISTORY_SHOWN: usize = 10;
 
 /// What `weir status` prints.
 pub fn status(status: &Status) -> String {
@@ -35,12 +40,56 @@ pub fn status(status: &Status) -> String {
 
 /// What `weir cluster show` prints.
 pub fn cluster(cluster: &ClusterStatus) -> String {
+    if let Some(agreed) = &cluster.agreed {
+        return members(cluster, agreed);
+    }
     let mut table = table(&["node", "owner"], &[0]);
     for bucket in &cluster.buckets {
         let owner = if bucket.local { "this node" } else { "" };
         table.add_row([bucket.node.to_string(), owner.to_owned()]);
     }
     format!("{}, epoch {}\n{table}\n", cluster_line(cluster), cluster.epoch)
+}
+
+/// The same where the nodes agree by themselves.
+fn members(cluster: &ClusterStatus, agreed: &AgreedStatus) -> String {
+    let map = agreed.map.as_deref().unwrap_or("none yet");
+    let next =
+        agreed.next_map.as_ref().map_or_else(String::new, |next| format!(", to be followed by {next}"));
+    let mut text = format!("{}, epoch {}, map {map}{next}\n", cluster_line(cluster), cluster.epoch);
+    let header = ["node", "state", "liveness", "weight", "address", "version", "buckets", "flows", "left"];
+    let mut table = table(&header, &[3, 6, 7, 8]);
+    for member in &agreed.members {
+        let mark = if member.node == agreed.node { " (this)" } else { "" };
+        table.add_row([
+            format!("{}{mark}", member.node),
+            member.state.clone(),
+            member.liveness.clone(),
+            member.weight.to_string(),
+            member.address.clone(),
+            member.version.clone(),
+            member.buckets.to_string(),
+            member.flows.to_string(),
+            member.flows_left.map_or_else(String::new, |left| left.to_string()),
+        ]);
+    }
+    text += &format!("{table}\n");
+    for dead in &agreed.members {
+        let heirs = agreed.members.iter().filter_map(|member| {
+            member.inherits.get(&dead.node).map(|buckets| format!("{buckets} to {}", member.node))
+        });
+        let heirs: Vec<String> = heirs.collect();
+        if !heirs.is_empty() {
+            text += &format!("if {} died, its buckets would go: {}\n", dead.node, heirs.join(", "));
+        }
+    }
+    for alarm in &agreed.alarms {
+        text += &format!("alarm: {alarm}\n");
+    }
+    for row in agreed.history.iter().rev().take(HISTORY_SHOWN) {
+        text += &format!("{} ago: {}\n", duration(row.ago_s), row.what);
+    }
+    text
 }
 
 /// What `weir counters` prints: outcomes and drops by worker. Reasons that never came are left out unless `all`.
@@ -57,6 +106,12 @@ pub fn counters(counters: &Counters, all: bool) -> String {
         if all || counters.drops(name) > 0 {
             let label = format!("drop: {name}");
             table.add_row(counter_row(&label, counters.workers.iter().map(|worker| worker.drops.get(name))));
+        }
+    }
+    for name in PuntReason::ALL.iter().map(|reason| reason.name()) {
+        if all || counters.punts(name) > 0 {
+            let label = format!("punt: {name}");
+            table.add_row(counter_row(&label, counters.workers.iter().map(|worker| worker.punts.get(name))));
         }
     }
     format!("{table}\n")

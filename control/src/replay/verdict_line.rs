@@ -73,7 +73,8 @@ impl<'a> Outcome<'a> {
         let (out, reason) = match verdict {
             Verdict::Forward(port) | Verdict::Hairpin(port) => (Some(name(port, names)), None),
             Verdict::Drop(reason) => (None, Some(reason.name())),
-            Verdict::Punt | Verdict::Shadow | Verdict::Hold => (None, None),
+            Verdict::Punt(reason) => (None, Some(reason.name())),
+            Verdict::Shadow | Verdict::Hold => (None, None),
         };
         Self { verdict: verdict.name(), out, reason }
     }

@@ -3,7 +3,7 @@
 use super::crew::End;
 use super::followers::FOLLOW_POLL;
 use super::gateway::Gateway;
-use super::pressure;
+use super::{membership, pressure, station};
 use crate::Failure;
 use crate::api::{self, ControlSocket};
 use crate::observe::tables;
@@ -25,6 +25,7 @@ pub(super) async fn run(
     socket: &ControlSocket,
     metrics: Option<TcpListener>,
 ) -> Result<(), Failure> {
+    gateway.join().await.map_err(|error| Failure::runtime(format!("cannot join the cluster: {error}")))?;
     let (sender, mut calls) = mpsc::channel(CALLS_MAX);
     serve(socket, metrics, &sender).map_err(Failure::runtime)?;
     let handler =
@@ -34,6 +35,11 @@ pub(super) async fn run(
     let mut hangup = handler(SignalKind::hangup())?;
     let mut pass_on = tokio::time::interval(FOLLOW_POLL);
     pass_on.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut attend = tokio::time::interval(station::LOOK);
+    attend.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut deliberate = tokio::time::interval(membership::LOOK);
+    deliberate.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut stopping = false;
     let mut look = tokio::time::interval(pressure::LOOK);
     let trouble = loop {
         tokio::select! {
@@ -42,13 +48,22 @@ pub(super) async fn run(
                 Ok(reloaded) => info!(epoch = reloaded.epoch, "configuration reloaded"),
                 Err(refusal) => error!("configuration not reloaded: {refusal}"),
             },
-            _ = interrupt.recv() => break None,
-            _ = terminate.recv() => break None,
+            // What is this node's goes to the others first; who asks twice does not want to wait for that.
+            _ = interrupt.recv() => if stopping || !gateway.hand_over() { break None } else { stopping = true },
+            _ = terminate.recv() => if stopping || !gateway.hand_over() { break None } else { stopping = true },
             end = gateway.worker_ended() => break Some(end),
             _ = pass_on.tick(), if gateway.is_followed() => gateway.pass_on(),
+            _ = attend.tick(), if gateway.is_station() => gateway.attend().await,
+            _ = deliberate.tick(), if gateway.has_seat() => {
+                gateway.deliberate().await;
+                if stopping && gateway.has_handed_over() {
+                    break None;
+                }
+            }
             _ = look.tick() => gateway.watch_pressure(),
         }
     };
+    gateway.leave().await;
     if trouble.is_none() {
         info!("stopping");
     }

@@ -2,14 +2,17 @@
 
 use super::crew::{Crew, End};
 use super::followers::Followers;
-use super::ports::OpenPort;
+use super::membership::{self, JoinError, Seat};
+use super::ports::{self, OpenPort};
 use super::pressure::Watch;
+use super::station::{self, Station};
 use super::topology::Warning;
 use super::{errands, restart, rows, state};
 use crate::api::{Call, FLOWS_LIMIT_MAX, Refusal, Reloaded, Selection};
+use crate::cluster::Order;
 use crate::config::{self, GatewayConfig};
 use crate::observe::{
-    self, ClusterStatus, Counters, Deleted, Expectations, FlowEvent, Flows, Status, collect,
+    self, AgreedStatus, ClusterStatus, Counters, Deleted, Expectations, FlowEvent, Flows, Status, collect,
 };
 use core::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -17,10 +20,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tracing::{info, warn};
-use weir_dataplane::config::Config;
+use weir_dataplane::config::{Config, Membership};
 use weir_dataplane::mailbox::{Errand, WorkerHandle};
-use weir_dataplane::snapshot::Snapshot;
-use weir_dataplane::units::{Epoch, NodeNumber};
+use weir_dataplane::units::{Epoch, MEMBERS_MAX, MemberId, NodeNumber};
 
 /// A worker looks at its mailbox every turn; one that has not by then is stuck.
 pub(super) const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
@@ -33,6 +35,10 @@ pub(super) const ANSWER_POLL: Duration = Duration::from_micros(200);
 pub(super) struct Running {
     /// In the order of the configuration; their queues are the workers'.
     pub(super) ports: Vec<OpenPort>,
+    /// Of a gateway that routes.
+    pub(super) station: Option<Station>,
+    /// Of a gateway in a cluster that agrees by itself.
+    pub(super) seat: Option<Seat>,
     /// By worker number.
     pub(super) workers: Vec<WorkerHandle>,
     /// The processor of each worker.
@@ -91,6 +97,75 @@ impl Gateway {
         self.pressure.look(&self.running.workers);
     }
 
+    /// Takes its seat in its cluster, if that agrees by itself. Call it inside a tokio runtime.
+    pub(super) async fn join(&mut self) -> Result<(), JoinError> {
+        if let (Some(membership), Some(cluster)) = (self.config.membership(), &self.dataplane.cluster) {
+            let digest = membership::digest(&self.config);
+            self.running.seat = Some(Seat::take(membership, cluster, digest, self.started).await?);
+        }
+        Ok(())
+    }
+
+    /// Whether it has a seat, and so what to do for [`Gateway::deliberate`].
+    pub(super) fn has_seat(&self) -> bool {
+        self.running.seat.is_some()
+    }
+
+    /// Goes on with what the other nodes say: has the workers act by it, then tells the others.
+    pub(super) async fn deliberate(&mut self) {
+        let workers = &self.running.workers;
+        let Some(seat) = &mut self.running.seat else { return };
+        let flows =
+            workers.iter().map(|worker| worker.counters().flows_of(Some(MemberId::FIRST)).read()).sum();
+        let mut dataplane = self.dataplane.clone();
+        if let (Some(members), Some(cluster)) =
+            (seat.advance(flows, self.epoch.next()), &mut dataplane.cluster)
+        {
+            cluster.membership = Membership::Members(members);
+            if let Some(station) = &mut self.running.station {
+                station.own(station::gate(&dataplane));
+            }
+            if let Err(refusal) = self.publish(dataplane).await {
+                warn!("{refusal}");
+            }
+        }
+        if let Some(seat) = &mut self.running.seat {
+            seat.tell();
+        }
+    }
+
+    /// Begins to hand over, so that the process may end; whether there is anything to hand over.
+    pub(super) fn hand_over(&mut self) -> bool {
+        let Some(seat) = &mut self.running.seat else { return false };
+        seat.order(&Order::Stop { deadline_ms: Some(0) }).is_ok()
+    }
+
+    /// Whether all has been handed over.
+    pub(super) fn has_handed_over(&self) -> bool {
+        self.running.seat.as_ref().is_none_or(Seat::may_stop)
+    }
+
+    /// Says good-bye to the other nodes.
+    pub(super) async fn leave(&mut self) {
+        if let Some(seat) = self.running.seat.take() {
+            seat.leave().await;
+        }
+    }
+
+    /// Whether it has addresses of its own, and so what to do for [`Gateway::attend`].
+    pub(super) fn is_station(&self) -> bool {
+        self.running.station.is_some()
+    }
+
+    /// Handles what the workers have left to control, and tells them what was learned of neighbours.
+    pub(super) async fn attend(&mut self) {
+        if self.running.station.as_mut().is_some_and(Station::turn)
+            && let Err(refusal) = self.publish(self.dataplane.clone()).await
+        {
+            warn!("{refusal}");
+        }
+    }
+
     /// Does what a client asks. A client that has gone away needs no answer, so that is no failure.
     pub(super) async fn answer(&mut self, call: Call) {
         match call {
@@ -101,6 +176,7 @@ impl Gateway {
             Call::FollowFlows(selection, answer) => drop(answer.send(self.follow_flows(&selection))),
             Call::Expectations(answer) => drop(answer.send(self.expectations().await)),
             Call::Cluster(answer) => drop(answer.send(self.cluster())),
+            Call::Order(order, answer) => drop(answer.send(self.order(&order))),
             Call::SetLocal { node, local, answer } => drop(answer.send(self.set_local(node, local).await)),
             Call::Reload(answer) => drop(answer.send(self.reload().await)),
             Call::Metrics(answer) => drop(answer.send(observe::render(&self.status(), &self.counters()))),
@@ -131,11 +207,37 @@ impl Gateway {
 
     fn cluster(&self) -> Result<ClusterStatus, Refusal> {
         match &self.dataplane.cluster {
-            Some(cluster) => Ok(state::cluster(cluster, self.epoch)),
+            Some(cluster) => {
+                let agreed = self.running.seat.as_ref().map(|seat| self.agreed(seat));
+                Ok(ClusterStatus { agreed, ..state::cluster(cluster, self.epoch) })
+            }
             None => {
                 Err(Refusal::conflict("this gateway is in no cluster: its configuration has no `cluster`"))
             }
         }
+    }
+
+    /// What the nodes have agreed, and how many flows of each are known here.
+    fn agreed(&self, seat: &Seat) -> AgreedStatus {
+        let flows = |id: MemberId| {
+            let workers = self.running.workers.iter();
+            workers.map(|worker| worker.counters().flows_of(Some(id)).read()).sum::<u64>()
+        };
+        let ids = (0..MEMBERS_MAX).filter_map(MemberId::new);
+        let flows = ids.map_while(|id| Some((seat.name(id)?.to_string(), flows(id))));
+        state::agreed(&seat.status(), &flows.collect())
+    }
+
+    /// Follows an operator's order about this node's seat.
+    fn order(&mut self, order: &Order) -> Result<ClusterStatus, Refusal> {
+        let Some(seat) = &mut self.running.seat else {
+            return Err(Refusal::conflict(
+                "this node's part is given by `local_nodes`: use `weir cluster add` and `weir cluster del`",
+            ));
+        };
+        seat.order(order).map_err(|error| Refusal::conflict(error.to_string()))?;
+        info!(%order, "cluster ordered");
+        self.cluster()
     }
 
     /// Makes a node's flows this node's, or no longer.
@@ -148,15 +250,21 @@ impl Gateway {
                 cluster.total_nodes
             )));
         }
+        let Some(mask) = cluster.mask_mut() else {
+            return Err(Refusal::conflict("the nodes of this cluster share the flows out by themselves"));
+        };
         // An inverted match owns what is not in the set.
-        let changed = if local == cluster.invert {
-            cluster.local_nodes.remove(node.bucket())
+        let changed = if local == mask.invert {
+            mask.local_nodes.remove(node.bucket())
         } else {
-            cluster.local_nodes.insert(node.bucket())
+            mask.local_nodes.insert(node.bucket())
         };
         if !changed {
             let already = if local { "is here already" } else { "is not here" };
             return Err(Refusal::conflict(format!("node {node} {already}; nothing has changed")));
+        }
+        if let Some(station) = &mut self.running.station {
+            station.own(station::gate(&dataplane));
         }
         self.publish(dataplane).await?;
         info!(%node, local, epoch = self.epoch.number(), "cluster changed");
@@ -176,6 +284,10 @@ impl Gateway {
         for warning in &loaded.warnings {
             warn!("{warning}");
         }
+        if let (Some(station), Some(network)) = (&mut self.running.station, loaded.config.network()) {
+            let ports = &self.running.ports;
+            station.reload(network, station::gate(loaded.config.dataplane()), |port| ports::mac(ports, port));
+        }
         self.publish(loaded.config.dataplane().clone()).await?;
         self.config = loaded.config;
         Ok(Reloaded { epoch: self.epoch.number() })
@@ -184,7 +296,7 @@ impl Gateway {
     /// Swaps what the workers do, whole, and waits until all of them do it.
     async fn publish(&mut self, dataplane: Config) -> Result<(), Refusal> {
         let epoch = self.epoch.next();
-        let snapshot = Arc::new(Snapshot::compile(epoch, &dataplane));
+        let snapshot = Arc::new(station::snapshot(epoch, &dataplane, self.running.station.as_ref()));
         let stuck = |worker: &WorkerHandle| {
             Refusal::failed(format!("worker {} does not look at its mailbox", worker.id().index()))
         };

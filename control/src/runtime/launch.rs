@@ -3,6 +3,7 @@
 use super::crew::{self, Crew, End};
 use super::gateway::{Gateway, Running};
 use super::ports::{self, OpenPort, PortsError};
+use super::station::{self, Station};
 use super::topology::{Topology, Warning};
 use crate::config::{self, GatewayConfig};
 use std::hash::{BuildHasher, RandomState};
@@ -13,6 +14,7 @@ use std::sync::{Arc, mpsc};
 use tracing::{info, warn};
 use weir_dataplane::mailbox::WorkerHandle;
 use weir_dataplane::pipeline::Limits;
+use weir_dataplane::punt::{self, WorkerEnd};
 use weir_dataplane::snapshot::Snapshot;
 use weir_dataplane::spread::{SLOTS, Spread};
 use weir_dataplane::units::{Epoch, PORTS_MAX, WorkerId};
@@ -53,13 +55,23 @@ pub(super) fn launch(path: &Path, config: GatewayConfig) -> Result<Gateway, Laun
     for port in &open {
         describe(port);
     }
-    let snapshot = Arc::new(Snapshot::compile(Epoch::FIRST, config.dataplane()));
-    let setups = setups(eal, &config, &mut open, &snapshot);
+    let (ends, rings): (Vec<_>, Vec<_>) = (0..config.workers().count()).map(|_| punt::new()).unzip();
+    let seed = RandomState::new().hash_one("neighbours");
+    let station = config.network().map(|network| {
+        let gate = station::gate(config.dataplane());
+        Station::new(rings, pool.clone(), network, gate, |port| ports::mac(&open, port), seed)
+    });
+    let snapshot = Arc::new(station::snapshot(Epoch::FIRST, config.dataplane(), station.as_ref()));
+    let setups = setups(eal, &config, &mut open, ends, &snapshot);
     let cpus = crew::cpus(config.workers());
     let warnings = places(&config, &cpus, &open);
     let huge = if config.memory().huge_pages() { Huge::Reserved } else { Huge::Transparent };
     let (crew, workers) = man(eal, setups, &cpus, huge)?;
-    Ok(Gateway::new(path, config, Running { ports: open, workers, cpus, warnings, crew }))
+    Ok(Gateway::new(
+        path,
+        config,
+        Running { ports: open, station, seat: None, workers, cpus, warnings, crew },
+    ))
 }
 
 /// Starts the workers, each made by its own thread: so its tables are of the NUMA node that it works on. They come
@@ -164,6 +176,7 @@ fn setups(
     eal: Eal,
     config: &GatewayConfig,
     open: &mut [OpenPort],
+    ends: Vec<WorkerEnd<Mbuf>>,
     snapshot: &Arc<Snapshot>,
 ) -> Vec<Setup<RxQueue, TxQueue, TscClock>> {
     let workers = config.workers().count();
@@ -180,10 +193,12 @@ fn setups(
     let ids = (0..workers).filter_map(WorkerId::new);
     let clock = TscClock::new(&eal);
     ids.zip(meshes)
-        .map(|(id, mesh)| Setup {
+        .zip(ends)
+        .map(|((id, mesh), control)| Setup {
             id,
             ports: worker_ports(open, &spreads, id, workers),
             mesh,
+            control,
             clock,
             idle: match config.workers().idle() {
                 config::Idle::Poll => Idle::Poll,

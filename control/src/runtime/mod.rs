@@ -6,11 +6,13 @@ mod errands;
 mod followers;
 mod gateway;
 mod launch;
+mod membership;
 pub mod ports;
 mod pressure;
 mod restart;
 mod rows;
 mod state;
+mod station;
 mod topology;
 
 use crate::Failure;

@@ -2,6 +2,7 @@
 
 use crate::config::{self, GatewayConfig, Promiscuous, Queues};
 use weir_dataplane::units::PortId;
+use weir_dataplane::wire::MacAddr;
 use weir_dpdk::{
     Eal, EalOptions, MacAddress, Memory, Mempool, MempoolOptions, Port, PortOptions, Reception, RssFields,
     RxQueue, TxQueue,
@@ -178,4 +179,10 @@ fn buffers(config: &GatewayConfig) -> u32 {
         |port: &config::Port| u32::from(port.descriptors().rx) + u32::from(port.descriptors().tx);
     let queues: u32 = config.ports().iter().map(|port| (descriptors(port) + WAITING_FRAMES) * workers).sum();
     queues + workers * WORKER_FRAMES + config.dataplane().conntrack.fragments.frames_max
+}
+
+/// The MAC address of a port's own.
+pub(super) fn mac(open: &[OpenPort], port: PortId) -> MacAddr {
+    let found = open.iter().find(|open| open.id == port);
+    found.map_or(MacAddr([0; 6]), |open| MacAddr(open.port.facts().mac.0))
 }

@@ -19,6 +19,7 @@ pub(super) fn keys_needing_restart(old: &GatewayConfig, new: &GatewayConfig) -> 
             compare(same, &format!("ports[{}].{key}", old.name()));
         }
     }
+    compare(old.network().is_some() == new.network().is_some(), "forwarding.mode");
     let (old_workers, new_workers) = (old.workers(), new.workers());
     compare(old_workers.placement() == new_workers.placement(), "workers.count or workers.cores");
     compare(old_workers.idle() == new_workers.idle(), "workers.idle");

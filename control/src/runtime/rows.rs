@@ -28,7 +28,7 @@ pub(super) fn flow(worker: usize, flow: &FlowView, cluster: Option<&Cluster>) ->
         master: flow.master.as_ref().map(original),
         children: flow.children,
         node: cluster.map(|_| flow.bucket.number().number()),
-        shadow: cluster.is_some_and(|cluster| !cluster.owns(flow.bucket)),
+        shadow: cluster.is_some_and(|cluster| !cluster.forwards(flow.bucket, flow.owner)),
     }
 }
 

@@ -2,10 +2,12 @@
 
 use super::launch;
 use super::ports::OpenPort;
+use crate::cluster::{self, Liveness};
 use crate::observe::{
-    BucketStatus, ClusterStatus, Counters, Occupancy, PortStatistics, PortStatus, RssStatus, SpreadBy,
-    WorkerCounts, WorkerStatus,
+    AgreedStatus, BucketStatus, ClusterStatus, Counters, HistoryRow, MemberRow, Occupancy, PortStatistics,
+    PortStatus, RssStatus, SpreadBy, WorkerCounts, WorkerStatus,
 };
+use std::collections::BTreeMap;
 use tracing::warn;
 use weir_dataplane::config::{Cluster, Config};
 use weir_dataplane::mailbox::WorkerHandle;
@@ -108,10 +110,51 @@ pub(super) fn cluster(cluster: &Cluster, epoch: Epoch) -> ClusterStatus {
         total_nodes: cluster.total_nodes,
         tracking: cluster.tracking.name().to_owned(),
         hash_seed: cluster.hash_seed,
-        invert: cluster.invert,
+        invert: cluster.mask().is_some_and(|mask| mask.invert),
         buckets: buckets
             .map(|bucket| BucketStatus { node: bucket.number().number(), local: cluster.owns(bucket) })
             .collect(),
         epoch: epoch.number(),
+        agreed: None,
+    }
+}
+
+/// A cluster that agrees by itself; `flows` are those of each node that are known here.
+pub(super) fn agreed(status: &cluster::Status, flows: &BTreeMap<String, u64>) -> AgreedStatus {
+    let member = |member: &cluster::MemberStatus| {
+        let inherits = member.inherits.iter();
+        MemberRow {
+            node: member.name.to_string(),
+            state: member.state.to_string(),
+            liveness: liveness(member.liveness).to_owned(),
+            weight: member.weight,
+            address: member.address.to_string(),
+            version: member.version.clone(),
+            buckets: member.buckets,
+            flows: flows.get(member.name.as_str()).copied().unwrap_or(0),
+            flows_left: member.flows_left,
+            inherits: inherits.map(|(dead, buckets)| (dead.to_string(), *buckets)).collect(),
+        }
+    };
+    let history = status.history.iter().map(|event| HistoryRow {
+        ago_s: status.now_ms.saturating_sub(event.at_ms) / 1000,
+        what: event.change.to_string(),
+    });
+    AgreedStatus {
+        node: status.node.to_string(),
+        map: status.map.as_ref().map(ToString::to_string),
+        next_map: status.next_map.as_ref().map(|(map, _)| map.to_string()),
+        members: status.members.iter().map(member).collect(),
+        owners: status.owners.iter().map(|owner| owner.as_ref().map(ToString::to_string)).collect(),
+        alarms: status.alarms.iter().map(ToString::to_string).collect(),
+        history: history.collect(),
+    }
+}
+
+const fn liveness(liveness: Liveness) -> &'static str {
+    match liveness {
+        Liveness::Alive => "alive",
+        Liveness::Suspected { .. } => "suspected",
+        Liveness::Dead { .. } => "dead",
     }
 }

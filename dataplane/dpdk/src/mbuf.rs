@@ -91,6 +91,25 @@ impl Frame for Mbuf {
         unsafe { slice::from_raw_parts_mut(self.data(), usize::from(self.raw().data_len)) }
     }
 
+    fn grow_front(&mut self, len: usize) -> bool {
+        let mbuf = self.raw_mut();
+        // What lies before the data is headroom, and with it the data still ends inside of the buffer.
+        let Some(len) = u16::try_from(len).ok().filter(|len| *len <= mbuf.data_off) else { return false };
+        mbuf.data_off -= len;
+        mbuf.data_len += len;
+        mbuf.pkt_len += u32::from(len);
+        true
+    }
+
+    fn shrink_front(&mut self, len: usize) -> bool {
+        let mbuf = self.raw_mut();
+        let Some(len) = u16::try_from(len).ok().filter(|len| *len <= mbuf.data_len) else { return false };
+        mbuf.data_off += len;
+        mbuf.data_len -= len;
+        mbuf.pkt_len -= u32::from(len);
+        true
+    }
+
     fn defect(&self) -> Option<FrameDefect> {
         let mbuf = self.raw();
         if mbuf.nb_segs != 1 {

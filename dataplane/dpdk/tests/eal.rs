@@ -6,7 +6,7 @@ mod common;
 
 use common::{eal, pool};
 use std::thread;
-use weir_dataplane::port::Clock;
+use weir_dataplane::port::{Clock, Frame};
 use weir_dpdk::{Eal, EalOptions, Error, Mempool, MempoolOptions, TscClock};
 
 fn cores() -> Vec<usize> {
@@ -104,4 +104,24 @@ fn the_clock_runs_with_the_systems() {
         assert!((measured - passed_ms).abs() < passed_ms * 0.05, "{measured} ms for {passed_ms} ms");
     }
     assert_eq!(clock.ns(clock.hz()), 1_000_000_000);
+}
+
+#[test]
+fn a_frame_grows_into_its_headroom_and_no_further() {
+    let pool = pool("headroom", 7, 100);
+    let mut frame = pool.frame(&[1, 2, 3]).unwrap();
+    assert!(frame.grow_front(4));
+    assert_eq!((frame.bytes().len(), &frame.bytes()[4..]), (7, [1, 2, 3].as_slice()));
+    frame.bytes_mut()[..4].fill(9);
+    assert!(frame.shrink_front(5));
+    assert_eq!(frame.bytes(), [2, 3]);
+    for too_much in [3, 1 << 16, usize::MAX] {
+        assert!(!frame.shrink_front(too_much), "it has two bytes");
+    }
+    // DPDK leaves 128 bytes before a fresh frame; this one begins a byte further on.
+    for too_much in [130, 1 << 16, usize::MAX] {
+        assert!(!frame.grow_front(too_much), "{too_much} bytes before the buffer's first");
+    }
+    assert!(frame.grow_front(129) && frame.shrink_front(131));
+    assert!(frame.bytes().is_empty());
 }

@@ -1,7 +1,8 @@
-//! The cluster match: how the hash space is cut, and which part is this node's.
+//! The cluster: how the hash space is cut, and which part is whose.
 
 use crate::counters::named_enum;
-use crate::units::{BUCKETS_MAX, BucketId};
+use crate::units::{BUCKETS_MAX, BucketId, Epoch, MemberId};
+use std::collections::BTreeMap;
 
 /// A set of [`BucketId`]s.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,17 +85,69 @@ named_enum! {
     }
 }
 
+/// A part of the hash space by number, as Linux's xt_cluster has it: nothing is known of other nodes.
+#[derive(Clone, Debug)]
+pub struct NodeMask {
+    /// The buckets that are this node's. Linux's `--cluster-local-nodemask`.
+    pub local_nodes: BucketSet,
+    /// Owns what it would not, and the other way round. Linux's `!`.
+    pub invert: bool,
+}
+
+impl NodeMask {
+    /// Whether the flows of `bucket` are this node's.
+    pub fn owns(&self, bucket: BucketId) -> bool {
+        self.local_nodes.contains(bucket) != self.invert
+    }
+}
+
+/// The nodes of the cluster, and which buckets are whose.
+///
+/// A flow is its owner's at birth for as long as that node lives without a break, else the map's. All nodes must be
+/// told the same: of the map, and of deaths. A node that others gave up and that never stopped itself must be told of
+/// its own death too, or what its heirs have taken over has two owners.
+#[derive(Clone, Debug)]
+pub struct Members {
+    /// Which of them this node is.
+    pub me: MemberId,
+    /// Whose the flows are that begin now, by [`BucketId`]. A bucket of nobody, of a node that does not live, or
+    /// beyond the end is a hole: nobody forwards its new flows.
+    pub map: Vec<Option<MemberId>>,
+    /// The nodes that live, with the epoch of the first snapshot that said so without a break since. Whoever dies is
+    /// taken out, and comes back with the epoch of its return: what was born to it before goes by the map.
+    pub living: BTreeMap<MemberId, Epoch>,
+    /// This node has not been here for as long as flows are silent. What it hears first of a flow need not be the
+    /// flow's first packet, so it picks up connections in mid-stream too. The map should have nothing for it.
+    pub learning: bool,
+}
+
+impl Members {
+    /// Whether the flows of `bucket` that begin now are this node's.
+    pub fn owns(&self, bucket: BucketId) -> bool {
+        let owner = self.map.get(bucket.index()).copied().flatten();
+        owner == Some(self.me) && self.living.contains_key(&self.me)
+    }
+}
+
+/// How it is known which part of the hash space is whose.
+#[derive(Clone, Debug)]
+pub enum Membership {
+    /// By numbers: whether a flow is this node's goes by its bucket at any moment, so that an operator's change takes
+    /// effect at once.
+    Mask(NodeMask),
+    /// By named nodes: a flow keeps its owner.
+    Members(Members),
+}
+
 /// This node's part of its cluster.
 #[derive(Clone, Debug)]
 pub struct Cluster {
     /// Into how many buckets the hash space is cut; 1 to [`BUCKETS_MAX`]. Linux's `--cluster-total-nodes`.
     pub total_nodes: u16,
-    /// Which of them are this node's. Linux's `--cluster-local-nodemask`.
-    pub local_nodes: BucketSet,
     /// Linux's `--cluster-hash-seed`.
     pub hash_seed: u32,
-    /// Owns what it would not, and the other way round. Linux's `!`.
-    pub invert: bool,
+    /// Which of them are whose.
+    pub membership: Membership,
     /// Whose flows are tracked.
     pub tracking: Tracking,
     /// Frames that are not IP.
@@ -104,9 +157,36 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// Whether the flows of `bucket` are this node's.
+    /// Whether the flows of `bucket` that begin now are this node's.
     pub fn owns(&self, bucket: BucketId) -> bool {
-        self.local_nodes.contains(bucket) != self.invert
+        match &self.membership {
+            Membership::Mask(mask) => mask.owns(bucket),
+            Membership::Members(members) => members.owns(bucket),
+        }
+    }
+
+    /// Whether a flow of `bucket` that is `owner`'s is this node's.
+    pub fn forwards(&self, bucket: BucketId, owner: Option<MemberId>) -> bool {
+        match &self.membership {
+            Membership::Mask(mask) => mask.owns(bucket),
+            Membership::Members(members) => owner == Some(members.me),
+        }
+    }
+
+    /// The numbers that are this node's, where it goes by numbers.
+    pub fn mask(&self) -> Option<&NodeMask> {
+        match &self.membership {
+            Membership::Mask(mask) => Some(mask),
+            Membership::Members(_) => None,
+        }
+    }
+
+    /// Like [`Cluster::mask`].
+    pub fn mask_mut(&mut self) -> Option<&mut NodeMask> {
+        match &mut self.membership {
+            Membership::Mask(mask) => Some(mask),
+            Membership::Members(_) => None,
+        }
     }
 }
 

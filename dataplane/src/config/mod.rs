@@ -7,13 +7,15 @@ pub mod bridge;
 pub mod cluster;
 pub mod conntrack;
 pub mod fragments;
+pub mod route;
 
 pub use bridge::Bridge;
-pub use cluster::{BucketSet, Cluster, Share, Tracking};
+pub use cluster::{BucketSet, Cluster, Members, Membership, NodeMask, Share, Tracking};
 pub use conntrack::{
     Conntrack, HelperKind, HelperRule, HelperRules, SctpTimeouts, Tcp, TcpTimeouts, Transport,
 };
 pub use fragments::{Fragments, Ipv4Fragments, Ipv6Fragments};
+pub use route::Routing;
 
 /// What the data plane is told to do.
 #[derive(Clone, Debug, Default)]

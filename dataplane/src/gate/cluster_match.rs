@@ -1,36 +1,30 @@
-//! The cluster match: which node a source address belongs to, exactly as Linux's xt_cluster decides.
+//! The cluster match: which bucket a source address belongs to, exactly as Linux's xt_cluster decides.
 //!
 //! Linux hashes the source address of the flow's original direction, or of its master's when the flow was
-//! expected, with lookup3; the hash's share of the 32-bit space is the bucket; a bit mask of buckets, possibly
-//! inverted, is the node's. Which address that is, and what happens to frames of others, is the caller's.
+//! expected, with lookup3; the hash's share of the 32-bit space is the bucket. Which address that is, whose the bucket
+//! is ([`owner`](super::owner)), and what happens to frames of others, is the caller's.
 //!
 //! Of an IPv6 address Linux hashes the first 32 bits alone: it divides the address's length, which it has in words
 //! already, by the size of a word once more. So all hosts of a /32 share a bucket. Seen on Linux 6.18.
 
-use crate::config::{BucketSet, Cluster};
+use crate::config::Cluster;
 use crate::hash::jhash;
 use crate::units::{BUCKETS_MAX, BucketId};
 use crate::wire::MacAddr;
 use core::net::IpAddr;
 
-/// One node's part of the hash space.
+/// How the hash space is cut.
 #[derive(Clone, Debug)]
 pub struct ClusterMatch {
     total_nodes: u32,
     hash_seed: u32,
-    /// Inversion is in it already.
-    owned: BucketSet,
 }
 
 impl ClusterMatch {
-    /// The table of one node.
+    /// The same for all nodes of a cluster.
     pub fn compile(cluster: &Cluster) -> Self {
         debug_assert!((1..=BUCKETS_MAX).contains(&usize::from(cluster.total_nodes)));
-        let owned = (0..usize::from(cluster.total_nodes))
-            .filter_map(BucketId::new)
-            .filter(|bucket| cluster.owns(*bucket))
-            .collect();
-        Self { total_nodes: u32::from(cluster.total_nodes), hash_seed: cluster.hash_seed, owned }
+        Self { total_nodes: u32::from(cluster.total_nodes), hash_seed: cluster.hash_seed }
     }
 
     /// The bucket of a flow by the source address of its original direction, or of its master's.
@@ -59,12 +53,6 @@ impl ClusterMatch {
         self.scaled([jhash::word([a, b, c, d]), jhash::word([e, f, 0, 0])])
     }
 
-    /// Whether a bucket is this node's.
-    #[inline]
-    pub fn owns(&self, bucket: BucketId) -> bool {
-        self.owned.contains(bucket)
-    }
-
     #[inline]
     fn scaled<const N: usize>(&self, words: [u32; N]) -> BucketId {
         let hash = jhash::words(words, self.hash_seed);
@@ -76,20 +64,11 @@ impl ClusterMatch {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Share, Tracking};
-    use core::net::{Ipv4Addr, Ipv6Addr};
+    use core::net::Ipv4Addr;
     use proptest::prelude::*;
 
-    fn node(total_nodes: u16, local: &[usize], hash_seed: u32, invert: bool) -> ClusterMatch {
-        ClusterMatch::compile(&Cluster {
-            total_nodes,
-            local_nodes: local.iter().filter_map(|i| BucketId::new(*i)).collect(),
-            hash_seed,
-            invert,
-            tracking: Tracking::Own,
-            non_ip: Share::Owner,
-            untracked: Share::Owner,
-        })
+    fn cluster(total_nodes: u16, hash_seed: u32) -> ClusterMatch {
+        ClusterMatch { total_nodes: total_nodes.into(), hash_seed }
     }
 
     #[test]
@@ -108,47 +87,16 @@ mod tests {
             ("fd00:1235::1", 0xfeed_cafe, 32, 28),
             ("3ffe:507::1", 0xfeed_cafe, 32, 18),
         ] {
-            assert_eq!(
-                node(total, &[0], seed, false).bucket(source.parse().unwrap()).index(),
-                bucket,
-                "{source}"
-            );
+            assert_eq!(cluster(total, seed).bucket(source.parse().unwrap()).index(), bucket, "{source}");
         }
-    }
-
-    #[test]
-    fn a_node_may_have_several_buckets_or_all_but_one() {
-        let owned = |node: &ClusterMatch| {
-            (0..4).filter(|i| node.owns(BucketId::new(*i).unwrap())).collect::<Vec<_>>()
-        };
-        assert_eq!(owned(&node(4, &[0, 3], 0, false)), [0, 3]);
-        assert_eq!(owned(&node(4, &[2], 0, true)), [0, 1, 3]);
     }
 
     proptest! {
         #[test]
-        fn exactly_one_node_owns_each_source(
-            total in 1..=64u16, seed: u32, bits: u128, mac: [u8; 6], invert: bool,
-        ) {
-            #[expect(clippy::cast_possible_truncation, reason = "any 32 bits will do")]
-            let sources = [Ipv6Addr::from_bits(bits).into(), Ipv4Addr::from_bits(bits as u32).into()];
-            let nodes: Vec<_> =
-                (0..usize::from(total)).map(|i| node(total, &[i], seed, invert)).collect();
-            let owners = |bucket: fn(&ClusterMatch, (IpAddr, MacAddr)) -> BucketId, of| {
-                nodes.iter().filter(|node| node.owns(bucket(node, of))).count()
-            };
-            let expected = if invert { nodes.len() - 1 } else { 1 };
-            for source in sources {
-                prop_assert_eq!(owners(|node, of| node.bucket(of.0), (source, MacAddr(mac))), expected);
-            }
-            prop_assert_eq!(owners(|node, of| node.bucket_of_mac(of.1), (sources[0], MacAddr(mac))), expected);
-        }
-
-        #[test]
         fn a_bucket_is_below_the_total(total in 1..=1024u16, seed: u32, bits: u32, mac: [u8; 6]) {
-            let node = node(total, &[], seed, false);
-            prop_assert!(node.bucket(Ipv4Addr::from_bits(bits).into()).index() < usize::from(total));
-            prop_assert!(node.bucket_of_mac(MacAddr(mac)).index() < usize::from(total));
+            let cluster = cluster(total, seed);
+            prop_assert!(cluster.bucket(Ipv4Addr::from_bits(bits).into()).index() < usize::from(total));
+            prop_assert!(cluster.bucket_of_mac(MacAddr(mac)).index() < usize::from(total));
         }
     }
 }

@@ -3,7 +3,7 @@
 //! A frame that is held has the outcome [`Verdict::Hold`] until it is released: then that is taken back and its
 //! final outcome booked, so that each frame has exactly one at any moment.
 
-use super::{Observer, Outbox, Pipeline, Release, Sight, decide, hand_on};
+use super::{Observer, Outbox, Pipeline, Release, Sight, decide, hand_on, heard};
 use crate::counters::{DropReason, Verdict};
 use crate::fragment::{Arrival, Fate};
 use crate::parse::{Class, Offload, Parsed, parse_datagram};
@@ -17,6 +17,10 @@ const EXPIRE_A_TURN: usize = 4;
 /// One fragment of a burst on its way.
 struct Passage {
     index: usize,
+    /// The port, to the tracker.
+    heard: PortId,
+    /// Another router has forwarded it.
+    forwarded: bool,
     number: u64,
     port: PortId,
     now: Tick,
@@ -46,7 +50,11 @@ impl<F: Frame> Pipeline<F> {
             self.process_whole(&mut whole, first, origins, now, outbox, observer);
             first = index + 1;
             let number = self.seen + index as u64;
-            let passage = Passage { index, number, port: origins[index], now };
+            let port = origins[index];
+            let routes = self.snapshot.router().is_some();
+            let forwarded = self.forwarded >> index & 1 == 1;
+            let heard = if routes { heard(forwarded) } else { port };
+            let passage = Passage { index, heard, forwarded, number, port, now };
             self.fragment(frame, &parsed, &passage, outbox, observer);
         }
         self.process_whole(&mut whole, first, origins, now, outbox, observer);
@@ -91,9 +99,15 @@ impl<F: Frame> Pipeline<F> {
         self.drop_released(Some(number), observer);
         let mut spent = Burst::new();
         let (owned, verdict) = match frame {
-            Some(frame) => {
-                let (owned, verdict) = decide(&self.snapshot, &frame, port, &parsed, &tracked);
-                (owned, hand_on(frame, verdict, outbox, &mut spent))
+            Some(mut frame) => {
+                let (owned, verdict) = decide::<F, true>(
+                    &self.snapshot,
+                    &mut frame,
+                    (port, passage.forwarded, now),
+                    &parsed,
+                    &tracked,
+                );
+                (owned, hand_on::<F, true>(frame, port, verdict, outbox, &mut spent))
             }
             None => (false, Verdict::Hold),
         };
@@ -109,7 +123,7 @@ impl<F: Frame> Pipeline<F> {
         // No device has seen the datagram, and its header is our own.
         let offload = Offload { ip: Checksum::Good, l4: Checksum::Unchecked };
         let parsed = parse_datagram(bytes, 0, self.snapshot.rules(), offload);
-        let packet = Packet { bytes, parsed: &parsed, port: passage.port };
+        let packet = Packet { bytes, parsed: &parsed, port: passage.heard };
         let context =
             Context { now: passage.now, config: self.snapshot.conntrack(), owners: &*self.snapshot };
         let tracked = self.tracker.track_one(&packet, &context);
@@ -121,7 +135,7 @@ impl<F: Frame> Pipeline<F> {
         let at = usize::from(parsed.at);
         let offload = Offload { ip: Checksum::Good, l4: Checksum::Unchecked };
         let parsed = parse_datagram(parsed.transport(frame.bytes()), at, self.snapshot.rules(), offload);
-        let packet = Packet { bytes: frame.bytes(), parsed: &parsed, port: passage.port };
+        let packet = Packet { bytes: frame.bytes(), parsed: &parsed, port: passage.heard };
         let context =
             Context { now: passage.now, config: self.snapshot.conntrack(), owners: &*self.snapshot };
         let tracked = self.tracker.track_one(&packet, &context);
@@ -138,17 +152,23 @@ impl<F: Frame> Pipeline<F> {
         observer: &mut O,
     ) {
         let mut spent = Burst::new();
-        while let Some(held) = self.reassembly.released() {
+        while let Some(mut held) = self.reassembly.released() {
             let (_, verdict) = match held.reason {
                 Some(reason) => (false, Verdict::Drop(reason)),
-                None => decide(&self.snapshot, &held.frame, held.port, parsed, tracked),
+                None => decide::<F, true>(
+                    &self.snapshot,
+                    &mut held.frame,
+                    (held.port, passage.forwarded, passage.now),
+                    parsed,
+                    tracked,
+                ),
             };
             if spent.is_full() {
                 F::release(&mut spent);
             }
-            let verdict = hand_on(held.frame, verdict, outbox, &mut spent);
-            self.counters.release(verdict);
             let (number, port, with) = (held.number, held.port, Some(passage.number));
+            let verdict = hand_on::<F, true>(held.frame, port, verdict, outbox, &mut spent);
+            self.counters.release(verdict);
             observer.release(&Release { number, with, port, verdict });
         }
         F::release(&mut spent);

@@ -1,6 +1,7 @@
-//! Frames that wait to be transmitted, port by port.
+//! Frames that wait to be transmitted, port by port, and those that are left to control.
 
 use crate::port::{Burst, Frame};
+use crate::punt::Punted;
 use crate::units::{PORTS_MAX, PortId};
 use std::collections::VecDeque;
 
@@ -11,6 +12,7 @@ pub struct Outbox<F> {
     /// In order; of a fixed size.
     more: VecDeque<(PortId, F)>,
     more_max: usize,
+    punts: Burst<Punted<F>>,
 }
 
 impl<F: Frame> Outbox<F> {
@@ -20,6 +22,7 @@ impl<F: Frame> Outbox<F> {
             ports: (0..ports.min(PORTS_MAX)).map(|_| Burst::new()).collect(),
             more: VecDeque::with_capacity(more_max),
             more_max,
+            punts: Burst::new(),
         }
     }
 
@@ -27,6 +30,12 @@ impl<F: Frame> Outbox<F> {
     #[inline]
     pub fn take(&mut self, port: PortId) -> Option<&mut Burst<F>> {
         self.ports.get_mut(port.index())
+    }
+
+    /// What is left to control.
+    #[inline]
+    pub fn punts(&mut self) -> &mut Burst<Punted<F>> {
+        &mut self.punts
     }
 
     /// Whether there is more than the ports' bursts hold.
@@ -76,6 +85,12 @@ impl<F: Frame> Outbox<F> {
         } else {
             self.put_off(port, frame)
         }
+    }
+
+    /// Leaves a frame to control; gives it back when there is no room.
+    #[inline]
+    pub(super) fn punt(&mut self, punted: Punted<F>) -> Result<(), F> {
+        self.punts.try_push(punted).map_err(|full| full.element().frame)
     }
 
     fn put_off(&mut self, port: PortId, frame: F) -> Result<(), F> {

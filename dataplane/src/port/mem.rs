@@ -39,6 +39,17 @@ impl Frame for MemFrame {
         &mut self.bytes
     }
 
+    fn grow_front(&mut self, len: usize) -> bool {
+        self.bytes.splice(..0, core::iter::repeat_n(0, len));
+        true
+    }
+
+    fn shrink_front(&mut self, len: usize) -> bool {
+        let there = len <= self.bytes.len();
+        self.bytes.drain(..if there { len } else { 0 });
+        there
+    }
+
     fn defect(&self) -> Option<FrameDefect> {
         self.defect
     }
@@ -134,4 +145,21 @@ impl Clock for MemClock {
     }
 
     fn rest(&mut self, _: u32) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_frame_grows_and_shrinks_at_its_front() {
+        let mut frame = MemFrame::new([1, 2, 3]);
+        assert!(frame.grow_front(2));
+        assert_eq!((frame.bytes().len(), &frame.bytes()[2..]), (5, [1, 2, 3].as_slice()));
+        assert!(frame.shrink_front(4));
+        assert!(!frame.shrink_front(2), "it has one byte");
+        assert_eq!(frame.bytes(), [3]);
+        assert!(frame.shrink_front(1));
+        assert!(frame.bytes().is_empty());
+    }
 }

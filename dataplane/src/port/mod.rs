@@ -49,6 +49,15 @@ pub trait Frame: Send + Sized {
     /// Like [`Frame::bytes`], for rewriting in place.
     fn bytes_mut(&mut self) -> &mut [u8];
 
+    /// Puts `len` bytes in front of the first, of whatever content. Says no, and changes nothing, where the
+    /// buffer has no room for them.
+    #[must_use]
+    fn grow_front(&mut self, len: usize) -> bool;
+
+    /// Takes the first `len` bytes away. Says no, and changes nothing, where the frame has fewer.
+    #[must_use]
+    fn shrink_front(&mut self, len: usize) -> bool;
+
     /// Set when the frame must not be looked into.
     fn defect(&self) -> Option<FrameDefect>;
 

@@ -85,7 +85,7 @@ impl Tracker {
             expected: hot.flags.has(Flags::EXPECTED),
             ..segment
         };
-        let master = Master { record, origin: self.itself(record), mark: hot.mark, helper: helper.kind() };
+        let master = Master { record, heritage: self.heritage(record), helper: helper.kind() };
         let mut desk = Desk {
             expectations: &mut self.expectations,
             calls: &mut self.calls,

@@ -6,7 +6,7 @@ use crate::config::{BucketSet, HelperKind};
 use crate::counters::FlowClass;
 use crate::key::{Endpoint, Family};
 use crate::subnet::Subnet;
-use crate::units::Mark;
+use crate::units::{Mark, MemberId};
 use crate::wire::IpProtocol;
 use core::fmt;
 use core::str::FromStr;
@@ -96,6 +96,15 @@ impl FromIterator<FlowClass> for ClassSet {
     }
 }
 
+/// Whether a certain node forwards them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OwnerFilter {
+    /// The node.
+    pub member: MemberId,
+    /// It does, or it does not.
+    pub forwards: bool,
+}
+
 /// Which flows are meant; whatever is `None` is not asked for, so the default means all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filter {
@@ -119,6 +128,8 @@ pub struct Filter {
     pub mark: Option<MarkFilter>,
     /// Of these buckets of the cluster.
     pub buckets: Option<BucketSet>,
+    /// A named node forwards it, or does not.
+    pub owner: Option<OwnerFilter>,
     /// With this helper.
     pub helper: Option<HelperKind>,
     /// Another flow announced it, or none did.
@@ -145,6 +156,7 @@ impl Filter {
             && self.assured.is_none_or(|wanted| wanted == flow.assured)
             && self.mark.is_none_or(|wanted| wanted.mark.0 == flow.mark.0 & wanted.mask)
             && self.buckets.as_ref().is_none_or(|buckets| buckets.contains(flow.bucket))
+            && self.owner.is_none_or(|wanted| (flow.owner == Some(wanted.member)) == wanted.forwards)
             && self.helper.is_none_or(|wanted| flow.helper == Some(wanted))
             && self.related.is_none_or(|wanted| wanted == flow.master.is_some())
             && (self.master.is_empty() || flow.master.is_some_and(|master| self.is_of(&master)))
@@ -179,6 +191,7 @@ mod tests {
             assured: false,
             mark: Mark(0x1234),
             bucket: BucketId::default(),
+            owner: None,
             helper: None,
             master: None,
             children: 0,
@@ -250,6 +263,9 @@ mod tests {
         assert!(matches(&flow, |filter| filter.assured = Some(false)));
         assert!(!matches(&flow, |filter| filter.seen_reply = Some(false)));
         assert!(!matches(&flow, |filter| filter.buckets = Some(BucketSet::default())));
+        let owner = |forwards| Some(OwnerFilter { member: MemberId::FIRST, forwards });
+        assert!(!matches(&flow, |filter| filter.owner = owner(true)), "it has none");
+        assert!(matches(&flow, |filter| filter.owner = owner(false)));
     }
 
     #[test]

@@ -4,8 +4,7 @@ use super::answer::{class_of_sctp, class_of_tcp, timeout_of};
 use super::record::{Cold, Detail};
 use super::sctp::{self, Association};
 use super::tcp::{Class, Connection, Effect, Segment, Standing};
-use super::{Context, Packet};
-use crate::config;
+use super::{Context, Owners, Packet};
 use crate::counters::{DropReason, FlowClass};
 use crate::parse::Transport;
 use crate::units::{Direction, Span};
@@ -22,13 +21,17 @@ type First = (FlowClass, Cold, Span);
 
 /// Whether a packet without a flow may open one, as far as a glance tells; `None`: only [`first_packet`] knows.
 #[inline(always)]
-pub(super) fn opens(packet: &Packet<'_>, transport: Transport, config: &config::Tcp) -> Option<bool> {
+pub(super) fn opens<O: Owners>(
+    packet: &Packet<'_>,
+    transport: Transport,
+    context: &Context<'_, O>,
+) -> Option<bool> {
     match transport {
         Transport::Tcp => {
             let header = Tcp::new(packet.bytes.get(usize::from(packet.parsed.at)..)?)?;
             match Class::of(header.flags()) {
                 Class::Syn => Some(true),
-                Class::Ack if config.loose => None,
+                Class::Ack if is_loose(context) => None,
                 _ => Some(false),
             }
         }
@@ -37,7 +40,13 @@ pub(super) fn opens(packet: &Packet<'_>, transport: Transport, config: &config::
     }
 }
 
-pub(super) fn first_packet<O>(
+/// Whether a connection may be picked up in mid-stream. A node that is learning has no other way to know those that
+/// it may inherit, and forwards none of them.
+fn is_loose<O: Owners>(context: &Context<'_, O>) -> bool {
+    context.config.tcp.loose || context.owners.is_learning()
+}
+
+pub(super) fn first_packet<O: Owners>(
     packet: &Packet<'_>,
     transport: Transport,
     context: &Context<'_, O>,
@@ -59,10 +68,10 @@ pub(super) fn first_packet<O>(
     Ok((class, Cold { detail }, timeout_of(class, context.config)))
 }
 
-fn first_segment<O>(packet: &Packet<'_>, context: &Context<'_, O>) -> Result<First, DropReason> {
+fn first_segment<O: Owners>(packet: &Packet<'_>, context: &Context<'_, O>) -> Result<First, DropReason> {
     let config = &context.config.tcp;
     let segment = segment(packet).ok_or(DropReason::InvalidHeader)?;
-    let mut connection = Connection::open(&segment, config.loose).ok_or(DropReason::InvalidNoFlow)?;
+    let mut connection = Connection::open(&segment, is_loose(context)).ok_or(DropReason::InvalidNoFlow)?;
     let standing = Standing { seen_reply: false, assured: false, remaining: Span::default() };
     match connection.see(Direction::Original, &segment, &standing, config) {
         Effect::Refresh { timeout, .. } => {

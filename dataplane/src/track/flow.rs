@@ -3,17 +3,18 @@
 use super::answer::{answer, class_of_sctp, class_of_tcp, stream_timeout_of, timeout_of};
 use super::expect::Used;
 use super::first::{first_packet, segment};
+use super::owner::{decide, is_picked_up};
 use super::record::{Cold, Detail, Extra, Flags, Hot, Sights};
 use super::table::RecordId;
 use super::tcp::{Effect, Standing};
 use super::watch::Happening;
-use super::{ConnState, Context, End, Origin, Owners, Packet, Tracked, Tracker, sctp};
+use super::{ConnState, Context, End, Owners, Packet, Tracked, Tracker, sctp};
 use crate::config::Conntrack;
 use crate::counters::{DropReason, FlowClass, WorkerCounters};
 use crate::helper::Helper;
 use crate::key::Family;
 use crate::parse::{Parsed, Transport};
-use crate::units::{Direction, Mark, PortId, Span, Tick};
+use crate::units::{Direction, PortId, Span, Tick};
 use crate::wire::{IpProtocol, Sctp};
 use core::net::SocketAddr;
 
@@ -42,6 +43,12 @@ impl Tracker {
         let hot = self.table.hot(record);
         let before = hot.stage();
         let direction = packet.parsed.side.direction(hot.origin());
+        if context.owners.hears_both_sides() {
+            let owner = self.owner(record, context.owners);
+            if context.owners.is_stray(owner, packet.port) {
+                return Tracked { owner, ..Tracked::dropped(DropReason::OtherHost) };
+            }
+        }
         let side = self.side(record, packet.port, context.owners);
         if let Some(at_port) = side
             && self.table.hot(record).sights.is_echo(direction, at_port)
@@ -62,21 +69,17 @@ impl Tracker {
             _ => self.see_datagram(record, context),
         };
         let state = answer(direction, self.table.hot(record).flags);
-        let bucket = self.bucket(record, context.owners);
+        let owner = self.owner(record, context.owners);
         // What is INVALID has no echo, since nobody forwards it.
         if let Some(at_port) = side {
             self.table.hot_mut(record).sights.count(direction, at_port);
         }
         self.touch(record, direction, touch, context.now);
         let changed = self.table.hot(record).stage() != before;
-        let mut tracked = Tracked {
-            state: Some(state),
-            reply: direction == Direction::Reply,
-            bucket: Some(bucket),
-            drop: None,
-        };
+        let mut tracked =
+            Tracked { state: Some(state), reply: direction == Direction::Reply, owner, drop: None };
         // A helper sees what is let through.
-        if self.table.hot(record).extra != Hot::NO_EXTRA && context.owners.tracks(bucket) {
+        if self.table.hot(record).extra != Hot::NO_EXTRA && context.owners.tracks(owner) {
             tracked.drop = self.help(packet, transport, record, (state, direction), context.now);
             if let Some(at_port) = side.filter(|_| tracked.drop.is_some()) {
                 self.table.hot_mut(record).sights.count(direction, !at_port);
@@ -94,7 +97,7 @@ impl Tracker {
         if !owners.hears_both_sides() {
             return None;
         }
-        let peer = owners.other_side(self.bucket(record, owners), port)?;
+        let peer = owners.other_side(self.owner(record, owners), port)?;
         self.table.hot(record).sights.side(port, peer)
     }
 
@@ -106,12 +109,13 @@ impl Tracker {
         at_port: bool,
         context: &Context<'_, O>,
     ) -> Tracked {
+        let owner = self.owner(record, context.owners);
         let hot = self.table.hot_mut(record);
         hot.sights.count(direction, at_port);
         Tracked {
             state: Some(answer(direction, hot.flags)),
             reply: direction == Direction::Reply,
-            bucket: Some(self.bucket(record, context.owners)),
+            owner,
             drop: None,
         }
     }
@@ -220,35 +224,40 @@ impl Tracker {
             Ok(first) => first,
             Err(reason) => return Tracked::invalid(reason),
         };
-        let own = Origin { key: parsed.key, side: parsed.side };
-        let bucket = context.owners.bucket(used.as_ref().map_or(&own, |used| &used.origin));
-        let state = if used.is_some() { ConnState::Related } else { ConnState::New };
-        let mut tracked = Tracked { state: Some(state), reply: false, bucket: Some(bucket), drop: None };
-        if !context.owners.tracks(bucket) {
-            return tracked;
-        }
         let mut flags =
             if parsed.side == crate::key::Side::Second { Flags::FROM_SECOND } else { Flags::default() };
         if used.is_some() {
             flags.set(Flags::EXPECTED);
+        } else if is_picked_up(transport, class, context.owners) {
+            flags.set(Flags::PICKED_UP);
         }
-        let extra = extra_of(used.as_ref(), parsed, context.config);
-        let hot = Hot {
+        let mut hot = Hot {
             key: parsed.key,
             deadline: context.now.after(timeout),
-            epoch: Some(context.owners.epoch()),
-            mark: used.map_or_else(Mark::default, |used| self.mark_of_child(&used)),
-            extra: Hot::NO_EXTRA,
-            bucket,
             flags,
             class,
             sights: Sights::first(packet.port),
+            ..Hot::free()
         };
+        match &used {
+            Some(used) => self.decide_expected(&mut hot, used, context.owners),
+            None => decide(&mut hot, context.owners),
+        }
+        let state = if used.is_some() { ConnState::Related } else { ConnState::New };
+        let mut tracked = Tracked { state: Some(state), reply: false, owner: hot.owner, drop: None };
+        if context.owners.is_stray(hot.owner, packet.port) {
+            tracked.drop = Some(DropReason::OtherHost);
+            return tracked;
+        }
+        if !context.owners.tracks(hot.owner) {
+            return tracked;
+        }
+        let extra = extra_of(used.as_ref(), parsed, context.config);
         let Some(record) = self.insert(hash, hot, cold, extra, context.now) else {
             tracked.drop = Some(DropReason::TableFull);
             return tracked;
         };
-        if let Some(children) = used.and_then(|used| self.children_mut(&used.origin)) {
+        if let Some(children) = used.and_then(|used| self.children_mut(&used.heritage.origin)) {
             *children = children.saturating_add(1);
         }
         if extra.is_some_and(|extra| extra.helper.is_some()) {
@@ -277,11 +286,6 @@ impl Tracker {
         self.expectations.take(protocol, end(parsed.side), end(parsed.side.opposite()), now)
     }
 
-    /// A child has its master's mark, as it is when the child is born.
-    fn mark_of_child(&self, used: &Used) -> Mark {
-        used.master.map_or(used.mark, |master| self.table.hot(master).mark)
-    }
-
     /// Adds a flow, at the cost of one that is worth less if need be.
     fn insert(
         &mut self,
@@ -302,6 +306,7 @@ impl Tracker {
         match record {
             Ok(_) => {
                 self.counters.flows[hot.class.index()].add(1);
+                self.counters.flows_of(hot.owner).add(1);
                 cells.created.add(1);
                 cells.related.add(u64::from(hot.flags.has(Flags::EXPECTED)));
             }
@@ -325,7 +330,7 @@ fn reclass(hot: &mut Hot, class: FlowClass, counters: &WorkerCounters) {
 /// helper that the configuration attaches to flows to its port.
 fn extra_of(used: Option<&Used>, parsed: &Parsed, config: &Conntrack) -> Option<Extra> {
     if let Some(used) = used {
-        return Some(Extra { helper: used.helper, master: Some(used.origin), children: 0 });
+        return Some(Extra { helper: used.helper, master: Some(used.heritage.origin), children: 0 });
     }
     let (port, protocol) = (parsed.key.endpoint(parsed.side.opposite()).port, parsed.key.protocol());
     let rule = config.helpers.attached(IpProtocol(protocol), port)?;

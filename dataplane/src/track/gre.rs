@@ -81,7 +81,7 @@ impl Calls {
             None if full => return Err(Refused::Full),
             None => Control { serial: self.serial, call: None },
         };
-        let Origin { key, side } = master.origin;
+        let Origin { key, side } = master.heritage.origin;
         let [client, server] = [side, side.opposite()].map(|side| key.endpoint(side).address);
         let leg = |sender, receiver, id| {
             let (from, to) = (Endpoint::new(sender, 0), Endpoint::new(receiver, id));
@@ -240,6 +240,7 @@ mod tests {
     use super::*;
     use crate::config::HelperKind;
     use crate::key::{Address, Family, Side};
+    use crate::track::record::{Decided, Heritage};
     use crate::units::Mark;
     use proptest::prelude::*;
 
@@ -249,7 +250,9 @@ mod tests {
     fn master(record: RecordId) -> Master {
         let (client, server) = (Endpoint::new(CLIENT, 4000), Endpoint::new(SERVER, 1723));
         let (key, side) = FlowKey::sorted(Family::V4, 6, client, server);
-        Master { record, origin: Origin { key, side }, mark: Mark::default(), helper: HelperKind::Pptp }
+        let origin = Origin { key, side };
+        let heritage = Heritage { origin, decided: Decided::default(), mark: Mark::default() };
+        Master { record, heritage, helper: HelperKind::Pptp }
     }
 
     const fn call(client: u16, server: u16) -> Call {
@@ -368,7 +371,8 @@ mod tests {
         let (client, server) = (Endpoint::new(SERVER, 4000), Endpoint::new(CLIENT, 1723));
         let (key, side) = FlowKey::sorted(Family::V4, 6, client, server);
         assert_eq!(side, Side::Second);
-        calls.map(&Master { origin: Origin { key, side }, ..master(1) }, call(11, 22)).unwrap();
+        let heritage = Heritage { origin: Origin { key, side }, ..master(1).heritage };
+        calls.map(&Master { heritage, ..master(1) }, call(11, 22)).unwrap();
         assert_eq!(sender(&calls, SERVER, CLIENT, 22), Some(11));
     }
 }

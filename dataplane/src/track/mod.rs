@@ -13,6 +13,7 @@ mod flow;
 pub mod gre;
 pub mod index;
 pub mod news;
+mod owner;
 pub mod record;
 pub mod sctp;
 mod stranger;
@@ -24,6 +25,7 @@ mod view;
 pub mod watch;
 pub mod wheel;
 
+pub use owner::Owners;
 pub use record::Origin;
 pub use view::{ExpectationView, FlowView};
 
@@ -31,7 +33,7 @@ use crate::config::Conntrack;
 use crate::counters::{DropReason, WorkerCounters, named_enum};
 use crate::key::FlowKey;
 use crate::parse::{Class, Parsed, Transport};
-use crate::units::{BucketId, Epoch, PortId, Tick};
+use crate::units::{MemberId, PortId, Tick};
 use crate::wire::IpProtocol;
 use expect::Expectations;
 use gre::Calls;
@@ -55,25 +57,6 @@ named_enum! {
         /// It is of a kind that is never tracked.
         Untracked = "UNTRACKED",
     }
-}
-
-/// Whose flows are whose.
-pub trait Owners {
-    /// The version of the answers.
-    fn epoch(&self) -> Epoch;
-
-    /// Whose a flow is by where it, or its master, came from.
-    fn bucket(&self, origin: &Origin) -> BucketId;
-
-    /// Whether this node tracks the flows of `bucket`.
-    fn tracks(&self, bucket: BucketId) -> bool;
-
-    /// The port at which a packet that comes in by `port` is seen as well, if another node forwards the flows of
-    /// `bucket` and this one hears both sides.
-    fn other_side(&self, bucket: BucketId, port: PortId) -> Option<PortId>;
-
-    /// Whether [`Owners::other_side`] may have an answer.
-    fn hears_both_sides(&self) -> bool;
 }
 
 /// What is the same for all packets of a burst.
@@ -112,15 +95,15 @@ pub struct Tracked {
     pub state: Option<ConnState>,
     /// It goes in the reply direction.
     pub reply: bool,
-    /// Whose its flow is; `None` when it has none.
-    pub bucket: Option<BucketId>,
+    /// Who forwards its flow; `None`: it has none, or nobody does, or a node of which nothing is known.
+    pub owner: Option<MemberId>,
     /// It ends here.
     pub drop: Option<DropReason>,
 }
 
 impl Tracked {
     pub(crate) const fn dropped(reason: DropReason) -> Self {
-        Self { state: None, reply: false, bucket: None, drop: Some(reason) }
+        Self { state: None, reply: false, owner: None, drop: Some(reason) }
     }
 
     const fn invalid(reason: DropReason) -> Self {
@@ -267,7 +250,7 @@ impl Tracker {
         let parsed = packet.parsed;
         match parsed.class {
             // A fragment is not tracked: its datagram is.
-            Class::NonIp | Class::Fragment => Tracked::default(),
+            Class::NonIp | Class::Fragment | Class::Punt(_) => Tracked::default(),
             Class::Drop(reason) => Tracked::dropped(reason),
             Class::Invalid(reason) => self.invalid(parsed, reason, context.now),
             Class::Untracked => Tracked { state: Some(ConnState::Untracked), ..Tracked::default() },
@@ -364,6 +347,7 @@ impl Tracker {
         }
         let hot = self.table.hot(record);
         self.counters.flows[hot.class.index()].sub(1);
+        self.counters.flows_of(hot.owner).sub(1);
         match end {
             End::Expired => self.counters.protocol(hot.class).expired.add(1),
             End::Evicted => self.counters.protocol(hot.class).evicted.add(1),
@@ -408,40 +392,13 @@ impl Tracker {
         context: &Context<'_, O>,
     ) -> Tracked {
         let Some(record) = record else { return Tracked::invalid(DropReason::InvalidIcmpQuote) };
-        let bucket = self.bucket(record, context.owners);
+        let owner = self.owner(record, context.owners);
         let quoted = parsed.side.direction(self.table.hot(record).origin());
         Tracked {
             state: Some(ConnState::Related),
             reply: quoted == crate::units::Direction::Original,
-            bucket: Some(bucket),
+            owner,
             drop: None,
         }
-    }
-
-    /// Whose a flow is, decided anew when the answers have changed since.
-    #[inline]
-    fn bucket<O: Owners>(&mut self, record: RecordId, owners: &O) -> BucketId {
-        let hot = self.table.hot(record);
-        if hot.epoch == Some(owners.epoch()) {
-            return hot.bucket;
-        }
-        let origin = self.origin(record);
-        let bucket = owners.bucket(&origin);
-        let hot = self.table.hot_mut(record);
-        hot.bucket = bucket;
-        hot.epoch = Some(owners.epoch());
-        bucket
-    }
-
-    /// Where a flow's ownership comes from: its master if it has one, one level as in Linux, else itself.
-    fn origin(&self, record: RecordId) -> Origin {
-        let master = self.table.extra(record).and_then(|extra| extra.master);
-        master.unwrap_or_else(|| self.itself(record))
-    }
-
-    /// A flow's own name and side: what its children take their ownership from, even when it has a master.
-    fn itself(&self, record: RecordId) -> Origin {
-        let hot = self.table.hot(record);
-        Origin { key: hot.key, side: hot.origin() }
     }
 }

@@ -5,11 +5,11 @@
 //! a burst; its worker hands that on before the burst's frames leave, and every worker listens before it works on a
 //! burst: so the news is there before a packet that was caused by them.
 
-use super::record::Origin;
+use super::record::Heritage;
 use crate::config::HelperKind;
 use crate::helper::{Expected, Source};
 use crate::spread;
-use crate::units::{Mark, Tick, WorkerId};
+use crate::units::{Tick, WorkerId};
 use crate::wire::IpProtocol;
 use core::net::SocketAddr;
 use std::collections::VecDeque;
@@ -42,10 +42,8 @@ pub struct Serial(u64);
 pub struct Announced {
     /// What is expected.
     pub expected: Expected,
-    /// Who announced it.
-    pub origin: Origin,
-    /// The master's mark.
-    pub mark: Mark,
+    /// What there was to have from the master when it announced it.
+    pub heritage: Heritage,
     /// The master's helper.
     pub helper: HelperKind,
     /// When it runs out.

@@ -5,11 +5,11 @@ use super::tcp::Connection;
 use crate::counters::FlowClass;
 use crate::helper::Helper;
 use crate::key::{FlowKey, Side};
-use crate::units::{BucketId, Direction, Epoch, Mark, PortId, Tick};
+use crate::units::{BucketId, Direction, Epoch, Mark, MemberId, PortId, Tick};
 
 /// Bits of a flow.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Flags(u16);
+pub struct Flags(u8);
 
 impl Flags {
     /// The record is in use.
@@ -24,6 +24,8 @@ impl Flags {
     pub const EXPECTED: Self = Self(16);
     /// Expectations that it announced may be waiting.
     pub const EXPECTING: Self = Self(32);
+    /// What opened it here need not have been its first packet.
+    pub const PICKED_UP: Self = Self(64);
 
     /// Both.
     #[must_use]
@@ -92,14 +94,16 @@ pub struct Hot {
     pub key: FlowKey,
     /// When it ends without another packet.
     pub deadline: Tick,
-    /// The snapshot that `bucket` was decided under; `None` in a free record.
+    /// The snapshot that `bucket` and `owner` were decided under; `None` in a free record.
     pub epoch: Option<Epoch>,
     /// Its mark.
     pub mark: Mark,
     /// Number of its [`Extra`], or [`Hot::NO_EXTRA`].
     pub extra: u32,
-    /// Whose it is in the cluster.
+    /// Its part of the cluster's hash space.
     pub bucket: BucketId,
+    /// Who forwards it; `None`: nobody, or another node of which nothing is known.
+    pub owner: Option<MemberId>,
     /// Its bits.
     pub flags: Flags,
     /// What it is counted as.
@@ -123,6 +127,7 @@ impl Hot {
             mark: Mark::default(),
             extra: Self::NO_EXTRA,
             bucket: BucketId::default(),
+            owner: None,
             flags: Flags::default(),
             class: FlowClass::Generic,
             sights: Sights::first(PortId::default()),
@@ -133,6 +138,22 @@ impl Hot {
     #[inline]
     pub fn origin(&self) -> Side {
         if self.flags.has(Flags::FROM_SECOND) { Side::Second } else { Side::First }
+    }
+
+    /// Whose it was said to be, and when.
+    #[inline]
+    pub fn decided(&self) -> Decided {
+        Decided { owner: self.owner, epoch: self.epoch }
+    }
+
+    /// The side of the key that opened the flow, as far as anybody can tell: of one that was picked up, the end with
+    /// the higher port, since clients' ports are taken from high ranges (RFC 6056) and servers' seldom are. All nodes
+    /// that pick it up say the same, whichever packet each of them heard first; of equal ports each has to believe
+    /// what it heard. Protocols without ports have no such flows.
+    pub fn opener(&self) -> Side {
+        let port = |side| self.key.endpoint(side).port;
+        let (origin, other) = (self.origin(), self.origin().opposite());
+        if self.flags.has(Flags::PICKED_UP) && port(other) > port(origin) { other } else { origin }
     }
 
     /// What those who follow flows are told of when it changes: state, answered, assured.
@@ -187,4 +208,24 @@ pub struct Origin {
     pub key: FlowKey,
     /// The side it came from.
     pub side: Side,
+}
+
+/// What the flows that a flow announces have from it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Heritage {
+    /// Who announces them.
+    pub origin: Origin,
+    /// Whose it is.
+    pub decided: Decided,
+    /// Its mark.
+    pub mark: Mark,
+}
+
+/// Whose a flow was said to be, and the snapshot that said so.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Decided {
+    /// Its owner.
+    pub owner: Option<MemberId>,
+    /// When; `None`: it has not been decided.
+    pub epoch: Option<Epoch>,
 }

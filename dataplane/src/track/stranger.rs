@@ -22,15 +22,16 @@ impl Tracker {
         if !self.expectations.is_empty() {
             return None;
         }
-        if !opens(&packet, transport, &context.config.tcp)? {
+        if !opens(&packet, transport, context)? {
             *tracked = Tracked::invalid(DropReason::InvalidNoFlow);
             return Some(());
         }
-        let bucket = context.owners.bucket(&Origin { key: packet.parsed.key, side: packet.parsed.side });
-        if context.owners.tracks(bucket) {
+        let owners = context.owners;
+        let owner = owners.owner(owners.bucket(&Origin { key: packet.parsed.key, side: packet.parsed.side }));
+        if owners.tracks(owner) || owners.is_learning() {
             return None;
         }
-        *tracked = Tracked { state: Some(ConnState::New), reply: false, bucket: Some(bucket), drop: None };
+        *tracked = Tracked { state: Some(ConnState::New), reply: false, owner, drop: None };
         Some(())
     }
 }

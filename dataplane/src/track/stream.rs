@@ -36,7 +36,7 @@ impl Tracker {
         let direction = packet.parsed.side.direction(hot.origin());
         let mut side = None;
         if context.owners.hears_both_sides()
-            && let Some(peer) = context.owners.other_side(hot.bucket, packet.port)
+            && let Some(peer) = context.owners.other_side(hot.owner, packet.port)
         {
             side = hot.sights.side(packet.port, peer);
             if side.is_some_and(|at_port| hot.sights.is_echo(direction, at_port)) {
@@ -57,12 +57,12 @@ impl Tracker {
         if let Some(at_port) = side {
             hot.sights.count(direction, at_port);
         }
-        let bucket = hot.bucket;
+        let owner = hot.owner;
         self.table.set_deadline(record, context.now.after(timeout));
         *tracked = Tracked {
             state: Some(ConnState::Established),
             reply: direction == Direction::Reply,
-            bucket: Some(bucket),
+            owner,
             drop: None,
         };
         Some(())

@@ -5,6 +5,7 @@
 use super::*;
 use crate::config::Conntrack;
 use crate::parse::{Offload, Rules, parse};
+use crate::units::{BucketId, Epoch, MemberId};
 use crate::wire::{TcpFlags, tcp};
 use proptest::prelude::*;
 
@@ -12,6 +13,9 @@ use proptest::prelude::*;
 struct TwoNodes {
     epoch: Epoch,
     tracks_all: bool,
+    /// Owners keep their flows, and a new epoch gives new ones to the other node.
+    named: bool,
+    learning: bool,
 }
 
 impl Owners for TwoNodes {
@@ -24,12 +28,37 @@ impl Owners for TwoNodes {
         BucketId::new(usize::from(last % 2)).unwrap()
     }
 
-    fn tracks(&self, bucket: BucketId) -> bool {
-        self.tracks_all || bucket.index() == 0
+    fn me(&self) -> MemberId {
+        MemberId::FIRST
     }
 
-    fn other_side(&self, bucket: BucketId, port: PortId) -> Option<PortId> {
-        (bucket.index() == 1).then(|| PortId::new(1 - port.index()).unwrap())
+    fn owner(&self, bucket: BucketId) -> Option<MemberId> {
+        let moved = self.named && self.epoch.number().is_multiple_of(2);
+        MemberId::new(if moved { 1 - bucket.index() } else { bucket.index() })
+    }
+
+    fn keeps(&self, _: MemberId, _: Epoch) -> bool {
+        self.named
+    }
+
+    fn names_owners(&self) -> bool {
+        self.named
+    }
+
+    fn is_learning(&self) -> bool {
+        self.learning
+    }
+
+    fn tracks(&self, owner: Option<MemberId>) -> bool {
+        self.tracks_all || self.is_me(owner)
+    }
+
+    fn other_side(&self, owner: Option<MemberId>, port: PortId) -> Option<PortId> {
+        (!self.is_me(owner)).then(|| PortId::new(1 - port.index()).unwrap())
+    }
+
+    fn is_stray(&self, _: Option<MemberId>, _: PortId) -> bool {
+        false
     }
 
     fn hears_both_sides(&self) -> bool {
@@ -163,12 +192,12 @@ proptest! {
     #[test]
     fn say_what_the_general_way_says(
         steps in proptest::collection::vec(step(), 1..80),
-        (tracks_all, loose, be_liberal) in any::<(bool, bool, bool)>(),
+        (tracks_all, loose, be_liberal, named, learning) in any::<(bool, bool, bool, bool, bool)>(),
         handshake in any::<bool>(),
     ) {
         let mut config = Conntrack::default();
         (config.tcp.loose, config.tcp.be_liberal) = (loose, be_liberal);
-        let mut owners = TwoNodes { epoch: Epoch::FIRST, tracks_all };
+        let mut owners = TwoNodes { epoch: Epoch::FIRST, tracks_all, named, learning: named && learning };
         let (mut short, mut general) = (tracker(), tracker());
         let rules = Rules { vlan_tags_max: 2, ..Rules::default() };
         let offload = Offload { ip: crate::port::Checksum::Good, ..Offload::default() };

@@ -6,7 +6,7 @@ use crate::config::HelperKind;
 use crate::counters::FlowClass;
 use crate::helper::{Expected, Helper};
 use crate::key::{Endpoint, FlowKey, Side};
-use crate::units::{BucketId, Mark, Span, Tick};
+use crate::units::{BucketId, Mark, MemberId, Span, Tick};
 
 /// A flow at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,8 +25,10 @@ pub struct FlowView {
     pub assured: bool,
     /// Its mark.
     pub mark: Mark,
-    /// Whose it is in the cluster.
+    /// Its part of the cluster's hash space.
     pub bucket: BucketId,
+    /// Who forwarded its last packet, where nodes have names; `None`: nobody, or a node of which nothing is known.
+    pub owner: Option<MemberId>,
     /// The helper that looks into it.
     pub helper: Option<HelperKind>,
     /// The flow that announced it.
@@ -46,6 +48,7 @@ impl FlowView {
             assured: hot.flags.has(Flags::ASSURED),
             mark: hot.mark,
             bucket: hot.bucket,
+            owner: hot.owner,
             helper: extra.and_then(|extra| extra.helper.as_ref()).map(Helper::kind),
             master: extra.and_then(|extra| extra.master),
             children: extra.map_or(0, |extra| extra.children),

@@ -1,7 +1,7 @@
 //! The timer wheel: which records to look at now, without walking the table.
 //!
 //! One slot for each tick of five minutes. A packet only writes a record's new deadline; the record stays in its slot,
-//! and when the slot comes round it is filed again by the deadline it has by then, [`HORIZON`] ahead at most. So a
+//! and when the slot comes round it is filed again by the deadline it has by then, `HORIZON` ahead at most. So a
 //! deadline that is farther away than that may come nearer, too, and the record stays: an open connection lives for
 //! days while nothing is under way, and for minutes while something is. A deadline that is nearer takes one look.
 //!

@@ -49,10 +49,16 @@ impl<'a> Ipv4<'a> {
         usize::from(self.header[VERSION_IHL] & 0x0f) * 4
     }
 
+    /// Type of service: the differentiated services field and ECN of today (RFC 2474).
+    #[inline]
+    pub fn tos(&self) -> u8 {
+        self.header[TOS]
+    }
+
     /// Explicit congestion notification (RFC 3168).
     #[inline]
     pub fn ecn(&self) -> Ecn {
-        Ecn::of(self.header[TOS])
+        Ecn::of(self.tos())
     }
 
     /// Bytes of the packet, as it says itself.
@@ -168,6 +174,14 @@ impl<'a> Ipv4Mut<'a> {
         set(self.0, FRAGMENT, [0; 2]);
     }
 
+    /// Makes it the fragment that starts so many bytes into its datagram, a multiple of 8; whether `more` follow.
+    #[inline]
+    #[expect(clippy::cast_possible_truncation, reason = "a datagram has 65535 bytes at most")]
+    pub fn set_fragment(&mut self, offset: usize, more: bool) {
+        let more = if more { MORE_FRAGMENTS } else { 0 };
+        set(self.0, FRAGMENT, ((offset / 8) as u16 & FRAGMENT_OFFSET | more).to_be_bytes());
+    }
+
     /// Time to live.
     #[inline]
     pub fn set_ttl(&mut self, ttl: u8) {
@@ -198,9 +212,9 @@ mod tests {
     use super::*;
 
     const PACKET: [u8; 30] = [
-        0x46, 0x00, 0x00, 0x1c, 0x12, 0x34, 0x20,
+        0x46, 0xb8, 0x00, 0x1c, 0x12, 0x34, 0x20,
         0x02, // 24-byte header, 28 in all, more fragments, offset 16
-        0x40, 0x11, 0xc7, 0x5a, 192, 0, 2, 1, // TTL 64, UDP
+        0x40, 0x11, 0xc6, 0xa2, 192, 0, 2, 1, // TTL 64, UDP
         198, 51, 100, 7, 0x94, 0x04, 0x00, 0x00, // router alert
         0xde, 0xad, 0xbe, 0xef, 0xff, 0xff, // payload, then padding
     ];
@@ -211,7 +225,7 @@ mod tests {
         assert_eq!((ipv4.version(), ipv4.header_len(), ipv4.total_len(), ipv4.id()), (4, 24, 28, 0x1234));
         assert!(ipv4.is_fragment() && ipv4.more_fragments() && !ipv4.dont_fragment());
         assert_eq!((ipv4.fragment_offset(), ipv4.ttl(), ipv4.protocol()), (16, 64, IpProtocol::UDP));
-        assert_eq!(ipv4.source(), Ipv4Addr::new(192, 0, 2, 1));
+        assert_eq!((ipv4.tos(), ipv4.source()), (0xb8, Ipv4Addr::new(192, 0, 2, 1)));
         assert_eq!(ipv4.destination(), Ipv4Addr::new(198, 51, 100, 7));
         assert_eq!(ipv4.options(), [0x94, 0x04, 0, 0]);
         assert_eq!(ipv4.payload(), [0xde, 0xad, 0xbe, 0xef]);
@@ -253,5 +267,9 @@ mod tests {
         assert_eq!(packet[8..20], [63, 0x11, 0xab, 0xcd, 1, 2, 3, 4, 5, 6, 7, 8]);
         assert_eq!((&packet[2..4], &packet[6..8]), (&[1, 2][..], &[0, 0][..]));
         assert_eq!((&packet[4..6], &packet[20..]), (&PACKET[4..6], &PACKET[20..]));
+        Ipv4Mut::new(&mut packet).unwrap().set_fragment(0xfff8, true);
+        assert_eq!(packet[6..8], [0x3f, 0xff]);
+        Ipv4Mut::new(&mut packet).unwrap().set_fragment(16, false);
+        assert_eq!(packet[6..8], [0, 2]);
     }
 }

@@ -48,11 +48,17 @@ impl<'a> Ipv6<'a> {
         self.header[VERSION] >> 4
     }
 
+    /// Traffic class: the differentiated services field and ECN (RFC 2474).
+    #[inline]
+    pub fn traffic_class(&self) -> u8 {
+        // It lies across two bytes.
+        self.header[VERSION] << 4 | self.header[VERSION + 1] >> 4
+    }
+
     /// Explicit congestion notification (RFC 3168).
     #[inline]
     pub fn ecn(&self) -> Ecn {
-        // The traffic class lies across two bytes.
-        Ecn::of(self.header[VERSION + 1] >> 4)
+        Ecn::of(self.traffic_class())
     }
 
     /// Bytes after the header, extensions included, as it says itself; 0 in a jumbogram.
@@ -213,7 +219,7 @@ mod tests {
     use super::*;
 
     const PACKET: [u8; 50] = [
-        0x60, 0x00, 0x00, 0x00, 0x00, 0x09, 0x2c, 0x40, // 9 bytes, fragment header, hop limit 64
+        0x6b, 0x80, 0x00, 0x00, 0x00, 0x09, 0x2c, 0x40, // 9 bytes, fragment header, hop limit 64
         0x20, 0x01, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, // source
         0xfe, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x12, 0x34, // destination
         0x11, 0x00, 0x00, 0x11, 0xca, 0xfe, 0xba, 0xbe, // UDP next, offset 16, more
@@ -224,6 +230,7 @@ mod tests {
     fn reads_each_field() {
         let ipv6 = Ipv6::new(&PACKET).unwrap();
         assert_eq!((ipv6.version(), ipv6.payload_len(), ipv6.hop_limit()), (6, 9, 64));
+        assert_eq!(ipv6.traffic_class(), 0xb8);
         assert_eq!(ipv6.source(), "2001:db8::1".parse::<Ipv6Addr>().unwrap());
         assert_eq!(ipv6.destination(), "fe80::1234".parse::<Ipv6Addr>().unwrap());
         let fragment = Extension::new(ipv6.next_header(), ipv6.payload()).unwrap();

@@ -8,6 +8,7 @@ use super::mesh::Mesh;
 use crate::counters::WorkerCounters;
 use crate::pipeline::Outbox;
 use crate::port::{Burst, Frame, TxQueue};
+use crate::punt::Punted;
 use crate::units::{BURST_MAX, PortId};
 use std::sync::Arc;
 
@@ -53,6 +54,12 @@ impl<F: Frame, T: TxQueue<Frame = F>> Departures<F, T> {
     pub(super) fn outbox(&mut self, frames: usize, mesh: &mut Mesh<F>) -> &mut Outbox<F> {
         self.leave(mesh, |waiting, _| waiting + frames > BURST_MAX);
         &mut self.outbox
+    }
+
+    /// What the pipeline leaves to control.
+    #[inline]
+    pub(super) fn punts(&mut self) -> &mut Burst<Punted<F>> {
+        self.outbox.punts()
     }
 
     /// Sends on what the pipeline released beyond a burst for each port.

@@ -19,8 +19,8 @@ impl Source {
     /// Reads a file's text.
     pub fn new(path: &str, text: &str) -> Self {
         let code = without_comments_and_literals(text);
-        let is_test =
-            path.starts_with("tests/") || path.split('/').any(|part| part == "tests" || part == "benches");
+        let is_test = path.starts_with("tests/")
+            || path.split('/').any(|part| matches!(part, "tests" | "tests.rs" | "benches"));
         let tests = if is_test { std::iter::once(0..code.len()).collect() } else { test_items(&code) };
         let product = blank(&code, &tests);
         Self { path: path.into(), text: text.into(), code, product }

@@ -7,8 +7,8 @@ use anyhow::{Context, Result};
 use weir_tests::conformance::Mode;
 use weir_tests::netns::Namespace;
 
-use crate::lab::{B4, B6, Lab, Nodes, clients4, clients6, owner};
-use crate::node::{self, Plan, Weir};
+use crate::lab::{B4, B6, Between, Lab, Nodes, clients4, clients6, owner};
+use crate::node::{self, Membership, Plan, Weir};
 use crate::ready;
 use crate::servers::content;
 use crate::tap::Taps;
@@ -78,7 +78,13 @@ fn fragments_are_forwarded_by_the_owner_of_their_flow() {
         return;
     }
     let lab = Lab::new(2, Nodes::HearEachOther).unwrap();
-    let plan = |number| Plan { number, tracking: Mode::All, share: "owner" };
+    let plan = |number| Plan {
+        number,
+        tracking: Mode::All,
+        share: "owner",
+        between: Between::Bridge,
+        membership: Membership::Numbers,
+    };
     let nodes = [1, 2].map(|number| start(&lab.nodes[number - 1], plan(number)).unwrap());
     lab.introduce().unwrap();
     for server in [B4, B6] {
@@ -106,7 +112,13 @@ fn fragments_cross_a_cluster_with_linux() {
         return;
     }
     let lab = Lab::new(2, Nodes::Isolated).unwrap();
-    let plan = Plan { number: 1, tracking: Mode::Own, share: "forward" };
+    let plan = Plan {
+        number: 1,
+        tracking: Mode::Own,
+        share: "forward",
+        between: Between::Bridge,
+        membership: Membership::Numbers,
+    };
     let weir = start(&lab.nodes[0], plan).unwrap();
     node::linux(&lab.nodes[1], 2).unwrap();
     lab.introduce().unwrap();

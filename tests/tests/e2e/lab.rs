@@ -13,9 +13,13 @@ use weir_dataplane::gate::cluster_match::ClusterMatch;
 use weir_tests::netns::{Namespace, output, veth};
 use weir_tests::node::member;
 
+use crate::node::gossip_address;
+
 /// Addresses of host A beside its first: clients enough to fall to every node.
 pub(crate) const CLIENTS: u8 = 40;
 
+/// Largest packet on the WAN side of routers.
+pub(crate) const NARROW: u32 = 1400;
 const MTU: u32 = 1500;
 
 /// Two hosts with two hubs between them, and the namespaces for the nodes.
@@ -26,8 +30,19 @@ pub(crate) struct Lab {
     pub(crate) b: Namespace,
     /// Each with the interfaces `lan` (to A) and `wan` (to B).
     pub(crate) nodes: Vec<Namespace>,
-    _hubs: Namespace,
+    /// What is between the hosts: one network, or a router.
+    pub(crate) between: Between,
+    hubs: Namespace,
     _turn: MutexGuard<'static, ()>,
+}
+
+/// What is between the hosts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Between {
+    /// One network, which the nodes bridge.
+    Bridge,
+    /// A router, which the nodes are together.
+    Router,
 }
 
 /// Whether the nodes get the frames that other nodes forwarded.
@@ -48,6 +63,13 @@ pub(crate) const B4: &str = "10.77.0.2";
 pub(crate) const A6: &str = "fd77::1";
 /// Host B's IPv6 address.
 pub(crate) const B6: &str = "fd77::2";
+
+/// The router's addresses towards host A.
+pub(crate) const LAN4: &str = "10.77.1.254";
+pub(crate) const LAN6: &str = "fd77:ffff::fe";
+/// The router's addresses towards host B.
+pub(crate) const WAN4: &str = "10.77.0.254";
+pub(crate) const WAN6: &str = "fd77::fe";
 
 /// Host A's further IPv4 addresses.
 pub(crate) fn clients4() -> impl Iterator<Item = String> {
@@ -77,6 +99,20 @@ pub(crate) fn client_of(node: usize, server: &str) -> String {
 impl Lab {
     /// Wires a laboratory with places for `count` nodes. One exists at a time: tests would take each other's CPU.
     pub(crate) fn new(count: usize, hearing: Nodes) -> Result<Self> {
+        let lab = Self::wire(count, hearing, Between::Bridge)?;
+        lab.number()?;
+        Ok(lab)
+    }
+
+    /// The same with a router between the hosts, though their addresses are the same: all of host A's are behind one
+    /// of its interfaces and B's behind the other, and each host sends everything to the router.
+    pub(crate) fn routed(count: usize) -> Result<Self> {
+        let lab = Self::wire(count, Nodes::HearEachOther, Between::Router)?;
+        lab.number_routed()?;
+        Ok(lab)
+    }
+
+    fn wire(count: usize, hearing: Nodes, between: Between) -> Result<Self> {
         static TURN: Mutex<()> = Mutex::new(());
         let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
         let (a, b, hubs) = (Namespace::create("a")?, Namespace::create("b")?, Namespace::create("hubs")?);
@@ -96,18 +132,55 @@ impl Lab {
                 hubs.ip(&format!("link set {port} type bridge_slave isolated on"))?;
             }
         }
-        let lab = Self { a, b, nodes, _hubs: hubs, _turn: turn };
-        lab.number()?;
-        Ok(lab)
-    }
-
-    fn number(&self) -> Result<()> {
-        for host in [&self.a, &self.b] {
+        for host in [&a, &b] {
             // What a host says unasked when its interface comes up is to be over when the test begins.
             host.sysctl("net/ipv6/conf/eth0/router_solicitations", 0)?;
             host.sysctl("net/ipv6/conf/eth0/mldv2_unsolicited_report_interval", 10)?;
             host.enable_ipv6("eth0")?;
         }
+        Ok(Self { a, b, nodes, between, hubs, _turn: turn })
+    }
+
+    /// A network of their own for the nodes: `mgmt`, where each has the address that it gossips at.
+    fn introduce_nodes(&self) -> Result<()> {
+        let mut ports = Vec::new();
+        for (n, node) in self.nodes.iter().enumerate() {
+            let port = format!("mgmt-node{}", n + 1);
+            veth((node, "mgmt"), (&self.hubs, &port), MTU)?;
+            node.ip(&format!("addr add {}/24 dev mgmt", gossip_address(n + 1)))?;
+            ports.push(port);
+        }
+        self.hubs.hub("mgmt", &ports.iter().map(String::as_str).collect::<Vec<_>>())
+    }
+
+    fn number_routed(&self) -> Result<()> {
+        self.introduce_nodes()?;
+        self.b.ip(&format!("link set eth0 mtu {NARROW}"))?;
+        for host in [&self.a, &self.b] {
+            // Each probe is answered.
+            host.sysctl("net/ipv4/icmp_ratelimit", 0)?;
+            host.sysctl("net/ipv4/icmp_msgs_per_sec", 100_000)?;
+            host.sysctl("net/ipv6/icmp/ratelimit", 0)?;
+        }
+        let mut batch = format!("addr add {A4}/32 dev eth0\naddr add {A6}/128 dev eth0\n");
+        batch += "addr add 10.77.1.253/24 dev eth0\naddr add fd77:ffff::fd/64 dev eth0\n";
+        for address in clients4() {
+            batch += &format!("addr add {address}/24 dev eth0\n");
+        }
+        for address in clients6() {
+            batch += &format!("addr add {address}/128 dev eth0\n");
+        }
+        batch += &format!("route add default via {LAN4} src {A4}\nroute add default via {LAN6}\n");
+        self.a.feed(&format!("ip -n {} -batch -", self.a.name()), &batch)?;
+        let batch = format!(
+            "addr add {B4}/24 dev eth0\naddr add {B6}/64 dev eth0\n\
+             route add default via {WAN4}\nroute add default via {WAN6}\n\
+             route add {A4}/32 via {WAN4}\nroute add {A6}/128 via {WAN6}\n"
+        );
+        self.b.feed(&format!("ip -n {} -batch -", self.b.name()), &batch)
+    }
+
+    fn number(&self) -> Result<()> {
         let mut addresses: Vec<_> = clients4().map(|ip| format!("{ip}/16")).collect();
         addresses.extend(clients6().map(|ip| format!("{ip}/16")));
         let mut batch = format!("addr add {A4}/16 dev eth0\naddr add {A6}/16 dev eth0\n");

@@ -9,11 +9,17 @@ use weir_tests::netns::{Namespace, installed};
 use weir_tests::process::{Background, wait_until};
 
 use crate::clients::{self, Opener};
-use crate::lab::{B4, B6, Lab, Nodes};
-use crate::node::{Plan, Weir};
+use crate::lab::{B4, B6, Between, Lab, Nodes};
+use crate::node::{Membership, Plan, Weir};
 use crate::servers::Servers;
 
-const PLAN: Plan = Plan { number: 1, tracking: Mode::All, share: "forward" };
+const PLAN: Plan = Plan {
+    number: 1,
+    tracking: Mode::All,
+    share: "forward",
+    between: Between::Bridge,
+    membership: Membership::Numbers,
+};
 const SOON: Duration = Duration::from_secs(10);
 
 /// Seconds by which two clocks may tell a flow's remaining time apart.

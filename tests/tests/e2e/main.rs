@@ -13,6 +13,8 @@ mod announcing;
 mod carrying;
 mod clients;
 mod fragmenting;
+mod gateway;
+mod healing;
 mod lab;
 mod listing;
 mod node;

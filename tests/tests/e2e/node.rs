@@ -15,7 +15,7 @@ use weir_tests::netns::{Namespace, output};
 use weir_tests::oracle::{EVERY_HELPER, Rules};
 use weir_tests::process::{Background, wait_until};
 
-use crate::lab::Lab;
+use crate::lab::{Between, Lab};
 
 /// DPDK and its memory take their time on a busy machine.
 const START: Duration = Duration::from_secs(20);
@@ -29,6 +29,19 @@ pub(crate) struct Plan {
     pub(crate) tracking: Mode,
     /// What becomes of frames that are not IP, and of packets that are never tracked.
     pub(crate) share: &'static str,
+    /// What the nodes are together.
+    pub(crate) between: Between,
+    /// How they know of each other.
+    pub(crate) membership: Membership,
+}
+
+/// How the nodes know of each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Membership {
+    /// They do not: each of two has its part of the hash space.
+    Numbers,
+    /// By gossip over the laboratory's third hub.
+    Gossip,
 }
 
 /// A running gateway of ours; ended on drop.
@@ -69,6 +82,7 @@ impl<'a> Weir<'a> {
         let folder = tempfile::tempdir()?;
         let text = configuration_with(plan, &folder.path().join("weir.sock"), device);
         fs::write(folder.path().join("weir.yaml"), text)?;
+        write_key(&folder.path().join("cluster.key"))?;
         let gateway = run(namespace, &folder.path().join("weir.yaml"), plan)?;
         let mut weir = Self { namespace, folder, gateway };
         wait_until("the gateway's socket", START, || {
@@ -148,11 +162,25 @@ impl<'a> Weir<'a> {
         self.gateway.log()
     }
 
+    /// Ends it as a crash does.
+    pub(crate) fn kill(mut self) -> Result<()> {
+        self.gateway.signal(Signal::SIGKILL)?;
+        self.gateway.wait(START)?;
+        Ok(())
+    }
+
     /// Ends it as a service manager does; its exit status and everything it said.
     pub(crate) fn stop(mut self) -> Result<(ExitStatus, String)> {
         let status = self.gateway.terminate()?;
         Ok((status, self.gateway.log()))
     }
+}
+
+/// The cluster's key, which nobody else may read.
+fn write_key(path: &std::path::Path) -> Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    fs::write(path, "5e".repeat(32))?;
+    Ok(fs::set_permissions(path, fs::Permissions::from_mode(0o600))?)
 }
 
 /// Starts a gateway of `config`.
@@ -175,20 +203,25 @@ fn af_packet(plan: Plan, side: &str) -> String {
 }
 
 fn configuration_with(plan: Plan, socket: &std::path::Path, device: impl Fn(&str) -> String) -> String {
-    let Plan { number, tracking, share } = plan;
+    let Plan { number, tracking, share, between, membership } = plan;
     let (lan, wan) = (device("lan"), device("wan"));
+    let (lan_extra, wan_extra, routes) = if between == Between::Router { ROUTER } else { ("", "", "") };
+    let membership = match membership {
+        Membership::Numbers => format!("\x20 total_nodes: 2\n\x20 local_nodes: [{number}]\n"),
+        Membership::Gossip => gossip(number, socket.with_file_name("cluster.key").as_path()),
+    };
     format!(
         "node: gw{number}\n\
          ports:\n\
-         \x20 - {{ name: lan, device: '{lan}' }}\n\
-         \x20 - {{ name: wan, device: '{wan}' }}\n\
+         \x20 - {{ name: lan, device: '{lan}'{lan_extra} }}\n\
+         \x20 - {{ name: wan, device: '{wan}'{wan_extra} }}\n\
+         {routes}\
          workers: {{ count: 2 }}\n\
          conntrack:\n\
          \x20 flows_max: 65536\n\
          \x20 helpers: {{ ftp: [21], tftp: [69], sip: [5060], pptp: [1723] }}\n\
          cluster:\n\
-         \x20 total_nodes: 2\n\
-         \x20 local_nodes: [{number}]\n\
+         {membership}\
          \x20 hash_seed: 0xdeadbeef\n\
          \x20 tracking: {}\n\
          \x20 non_ip: {share}\n\
@@ -198,6 +231,35 @@ fn configuration_with(plan: Plan, socket: &std::path::Path, device: impl Fn(&str
         socket.display()
     )
 }
+
+/// Where a node gossips.
+pub(crate) fn gossip_address(number: usize) -> String {
+    format!("10.99.0.{number}")
+}
+
+/// A cluster that agrees by itself; joiners learn for but a moment.
+fn gossip(number: usize, key: &std::path::Path) -> String {
+    let listen = gossip_address(number);
+    let seed = gossip_address(1);
+    let other = gossip_address(2);
+    format!(
+        "\x20 total_nodes: 64\n\
+         \x20 learning_s: 3\n\
+         \x20 gossip: {{ listen: '{listen}:7946', seeds: ['{seed}:7946', '{other}:7946'], key_file: {} }}\n",
+        key.display()
+    )
+}
+
+/// What makes a router of a gateway: of its ports, and beside them.
+const ROUTER: (&str, &str, &str) = (
+    ", addresses: [10.77.1.254/24, 'fd77:ffff::fe/64'], cluster_mac: '01:00:5e:00:01:01'",
+    ", addresses: [10.77.0.254/24, 'fd77::fe/64'], cluster_mac: '01:00:5e:00:01:02', mtu: 1400",
+    "forwarding: { mode: route }\n\
+     routes:\n\
+     \x20 - { to: 10.77.0.1/32, dev: lan }\n\
+     \x20 - { to: 'fd77::1/128', dev: lan }\n\
+     \x20 - { to: 'fd77::/16', dev: lan }\n",
+);
 
 /// Makes `namespace` node `number` of the same cluster, by Linux's own means. What is not IP it leaves to the
 /// other node, as it does with neighbour discovery, which the match never matches.
@@ -212,14 +274,29 @@ pub(crate) fn linux(namespace: &Namespace, number: usize) -> Result<()> {
 /// Two gateways that track everything.
 pub(crate) fn two(lab: &Lab) -> Result<[Weir<'_>; 2]> {
     let start = |number: usize| {
-        Weir::start(&lab.nodes[number - 1], Plan { number, tracking: Mode::All, share: "owner" })
+        Weir::start(
+            &lab.nodes[number - 1],
+            Plan {
+                number,
+                tracking: Mode::All,
+                share: "owner",
+                between: lab.between,
+                membership: Membership::Numbers,
+            },
+        )
     };
     Ok([start(1)?, start(2)?])
 }
 
 /// A gateway as node `number`, and Linux as the other one; both track their own flows alone.
 pub(crate) fn beside_linux(lab: &Lab, number: usize) -> Result<Weir<'_>> {
-    let plan = Plan { number, tracking: Mode::Own, share: "forward" };
+    let plan = Plan {
+        number,
+        tracking: Mode::Own,
+        share: "forward",
+        between: Between::Bridge,
+        membership: Membership::Numbers,
+    };
     let weir = Weir::start(&lab.nodes[number - 1], plan)?;
     let other = 3 - number;
     linux(&lab.nodes[other - 1], other)?;

@@ -11,8 +11,8 @@ use weir_tests::netns::Namespace;
 use weir_tests::process::{Background, wait_until};
 
 use crate::clients;
-use crate::lab::{Lab, Nodes};
-use crate::node::{Plan, Weir};
+use crate::lab::{Between, Lab, Nodes};
+use crate::node::{Membership, Plan, Weir};
 
 const METRICS: &str = "127.0.0.1:9475";
 const PROMETHEUS: &str = "127.0.0.1:9090";
@@ -25,7 +25,17 @@ fn prometheus_scrapes_and_answers() {
     weir_tests::netns::installed(&["prometheus", "promtool"]).expect("install what is missing");
     let lab = Lab::new(1, Nodes::HearEachOther).unwrap();
     let namespace = &lab.nodes[0];
-    let weir = Weir::start(namespace, Plan { number: 1, tracking: Mode::All, share: "forward" }).unwrap();
+    let weir = Weir::start(
+        namespace,
+        Plan {
+            number: 1,
+            tracking: Mode::All,
+            share: "forward",
+            between: Between::Bridge,
+            membership: Membership::Numbers,
+        },
+    )
+    .unwrap();
     weir.cluster("add", 2).unwrap();
     clients::ping(&lab.a).unwrap();
 

@@ -8,12 +8,18 @@ use weir_tests::netns::Namespace;
 use weir_tests::process::{Background, wait_until};
 
 use crate::clients;
-use crate::lab::{B4, B6, Lab, Nodes, clients4, clients6};
-use crate::node::{Plan, Weir};
+use crate::lab::{B4, B6, Between, Lab, Nodes, clients4, clients6};
+use crate::node::{Membership, Plan, Weir};
 use crate::servers::Servers;
 use crate::tap::Taps;
 
-const FIRST: Plan = Plan { number: 1, tracking: Mode::All, share: "owner" };
+const FIRST: Plan = Plan {
+    number: 1,
+    tracking: Mode::All,
+    share: "owner",
+    between: Between::Bridge,
+    membership: Membership::Numbers,
+};
 const SECOND: Plan = Plan { number: 2, ..FIRST };
 
 /// Pings from several clients in the background: of each family, to host B, a hundred times a second.

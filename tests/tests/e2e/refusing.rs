@@ -5,10 +5,16 @@ use std::time::Duration;
 
 use weir_tests::conformance::Mode;
 
-use crate::lab::{Lab, Nodes};
-use crate::node::{self, Plan, Weir};
+use crate::lab::{Between, Lab, Nodes};
+use crate::node::{self, Membership, Plan, Weir};
 
-const PLAN: Plan = Plan { number: 1, tracking: Mode::All, share: "owner" };
+const PLAN: Plan = Plan {
+    number: 1,
+    tracking: Mode::All,
+    share: "owner",
+    between: Between::Bridge,
+    membership: Membership::Numbers,
+};
 
 /// Runs a gateway that is to end by itself; its exit code and what it said.
 fn refused(lab: &Lab, text: &str) -> (Option<i32>, String) {

@@ -11,7 +11,7 @@ use weir_tests::capture;
 use weir_tests::netns::Namespace;
 use weir_tests::process::{Background, wait_until};
 
-use crate::lab::Lab;
+use crate::lab::{Between, Lab};
 
 /// Enough of a frame to tell it from every other: headers, and the start of the payload.
 const SNAPLEN: u32 = 192;
@@ -22,6 +22,7 @@ const SETTLE: Duration = Duration::from_millis(500);
 pub(crate) struct Taps {
     _folder: TempDir,
     taps: Vec<(Background, PathBuf)>,
+    between: Between,
 }
 
 /// What a run of traffic came to.
@@ -51,13 +52,13 @@ impl Taps {
             ("a-in", &lab.a, "in"),
         ] {
             let path = folder.path().join(format!("{name}.pcap"));
-            taps.push((tap(name, host, direction, &path)?, path));
+            taps.push((tap(name, host, direction, lab.between, &path)?, path));
         }
         for (tap, _) in &taps {
             wait_until("tcpdump", Duration::from_secs(5), || Ok(tap.log().contains("listening on")))
                 .with_context(|| tap.log())?;
         }
-        Ok(Self { _folder: folder, taps })
+        Ok(Self { _folder: folder, taps, between: lab.between })
     }
 
     /// Stops listening and compares, direction by direction.
@@ -71,7 +72,7 @@ impl Taps {
                 tap.log()
             );
         }
-        let seen = self.taps.iter().map(|(_, path)| count(path)).collect::<Result<Vec<_>>>()?;
+        let seen = self.taps.iter().map(|(_, path)| count(path, self.between)).collect::<Result<Vec<_>>>()?;
         let mut ledger = Ledger::default();
         for pair in seen.chunks_exact(2) {
             ledger.add(&pair[0], &pair[1]);
@@ -109,19 +110,48 @@ impl Ledger {
     }
 }
 
-fn tap(name: &str, host: &Namespace, direction: &str, path: &std::path::Path) -> Result<Background> {
+/// What a router passes on: IP between the hosts, but not what they say to each station of their link, or to it.
+const ROUTED: &str = "(ip or ip6) and not (icmp6 and ip6[40] >= 133 and ip6[40] <= 137) and not ip multicast and not ip6 multicast \
+                      and not host 10.77.1.254 and not host 10.77.0.254 and not host fd77:ffff::fe and not host fd77::fe";
+
+fn tap(
+    name: &str,
+    host: &Namespace,
+    direction: &str,
+    between: Between,
+    path: &std::path::Path,
+) -> Result<Background> {
     let mut command = host.command("tcpdump");
     // In its usual mode tcpdump gets frames in blocks and never sees the last one.
     command.args(["-i", "eth0", "-n", "--immediate-mode", "-Z", "root", "-Q", direction, "-B", "32768"]);
     command.args(["-s", &SNAPLEN.to_string()]);
     command.arg("-w").arg(path);
+    if between == Between::Router {
+        command.arg(ROUTED);
+    }
     Background::start(format!("tcpdump {name}"), &mut command)
 }
 
-fn count(path: &std::path::Path) -> Result<HashMap<Vec<u8>, usize>> {
+fn count(path: &std::path::Path, between: Between) -> Result<HashMap<Vec<u8>, usize>> {
     let mut seen = HashMap::new();
     for record in capture::read(path)? {
-        *seen.entry(record.bytes).or_insert(0) += 1;
+        let frame = if between == Between::Router { unrouted(record.bytes) } else { record.bytes };
+        *seen.entry(frame).or_insert(0) += 1;
     }
     Ok(seen)
+}
+
+/// A packet without what a router changes: the link header, the time to live and the IPv4 header's checksum.
+fn unrouted(mut frame: Vec<u8>) -> Vec<u8> {
+    let mut packet = frame.split_off(14);
+    match packet.first().map(|byte| byte >> 4) {
+        Some(4) => packet[8..12].iter_mut().zip([true, false, true, true]).for_each(|(byte, changes)| {
+            if changes {
+                *byte = 0;
+            }
+        }),
+        Some(6) => packet[7] = 0,
+        _ => {}
+    }
+    packet
 }

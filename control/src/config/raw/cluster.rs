@@ -1,6 +1,6 @@
 //! `cluster`, as it is written.
 
-use super::Items;
+use super::{Etcd, Gossip, Items, Seconds};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -19,6 +19,24 @@ pub(in crate::config) struct Cluster {
     #[serde(default)]
     #[schemars(range(max = 0xffff_ffff_u32))]
     pub(in crate::config) node_mask: Option<u32>,
+    /// The nodes agree among themselves whose the shares are, and find each other by gossip. Instead of `local_nodes`.
+    #[serde(default)]
+    pub(in crate::config) gossip: Option<Gossip>,
+    /// The nodes agree among themselves, and hold leases in etcd, so that no share ever has two owners. Instead of
+    /// `local_nodes`.
+    #[serde(default)]
+    pub(in crate::config) etcd: Option<Etcd>,
+    /// With `gossip` or `etcd`: this node's part beside those of the others.
+    #[serde(default = "one")]
+    #[schemars(range(min = 1, max = 1000))]
+    pub(in crate::config) weight: u16,
+    /// With `gossip` or `etcd`: how long a node that joins follows the flows of the others before it gets any, the longest
+    /// time for which a UDP flow is silent.
+    #[serde(default = "learning")]
+    pub(in crate::config) learning_s: Seconds,
+    /// With `gossip` or `etcd`: how long `weir cluster drain` waits for flows to end.
+    #[serde(default = "drain")]
+    pub(in crate::config) drain_s: Seconds,
     /// Where the hash starts, such as `0xdeadbeef`; the same on all nodes. Linux's `--cluster-hash-seed`.
     #[schemars(required, range(max = 0xffff_ffff_u32))]
     pub(in crate::config) hash_seed: Option<u32>,
@@ -34,6 +52,18 @@ pub(in crate::config) struct Cluster {
     /// IP packets that are never tracked: neighbour discovery, multicast listener discovery.
     #[serde(default)]
     pub(in crate::config) untracked: Share,
+}
+
+const fn one() -> u16 {
+    1
+}
+
+const fn learning() -> Seconds {
+    Seconds(130.0)
+}
+
+const fn drain() -> Seconds {
+    Seconds(120.0)
 }
 
 #[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, JsonSchema)]

@@ -26,10 +26,12 @@ pub(in crate::config) enum Stp {
     Forward,
 }
 
-#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(in crate::config) enum Mode {
     /// By the other port of the pair, unchanged.
     #[default]
     Bridge,
+    /// By `routes` and the networks that the ports' addresses are in, as a router does.
+    Route,
 }

@@ -11,9 +11,11 @@ mod conntrack;
 mod control;
 mod forwarding;
 mod fragments;
+mod membership;
 mod memory;
 mod metrics;
 mod ports;
+mod routes;
 mod workers;
 
 pub(in crate::config) use cluster::{Cluster, Share, Tracking};
@@ -21,9 +23,11 @@ pub(in crate::config) use conntrack::{Conntrack, Helpers, SctpTimeouts, Tcp, Tcp
 pub(in crate::config) use control::Control;
 pub(in crate::config) use forwarding::{Forwarding, Mode, Stp};
 pub(in crate::config) use fragments::Fragments;
+pub(in crate::config) use membership::{Etcd, Gossip, Minority, OnLoss};
 pub(in crate::config) use memory::Memory;
 pub(in crate::config) use metrics::Metrics;
-pub(in crate::config) use ports::{Auto, Port, Promiscuous, Queues, Rss};
+pub(in crate::config) use ports::{Auto, Port, Promiscuous, Queues, ReversePath, Rss, Vlan};
+pub(in crate::config) use routes::{Neighbour, NextHop, Route, RouteKind};
 pub(in crate::config) use workers::{Idle, Workers};
 
 use schemars::JsonSchema;
@@ -45,6 +49,12 @@ pub(in crate::config) struct Gateway {
     pub(in crate::config) ports: Option<Items<Port>>,
     /// Which way frames go.
     pub(in crate::config) forwarding: Option<Forwarding>,
+    /// The ways to networks that no port is in. For `forwarding.mode: route`.
+    #[serde(default)]
+    pub(in crate::config) routes: Items<Route>,
+    /// Stations whose MAC addresses are known for good. For `forwarding.mode: route`.
+    #[serde(default)]
+    pub(in crate::config) neighbours: Items<Neighbour>,
     /// The threads that carry frames.
     #[serde(default)]
     pub(in crate::config) workers: Workers,

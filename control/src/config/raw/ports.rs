@@ -37,6 +37,53 @@ pub(in crate::config) struct Port {
     /// Length of each queue.
     #[serde(default)]
     pub(in crate::config) descriptors: Descriptors,
+    /// The gateway's addresses here, each with the length of its network's prefix. For `forwarding.mode: route`.
+    #[serde(default)]
+    #[schemars(example = &["192.0.2.1/24", "2001:db8::1/64"])]
+    pub(in crate::config) addresses: Items<String>,
+    /// The MAC address that all nodes of a cluster answer with for their addresses here: a multicast one, or a unicast
+    /// one that no station has. Without it the port's own.
+    #[serde(default)]
+    #[schemars(example = &"01:00:5e:00:01:01")]
+    pub(in crate::config) cluster_mac: Option<String>,
+    /// Which source addresses are believed. Linux's `rp_filter`.
+    #[serde(default)]
+    pub(in crate::config) reverse_path: ReversePath,
+    /// VLANs on which the gateway has addresses. Each is an interface of its own: VLAN 10 of `lan` is `lan.10`.
+    #[serde(default)]
+    pub(in crate::config) vlans: Items<Vlan>,
+}
+
+/// A VLAN with addresses of the gateway.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct Vlan {
+    /// Its number in the tag.
+    #[schemars(required, range(min = 1, max = 4094), example = &10)]
+    pub(in crate::config) id: Option<u16>,
+    /// The gateway's addresses here, each with the length of its network's prefix.
+    #[serde(default)]
+    #[schemars(example = &["198.51.100.1/24"])]
+    pub(in crate::config) addresses: Items<String>,
+    /// Largest IP packet in bytes; without it the port's.
+    #[serde(default)]
+    #[schemars(range(min = 68, max = 16110))]
+    pub(in crate::config) mtu: Option<u16>,
+    /// Which source addresses are believed.
+    #[serde(default)]
+    pub(in crate::config) reverse_path: ReversePath,
+}
+
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(in crate::config) enum ReversePath {
+    /// Any that can be a source at all.
+    #[default]
+    Off,
+    /// Those that there is a route to.
+    Loose,
+    /// Those whose route leads back by the same interface.
+    Strict,
 }
 
 impl Port {

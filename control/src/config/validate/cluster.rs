@@ -1,15 +1,60 @@
 //! Checks `cluster`.
 
+use super::membership::{self, Part};
 use crate::config::finding::{Findings, Target};
 use crate::config::path::Path;
-use crate::config::raw;
-use weir_dataplane::config::{BucketSet, Cluster, Share, Tracking};
-use weir_dataplane::units::{BucketId, NodeNumber};
+use crate::config::{self, raw};
+use std::collections::BTreeMap;
+use weir_dataplane::config::{BucketSet, Cluster, Members, Membership, NodeMask, Share, Tracking};
+use weir_dataplane::units::{BucketId, MemberId, NodeNumber};
 
 /// Nodes of a cluster that Linux can be part of, at most: the bits of its node mask.
 const LINUX_NODES_MAX: u16 = 32;
 
-pub(super) fn validate(raw: raw::Cluster, path: &Path, findings: &mut Findings) -> Option<Cluster> {
+/// What the packet path is told, and how the nodes know of each other if they agree by themselves.
+pub(super) fn validate(
+    raw: raw::Cluster,
+    node: Option<&str>,
+    path: &Path,
+    findings: &mut Findings,
+) -> Option<(Cluster, Option<config::Membership>)> {
+    if raw.gossip.is_none() && raw.etcd.is_none() {
+        return by_numbers(raw, path, findings).map(|cluster| (cluster, None));
+    }
+    let ways = [
+        ("local_nodes", raw.local_nodes.is_some()),
+        ("node_mask", raw.node_mask.is_some()),
+        ("gossip", raw.gossip.is_some()),
+        ("etcd", raw.etcd.is_some()),
+    ];
+    let said: Vec<&str> = ways.into_iter().filter(|(_, said)| *said).map(|(key, _)| key).collect();
+    if let [first, second, ..] = *said {
+        let message = format!("`{first}` and `{second}` exclude each other");
+        findings.error(Target::Key(path.key(second)), message, "keep one of them".to_owned());
+        return None;
+    }
+    if raw.invert || matches!(raw.tracking, raw::Tracking::Own) {
+        let message = "`invert` and `tracking: own` are for `local_nodes`".to_owned();
+        let hint = "leave them out: nodes that agree by themselves follow all flows".to_owned();
+        findings.error(Target::Key(path.clone()), message, hint);
+        return None;
+    }
+    let part = Part { node, weight: raw.weight, learning: raw.learning_s, drain: raw.drain_s };
+    let membership = membership::validate(raw.gossip.as_ref(), raw.etcd.as_ref(), &part, path, findings);
+    let nobody = Members { me: MemberId::FIRST, map: Vec::new(), living: BTreeMap::new(), learning: true };
+    let cluster = Cluster {
+        total_nodes: raw.total_nodes?,
+        hash_seed: raw.hash_seed?,
+        membership: Membership::Members(nobody),
+        tracking: Tracking::All,
+        non_ip: share(raw.non_ip),
+        untracked: share(raw.untracked),
+    };
+    Some((cluster, Some(membership?)))
+}
+
+/// A node whose part is given by numbers.
+fn by_numbers(raw: raw::Cluster, path: &Path, findings: &mut Findings) -> Option<Cluster> {
     let total = raw.total_nodes;
     let local_nodes = match (raw.local_nodes, raw.node_mask) {
         (Some(nodes), None) => {
@@ -37,20 +82,19 @@ pub(super) fn validate(raw: raw::Cluster, path: &Path, findings: &mut Findings) 
             None,
         );
     }
-    let cluster = Cluster {
+    let mask = NodeMask { local_nodes: local_nodes?, invert: raw.invert };
+    warn_of_nothing(&mask, total?, path, findings);
+    Some(Cluster {
         total_nodes: total?,
-        local_nodes: local_nodes?,
         hash_seed: raw.hash_seed?,
-        invert: raw.invert,
+        membership: Membership::Mask(mask),
         tracking: match raw.tracking {
             raw::Tracking::Own => Tracking::Own,
             raw::Tracking::All => Tracking::All,
         },
         non_ip: share(raw.non_ip),
         untracked: share(raw.untracked),
-    };
-    warn_of_nothing(&cluster, path, findings);
-    Some(cluster)
+    })
 }
 
 const fn share(raw: raw::Share) -> Share {
@@ -110,11 +154,11 @@ fn from_mask(mask: u32, total: u16, path: &Path, findings: &mut Findings) -> Opt
 }
 
 /// A node that owns nothing is what a standby starts as, or a mistake.
-fn warn_of_nothing(cluster: &Cluster, path: &Path, findings: &mut Findings) {
-    let all = cluster.local_nodes.len() == usize::from(cluster.total_nodes);
-    let (message, hint) = if cluster.invert && all {
+fn warn_of_nothing(mask: &NodeMask, total_nodes: u16, path: &Path, findings: &mut Findings) {
+    let all = mask.local_nodes.len() == usize::from(total_nodes);
+    let (message, hint) = if mask.invert && all {
         ("with `invert` and all nodes local this node owns nothing", "leave `invert` out")
-    } else if !cluster.invert && cluster.local_nodes.is_empty() {
+    } else if !mask.invert && mask.local_nodes.is_empty() {
         ("this node owns nothing", "it waits for `weir cluster add N`")
     } else {
         return;

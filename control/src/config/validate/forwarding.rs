@@ -17,7 +17,19 @@ pub(super) fn validate(
     findings: &mut Findings,
 ) -> Option<Bridge> {
     let target = Target::Key(if raw.is_some() { path.clone() } else { Path::root().key("ports") });
-    let raw::Forwarding { mode: raw::Mode::Bridge, pairs, stp } = raw.unwrap_or_default();
+    let raw::Forwarding { mode, pairs, stp } = raw.unwrap_or_default();
+    if mode == raw::Mode::Route {
+        let mut fine = true;
+        for (key, _) in
+            [("pairs", pairs.is_some()), ("stp", stp != raw::Stp::Drop)].iter().filter(|(_, is)| *is)
+        {
+            let message = format!("a router has no `{key}`");
+            let hint = "leave it out; or, to bridge, say `mode: bridge`".to_owned();
+            findings.error(Target::Key(path.key(key)), message, hint);
+            fine = false;
+        }
+        return fine.then(Bridge::default);
+    }
     let mut bridge = match pairs {
         Some(pairs) => {
             let bridge = join(&pairs, names, &path.key("pairs"), findings);

@@ -8,9 +8,12 @@ mod conntrack;
 mod control;
 mod forwarding;
 mod fragments;
+mod interfaces;
+mod membership;
 mod memory;
 mod metrics;
 mod ports;
+mod routes;
 mod workers;
 
 use super::finding::{Findings, Target};
@@ -26,7 +29,14 @@ pub(super) fn gateway(raw: Option<raw::Gateway>, findings: &mut Findings) -> Opt
     let node = raw.node.and_then(|name| node(name, &root.key("node"), findings));
     let raw_ports = raw.ports.unwrap_or_default();
     let names: Vec<_> = raw_ports.iter().map(|port| port.as_ref()?.name.clone()).collect();
+    let routes = raw.forwarding.as_ref().is_some_and(|forwarding| forwarding.mode == raw::Mode::Route);
     let bridge = forwarding::validate(raw.forwarding, &names, &root.key("forwarding"), findings);
+    let interfaces = interfaces::validate(&raw_ports, &root.key("ports"), findings);
+    let network = if routes {
+        interfaces.and_then(|all| routes::validate(all, &raw.routes, &raw.neighbours, findings)).map(Some)
+    } else {
+        routes::has_none(&raw_ports, &raw.routes, &raw.neighbours, findings).then_some(None)
+    };
     let ports = ports::validate(raw_ports, &root.key("ports"), findings);
     let is_virtual = ports.iter().flatten().all(|port| port.device.is_virtual());
     let mtu_max = ports.iter().flatten().map(|port| port.mtu).max().unwrap_or_default();
@@ -36,9 +46,14 @@ pub(super) fn gateway(raw: Option<raw::Gateway>, findings: &mut Findings) -> Opt
     let loose = raw.conntrack.tcp.loose;
     let conntrack = conntrack::validate(raw.conntrack, buffers, &root.key("conntrack"), findings);
     let cluster = match raw.cluster {
-        Some(cluster) => cluster::validate(cluster, &root.key("cluster"), findings).map(Some),
-        None => Some(None),
+        Some(cluster) => {
+            let validated = cluster::validate(cluster, node.as_deref(), &root.key("cluster"), findings);
+            validated.map(|(cluster, membership)| (Some(cluster), membership))
+        }
+        None => Some((None, None)),
     };
+    let (cluster, membership) =
+        cluster.map_or((None, None), |(cluster, membership)| (Some(cluster), Some(membership)));
     if loose && cluster.as_ref().is_some_and(Option::is_some) {
         findings.warning(
             Target::Value(root.key("conntrack").key("tcp").key("loose")),
@@ -56,6 +71,8 @@ pub(super) fn gateway(raw: Option<raw::Gateway>, findings: &mut Findings) -> Opt
         dataplane: Config { bridge: bridge?, conntrack: conntrack?, cluster: cluster? },
         metrics: metrics?,
         control_socket: control_socket?,
+        network: network?,
+        membership: membership?,
     })
 }
 

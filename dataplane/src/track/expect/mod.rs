@@ -7,12 +7,12 @@
 mod store;
 
 use super::news::{Announced, News, Outbound, Peers, Post, Serial};
-use super::record::Origin;
+use super::record::{Heritage, Origin};
 use super::table::RecordId;
 use crate::config::HelperKind;
 use crate::helper::{Expected, Helper, Refused};
 use crate::key::{Address, Endpoint, Family, FlowKey};
-use crate::units::{Mark, Span, Tick};
+use crate::units::{Span, Tick};
 use crate::wire::IpProtocol;
 use core::net::{IpAddr, SocketAddr};
 use store::{Entry, NONE, Store};
@@ -36,10 +36,8 @@ fn destination_of(expected: &Expected) -> SocketAddr {
 pub struct Master {
     /// Its record.
     pub record: RecordId,
-    /// Its name.
-    pub origin: Origin,
-    /// Its mark.
-    pub mark: Mark,
+    /// What its children have from it.
+    pub heritage: Heritage,
     /// Its helper.
     pub helper: HelperKind,
 }
@@ -47,12 +45,10 @@ pub struct Master {
 /// An expectation that a packet has used.
 #[derive(Clone, Copy, Debug)]
 pub struct Used {
-    /// Who announced it.
-    pub origin: Origin,
     /// The master's record, where the master is this worker's.
     pub master: Option<RecordId>,
-    /// The master's mark when it announced it.
-    pub mark: Mark,
+    /// What there was to have from the master when it announced it.
+    pub heritage: Heritage,
     /// The helper of the flow.
     pub helper: Option<Helper>,
 }
@@ -112,14 +108,13 @@ impl Expectations {
         }
         let serial = self.outbound.serial();
         let deadline = now.after(class.timeout);
-        let Master { record, origin, mark, helper } = *master;
+        let Master { record, heritage, helper } = *master;
         let entry = Entry {
             key,
             expected: *expected,
             deadline,
             master: record,
-            origin,
-            mark,
+            heritage,
             helper,
             serial,
             next: NONE,
@@ -147,12 +142,12 @@ impl Expectations {
                 !entry.expected.inactive && entry.expected.fits(source.ip(), source.port())
             })
         })?;
-        let Entry { origin, master, mark, expected, deadline, .. } = *self.store.entry(found)?;
+        let Entry { master, heritage, expected, deadline, .. } = *self.store.entry(found)?;
         if !expected.permanent || now.reached(deadline) {
             self.remove(found);
         }
         let master = (master != NONE).then_some(master);
-        (!now.reached(deadline)).then_some(Used { origin, master, mark, helper: expected.helper })
+        (!now.reached(deadline)).then_some(Used { master, heritage, helper: expected.helper })
     }
 
     /// The newest one that a packet would fit, active or not; without a source, one that is open to all.
@@ -220,7 +215,7 @@ impl Expectations {
     pub fn hear(&mut self, news: &News) {
         match news {
             News::Announced(announced) => {
-                let Announced { expected, origin, mark, helper, deadline, serial } = *announced;
+                let Announced { expected, heritage, helper, deadline, serial } = *announced;
                 let key = key_of(expected.protocol, destination_of(&expected));
                 self.withdraw_serial(&key, serial);
                 let entry = Entry {
@@ -228,8 +223,7 @@ impl Expectations {
                     expected,
                     deadline,
                     master: NONE,
-                    origin,
-                    mark,
+                    heritage,
                     helper,
                     serial,
                     next: NONE,
@@ -297,8 +291,8 @@ impl Expectations {
 
     fn announce(&mut self, number: u32) {
         let Some(entry) = self.store.entry(number) else { return };
-        let Entry { expected, origin, mark, helper, deadline, serial, .. } = *entry;
-        self.outbound.announce(Announced { expected, origin, mark, helper, deadline, serial });
+        let Entry { expected, heritage, helper, deadline, serial, .. } = *entry;
+        self.outbound.announce(Announced { expected, heritage, helper, deadline, serial });
     }
 
     fn withdraw_serial(&mut self, key: &FlowKey, serial: Serial) {
@@ -317,7 +311,8 @@ mod tests {
     use super::*;
     use crate::helper::{Class, Source};
     use crate::key::Side;
-    use crate::units::WorkerId;
+    use crate::track::record::Decided;
+    use crate::units::{Mark, WorkerId};
 
     const NOW: Tick = Tick::from_count(1000);
 
@@ -337,7 +332,8 @@ mod tests {
 
     fn master(record: RecordId) -> Master {
         let origin = Origin { key: FlowKey::NONE, side: Side::Second };
-        Master { record, origin, mark: Mark(record), helper: HelperKind::Ftp }
+        let heritage = Heritage { origin, decided: Decided::default(), mark: Mark(record) };
+        Master { record, heritage, helper: HelperKind::Ftp }
     }
 
     fn alone(max: u32) -> Expectations {
@@ -347,7 +343,7 @@ mod tests {
     fn take(expectations: &mut Expectations, port: u16, now: Tick) -> Option<RecordId> {
         let source = SocketAddr::new(CLIENT.parse().unwrap(), 40_000);
         let used = expectations.take(IpProtocol::TCP, source, server(port), now)?;
-        Some(used.mark.0)
+        Some(used.heritage.mark.0)
     }
 
     #[test]

@@ -1,14 +1,14 @@
 //! Where expectations lie: by what they expect, by their master, and by their time. Allocated at the start.
 
 use super::super::news::Serial;
-use super::super::record::Origin;
+use super::super::record::Heritage;
 use super::super::table::RecordId;
 use super::super::wheel::{Link, Links, Wheel};
 use super::Waiting;
 use crate::config::HelperKind;
 use crate::helper::{Expected, Refused};
 use crate::key::FlowKey;
-use crate::units::{Mark, Tick};
+use crate::units::Tick;
 use hashbrown::{HashMap, HashTable};
 
 /// No entry, and no master of this worker.
@@ -21,8 +21,7 @@ pub(super) struct Entry {
     pub(super) deadline: Tick,
     /// [`NONE`]: the master is another worker's.
     pub(super) master: RecordId,
-    pub(super) origin: Origin,
-    pub(super) mark: Mark,
+    pub(super) heritage: Heritage,
     pub(super) helper: HelperKind,
     pub(super) serial: Serial,
     /// The next older one with this key.
@@ -34,7 +33,12 @@ pub(super) struct Entry {
 impl Entry {
     /// For show.
     pub(super) fn waiting(&self) -> Waiting {
-        Waiting { expected: self.expected, master: self.origin, helper: self.helper, deadline: self.deadline }
+        Waiting {
+            expected: self.expected,
+            master: self.heritage.origin,
+            helper: self.helper,
+            deadline: self.deadline,
+        }
     }
 }
 

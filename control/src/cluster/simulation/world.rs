@@ -1,0 +1,384 @@
+//! The nodes, the time, and what befalls them.
+
+use super::checks::Checks;
+use super::flows::{Flows, Record};
+use super::gossip::{Bus, notice_ms};
+use super::random::Random;
+use super::store::{DRIFT_PER_MILLE, MARGIN_MS, Store, TTL_MS};
+use crate::cluster::{
+    Agreement, Coordinator, Digest, Incarnation, Member, Minority, NodeName, Order, Settings, State, View,
+    Weight,
+};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use weir_dataplane::units::BucketId;
+
+pub(super) const TICK_MS: u64 = 20;
+pub(super) const BUCKETS: u16 = 8;
+
+/// What a seed is about.
+pub(super) struct Plan {
+    pub(super) nodes: usize,
+    pub(super) settings: Settings,
+    pub(super) events: u64,
+    pub(super) partitions: bool,
+    /// Nothing else happens to a cluster that has agreed, and it agrees again before the next one.
+    pub(super) only_partitions: bool,
+    loss_percent: u64,
+    delay_max_ms: u64,
+}
+
+impl Plan {
+    fn settings(agreement: Agreement) -> Settings {
+        Settings {
+            agreement,
+            minority: Minority::Serves,
+            detection_ms: 400,
+            answer_ms: 300,
+            settle_ms: 60,
+            formation_ms: 300,
+            learning_ms: 500,
+            drain_ms: 400,
+        }
+    }
+
+    /// Everything that can happen.
+    pub(super) fn gossip(random: &mut Random) -> Self {
+        let minority = if random.percent(30) { Minority::Yields } else { Minority::Serves };
+        Self {
+            nodes: 2 + random.index(3),
+            settings: Settings { minority, ..Self::settings(Agreement::Liveness) },
+            events: random.within(2, 8),
+            partitions: true,
+            only_partitions: false,
+            loss_percent: random.within(0, 20),
+            delay_max_ms: random.within(5, 60),
+        }
+    }
+
+    /// Nodes come and go on a network that does what it should.
+    pub(super) fn gentle(random: &mut Random) -> Self {
+        Self {
+            loss_percent: 0,
+            delay_max_ms: random.within(1, 15),
+            partitions: false,
+            ..Self::gossip(random)
+        }
+    }
+
+    /// A cluster is parted in one way after the other, and its minority yields.
+    pub(super) fn parted(random: &mut Random) -> Self {
+        let settings = Settings { minority: Minority::Yields, ..Self::settings(Agreement::Liveness) };
+        Self { settings, events: random.within(1, 4), only_partitions: true, ..Self::gossip(random) }
+    }
+
+    /// Everything that can happen to a store with leases.
+    pub(super) fn store(random: &mut Random) -> Self {
+        let strict = Self::settings(Agreement::Leases { margin_ms: MARGIN_MS });
+        let settings = Settings { detection_ms: TTL_MS + MARGIN_MS, ..strict };
+        Self { settings, ..Self::gossip(random) }
+    }
+}
+
+/// One node, running.
+pub(super) struct Node {
+    pub(super) coordinator: Coordinator,
+    pub(super) view: View,
+    /// What the engine has published last.
+    pub(super) published: Option<Arc<Member>>,
+    pub(super) version: u64,
+    pub(super) gossip_at_ms: u64,
+    /// Of each other node: life and version of the last word, and when it came.
+    pub(super) heard: Vec<Option<((u64, u64), u64)>>,
+    /// How far it has read the store.
+    pub(super) read_at_ms: u64,
+    started_ms: u64,
+    offset_ms: u64,
+    drift_per_mille: i64,
+    /// What its workers know of the flows.
+    pub(super) records: BTreeMap<u64, Record>,
+}
+
+impl Node {
+    /// What its own clock shows.
+    pub(super) fn local_ms(&self, now_ms: u64) -> u64 {
+        let for_ms = i64::try_from(now_ms - self.started_ms).unwrap();
+        self.offset_ms + u64::try_from(for_ms + for_ms * self.drift_per_mille / 1000).unwrap()
+    }
+
+    /// Whether it owns a bucket.
+    pub(super) fn owns(&self, bucket: usize) -> bool {
+        self.coordinator.ownership().owners.get(bucket).and_then(Option::as_ref)
+            == Some(&self.coordinator.member().name)
+    }
+}
+
+pub(super) enum Carrier {
+    Gossip(Bus),
+    Store(Store),
+}
+
+/// A cluster.
+pub(super) struct World {
+    pub(super) plan: Plan,
+    pub(super) names: Vec<NodeName>,
+    pub(super) nodes: Vec<Option<Node>>,
+    pub(super) carrier: Carrier,
+    pub(super) flows: Flows,
+    pub(super) now_ms: u64,
+    random: Random,
+    tell: bool,
+}
+
+impl World {
+    pub(super) fn new(plan: Plan, random: Random, tell: bool) -> Self {
+        let carrier = match plan.settings.agreement {
+            Agreement::Leases { .. } => Carrier::Store(Store::new(plan.nodes)),
+            _ => Carrier::Gossip(Bus::new(plan.nodes, plan.loss_percent, plan.delay_max_ms)),
+        };
+        let names = (0..plan.nodes).map(|i| format!("gw-{i}").parse().unwrap()).collect();
+        let nodes = (0..plan.nodes).map(|_| None).collect();
+        let mut world =
+            Self { plan, names, nodes, carrier, flows: Flows::default(), now_ms: 0, random, tell };
+        // Not all of them are there from the start.
+        for i in 0..world.plan.nodes {
+            if i == 0 || world.plan.only_partitions || world.random.percent(80) {
+                world.start(i);
+            }
+        }
+        world
+    }
+
+    /// Lets everything happen, then waits for peace; an error says which invariant broke, and when.
+    pub(super) fn run(&mut self) -> Result<(), String> {
+        let mut checks = Checks::new(self);
+        for _ in 0..self.plan.events {
+            let pause_ms = if self.random.percent(30) { 200 } else { 1800 };
+            let agree_ms = self.plan.settings.formation_ms + self.plan.settings.convergence_ms();
+            let calm_ms = if self.plan.only_partitions { agree_ms } else { 0 };
+            let until_ms = self.now_ms + calm_ms + self.random.within(20, pause_ms);
+            self.pass(until_ms, &mut checks)?;
+            let crashed = self.befall();
+            checks.note_event(self, crashed);
+        }
+        self.make_peace();
+        checks.note_event(self, None);
+        let settings = &self.plan.settings;
+        let until_ms =
+            self.now_ms + settings.formation_ms + settings.learning_ms + 3 * settings.convergence_ms();
+        self.pass(until_ms, &mut checks)?;
+        checks.at_peace(self)
+    }
+
+    fn pass(&mut self, until_ms: u64, checks: &mut Checks) -> Result<(), String> {
+        while self.now_ms < until_ms {
+            self.now_ms += TICK_MS;
+            self.step();
+            self.flows.pass(&mut self.nodes, self.now_ms, &mut self.random);
+            checks.step(self).map_err(|broken| format!("at {} ms: {broken}", self.now_ms))?;
+        }
+        Ok(())
+    }
+
+    fn step(&mut self) {
+        let now_ms = self.now_ms;
+        match &mut self.carrier {
+            Carrier::Gossip(bus) => bus.deliver(&mut self.nodes, now_ms),
+            Carrier::Store(store) => store.tick(now_ms),
+        }
+        for i in 0..self.nodes.len() {
+            let Some(node) = &mut self.nodes[i] else { continue };
+            if let Carrier::Gossip(_) = self.carrier {
+                node.doubt(&self.names, &self.plan.settings, now_ms);
+            }
+            let local_ms = node.local_ms(now_ms);
+            node.coordinator.advance(&node.view, local_ms);
+            match &mut self.carrier {
+                Carrier::Gossip(bus) => bus.send(i, node, now_ms, &mut self.random),
+                Carrier::Store(store) => store.serve(i, node, now_ms, &mut self.random),
+            }
+            if node.coordinator.may_stop(local_ms) {
+                self.say(&format!("gw-{i} stops"));
+                self.nodes[i] = None;
+            }
+        }
+    }
+
+    /// Something happens; returns who crashed.
+    fn befall(&mut self) -> Option<usize> {
+        let i = self.random.index(self.nodes.len());
+        let what = self.random.within(0, 99);
+        let running = self.nodes[i].is_some();
+        match what {
+            _ if self.plan.only_partitions => self.cut_or_mend(),
+            _ if !running => self.start(i),
+            0..30 => {
+                self.say(&format!("gw-{i} crashes"));
+                self.nodes[i] = None;
+                if self.random.percent(20) {
+                    self.start(i);
+                    return None;
+                }
+                return Some(i);
+            }
+            30..55 if self.plan.partitions => self.cut_or_mend(),
+            _ => self.order(i),
+        }
+        None
+    }
+
+    fn order(&mut self, i: usize) {
+        let bucket = BucketId::new(self.random.index(usize::from(BUCKETS))).unwrap();
+        let node = self.names[self.random.index(self.names.len())].clone();
+        let order = match self.random.within(0, 5) {
+            0 => Order::Drain { deadline_ms: Some(self.random.within(0, 600)) },
+            1 => Order::Stop { deadline_ms: Some(self.random.within(0, 600)) },
+            2 | 3 => Order::Resume,
+            4 => Order::Pin { bucket, node },
+            _ => Order::Unpin { bucket },
+        };
+        self.say(&format!("gw-{i} is ordered: {order}"));
+        let now_ms = self.now_ms;
+        if let Some(node) = &mut self.nodes[i] {
+            let local_ms = node.local_ms(now_ms);
+            node.coordinator.count_flows(self.random.within(0, 1));
+            // A pin to a node that is not known yet is refused.
+            drop(node.coordinator.order(&order, local_ms));
+        }
+    }
+
+    fn cut_or_mend(&mut self) {
+        let sides: Vec<bool> = self.names.iter().map(|_| self.random.percent(50)).collect();
+        let one_way = self.random.percent(20) && !self.plan.only_partitions;
+        let mend = if self.plan.only_partitions { !self.is_whole() } else { self.random.percent(50) };
+        self.say(&format!("mend {mend}, sides {sides:?}, one way {one_way}"));
+        match &mut self.carrier {
+            Carrier::Gossip(bus) => {
+                for (from, row) in bus.cut.iter_mut().enumerate() {
+                    for (to, cut) in row.iter_mut().enumerate() {
+                        *cut = !mend && sides[from] != sides[to] && !(one_way && sides[from]);
+                    }
+                }
+            }
+            Carrier::Store(store) => {
+                for (reached, side) in store.reached.iter_mut().zip(sides) {
+                    *reached = mend || side;
+                }
+            }
+        }
+    }
+
+    /// No more trouble: everybody runs and hears everybody.
+    fn make_peace(&mut self) {
+        self.say("peace");
+        match &mut self.carrier {
+            Carrier::Gossip(bus) => {
+                bus.cut.iter_mut().flatten().for_each(|cut| *cut = false);
+                bus.loss_percent = 0;
+            }
+            Carrier::Store(store) => store.reached.fill(true),
+        }
+        let now_ms = self.now_ms;
+        for i in 0..self.nodes.len() {
+            match &mut self.nodes[i] {
+                Some(node) => {
+                    let local_ms = node.local_ms(now_ms);
+                    assert_eq!(node.coordinator.order(&Order::Resume, local_ms), Ok(()));
+                }
+                None => self.start(i),
+            }
+        }
+    }
+
+    fn start(&mut self, i: usize) {
+        self.say(&format!("gw-{i} starts"));
+        let member = Member {
+            name: self.names[i].clone(),
+            incarnation: Incarnation(self.now_ms + 1),
+            state: State::Joining,
+            weight: Weight::new(if i == 0 { 50 } else { 100 }).unwrap(),
+            address: [192, 0, 2, 1].into(),
+            hash_seed: 0,
+            total_nodes: BUCKETS,
+            config_digest: Digest(0),
+            version: "1".into(),
+            proposal: None,
+            released: None,
+            active: None,
+            flows_left: None,
+        };
+        let offset_ms = self.random.within(0, 1 << 40);
+        let drift = i64::try_from(self.random.within(0, 2 * DRIFT_PER_MILLE.unsigned_abs())).unwrap();
+        let strict = matches!(self.carrier, Carrier::Store(_));
+        self.nodes[i] = Some(Node {
+            coordinator: Coordinator::new(self.plan.settings.clone(), member, BTreeMap::new(), offset_ms),
+            view: View::default(),
+            published: None,
+            version: 0,
+            gossip_at_ms: 0,
+            heard: vec![None; self.names.len()],
+            read_at_ms: 0,
+            started_ms: self.now_ms,
+            offset_ms,
+            records: BTreeMap::new(),
+            drift_per_mille: if strict { drift - DRIFT_PER_MILLE } else { 0 },
+        });
+    }
+
+    /// By when a crash is noticed by all.
+    pub(super) fn notice_ms(&self) -> u64 {
+        match &self.carrier {
+            Carrier::Gossip(bus) => notice_ms(&self.plan.settings, bus),
+            Carrier::Store(_) => TTL_MS + 2 * MARGIN_MS,
+        }
+    }
+
+    fn is_whole(&self) -> bool {
+        match &self.carrier {
+            Carrier::Gossip(bus) => bus.is_whole(),
+            Carrier::Store(store) => store.reached.iter().all(|reached| *reached),
+        }
+    }
+
+    /// Whether each running node believes what is so of each other one.
+    pub(super) fn views_are_right(&self) -> bool {
+        self.is_whole() && self.running().all(|node| self.is_right(node))
+    }
+
+    fn is_right(&self, node: &Node) -> bool {
+        self.names.iter().zip(&self.nodes).all(|(name, other)| {
+            let known = node.view.peers.get(name).filter(|peer| peer.liveness.lives());
+            let known = known.map(|peer| peer.member.incarnation);
+            *name == node.coordinator.member().name
+                || known == other.as_ref().map(|other| other.coordinator.member().incarnation)
+        })
+    }
+
+    pub(super) fn running(&self) -> impl Iterator<Item = &Node> {
+        self.nodes.iter().flatten()
+    }
+
+    /// What each node has noted, in the world's time.
+    pub(super) fn say_all(&self) {
+        for node in self.running() {
+            for event in node.coordinator.history() {
+                let at_ms = event.at_ms - node.offset_ms + node.started_ms;
+                self.say(&format!("{at_ms:6} {}: {}", node.coordinator.member().name, event.change));
+            }
+        }
+    }
+
+    /// What each node believes of a flow.
+    pub(super) fn beliefs(&self, flow: u64) -> String {
+        let believes = |node: &Node| {
+            Some(format!("{} says {}; ", node.coordinator.member().name, node.records.get(&flow)?))
+        };
+        self.running().filter_map(believes).collect()
+    }
+
+    pub(super) fn say(&self, what: &str) {
+        if self.tell {
+            println!("{:6} {what}", self.now_ms);
+        }
+    }
+}

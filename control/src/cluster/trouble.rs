@@ -1,0 +1,76 @@
+//! Finds what is wrong with the cluster at one moment.
+
+use super::alarm::Trouble;
+use super::change::Change;
+use super::company::Company;
+use super::member::{NodeName, State};
+use super::ownership::Ownership;
+use super::settings::Agreement;
+use super::view::View;
+
+/// What there is to look at.
+pub(super) struct Sight<'a> {
+    pub(super) view: &'a View,
+    pub(super) company: &'a Company<'a>,
+    pub(super) change: &'a Change,
+    pub(super) ownership: &'a Ownership,
+    pub(super) agreement: Agreement,
+    /// This node has the lease, or the majority, that it needs.
+    pub(super) may_own: bool,
+    /// How many nodes served when they died and have not come back.
+    pub(super) given_up: usize,
+    /// Nodes that served already when they were heard.
+    pub(super) strangers: &'a [NodeName],
+}
+
+/// All that is wrong.
+pub(super) fn troubles(sight: &Sight<'_>) -> Vec<Trouble> {
+    let mut found = Vec::new();
+    mismatches(sight, &mut found);
+    if !sight.may_own {
+        let leases = matches!(sight.agreement, Agreement::Leases { .. });
+        found.push(if leases { Trouble::NoLease } else { Trouble::NoMajority });
+    }
+    if sight.ownership.owners.contains(&None) && sight.company.me().state != State::Joining {
+        found.push(Trouble::Hole);
+    }
+    if sight.agreement != Agreement::ByHand {
+        let others = sight.company.other_servers();
+        let apart =
+            others.filter(|other| sight.company.serving() && other.active.as_ref() != sight.change.active());
+        found.extend(apart.map(|other| Trouble::Overlap { node: other.name.clone() }));
+        found.extend(sight.change.wanting(sight.company).map(|node| Trouble::Silent { node: node.clone() }));
+        let alive = sight.company.servers().count();
+        if sight.given_up > 0 && sight.given_up >= alive && sight.agreement == Agreement::Liveness {
+            found.push(Trouble::Isolated);
+        }
+    }
+    found.extend(sight.strangers.iter().map(|node| Trouble::SplitBrain { node: node.clone() }));
+    found
+}
+
+/// What other nodes hold that they should not.
+fn mismatches(sight: &Sight<'_>, found: &mut Vec<Trouble>) {
+    let me = sight.company.me();
+    for (name, peer) in sight.view.peers.iter().filter(|(_, peer)| peer.liveness.lives()) {
+        let (other, node) = (&peer.member, || name.clone());
+        if other.name == me.name {
+            if other.incarnation != me.incarnation {
+                found.push(Trouble::Twin);
+            }
+            continue;
+        }
+        if other.hash_seed != me.hash_seed {
+            found.push(Trouble::HashSeed { node: node() });
+        }
+        if other.total_nodes != me.total_nodes {
+            found.push(Trouble::TotalNodes { node: node() });
+        }
+        if other.config_digest != me.config_digest {
+            found.push(Trouble::ConfigDigest { node: node() });
+        }
+        if other.version != me.version {
+            found.push(Trouble::Version { node: node() });
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! Checks `cluster.gossip` and `cluster.etcd`.
+
+use super::conntrack::span;
+use crate::cluster::engine::etcd::{EtcdConfig, EtcdTls, OnLoss};
+use crate::cluster::engine::gossip::GossipConfig;
+use crate::cluster::{Agreement, Minority, NodeName, Settings, Weight};
+use crate::config::finding::{Findings, Target};
+use crate::config::membership::{Carrier, Membership};
+use crate::config::path::Path;
+use crate::config::raw;
+use core::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+/// What `cluster` says of this node's part, whichever way its nodes know of each other.
+pub(super) struct Part<'a> {
+    pub(super) node: Option<&'a str>,
+    pub(super) weight: u16,
+    pub(super) learning: raw::Seconds,
+    pub(super) drain: raw::Seconds,
+}
+
+/// A member of a cluster that agrees by itself.
+pub(super) fn validate(
+    gossip: Option<&raw::Gossip>,
+    etcd: Option<&raw::Etcd>,
+    part: &Part<'_>,
+    path: &Path,
+    findings: &mut Findings,
+) -> Option<Membership> {
+    let learning = span(part.learning, &path.key("learning_s"), findings);
+    let drain = span(part.drain, &path.key("drain_s"), findings);
+    let (carrier, address, settings) = match (gossip, etcd) {
+        (Some(gossip), _) => self::gossip(gossip, &path.key("gossip"), findings)?,
+        (None, etcd) => self::etcd(etcd?, &path.key("etcd"), findings)?,
+    };
+    let settings = Settings { learning_ms: learning?.as_ms(), drain_ms: drain?.as_ms(), ..settings };
+    let name: NodeName = part.node?.parse().ok()?;
+    Some(Membership { name, weight: Weight::new(part.weight)?, address, carrier, settings })
+}
+
+fn gossip(raw: &raw::Gossip, path: &Path, findings: &mut Findings) -> Option<(Carrier, IpAddr, Settings)> {
+    let listen = listen(raw.listen.as_ref()?, &path.key("listen"), findings);
+    let interval = span(raw.interval_s, &path.key("interval_s"), findings)?.as_ms();
+    let detection = span(raw.detection_time_s, &path.key("detection_time_s"), findings)?.as_ms();
+    let seeds: Vec<String> = raw.seeds.as_ref()?.iter().cloned().collect::<Option<_>>()?;
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "the schema has checked the range"
+    )]
+    let least = interval * (raw.phi_threshold.ceil() as u64 + 2);
+    if detection < least {
+        let message =
+            format!("{} s is too short for an interval of {} s", raw.detection_time_s.0, raw.interval_s.0);
+        let hint = format!("at least {} s: `phi_threshold` intervals and two", least as f64 / 1000.0);
+        findings.error(Target::Value(path.key("detection_time_s")), message, hint);
+        return None;
+    }
+    let listen = listen?;
+    let config = GossipConfig {
+        interval: Duration::from_millis(interval),
+        detection_time: Duration::from_millis(detection),
+        phi_threshold: raw.phi_threshold,
+        ..GossipConfig::new(raw.cluster_id.clone(), listen, seeds)
+    };
+    let settings = Settings {
+        agreement: Agreement::Liveness,
+        detection_ms: detection,
+        minority: match raw.minority {
+            raw::Minority::Serves => Minority::Serves,
+            raw::Minority::Yields => Minority::Yields,
+        },
+        ..Settings::default()
+    };
+    Some((Carrier::Gossip { config, key_file: raw.key_file.as_ref()?.into() }, listen.ip(), settings))
+}
+
+fn listen(text: &str, path: &Path, findings: &mut Findings) -> Option<SocketAddr> {
+    let (message, hint) = match text.parse::<SocketAddr>() {
+        Ok(address) if !address.ip().is_unspecified() && address.port() != 0 => return Some(address),
+        Ok(_) => (format!("others cannot reach `{text}`"), "an address of this node and a port"),
+        Err(_) => (format!("`{text}` is not an address with a port"), "for example `192.0.2.11:7946`"),
+    };
+    findings.error(Target::Value(path.clone()), message, hint.to_owned());
+    None
+}
+
+fn etcd(raw: &raw::Etcd, path: &Path, findings: &mut Findings) -> Option<(Carrier, IpAddr, Settings)> {
+    let tls = match &raw.tls {
+        Some(tls) => Some(EtcdTls {
+            ca: tls.ca.as_ref()?.into(),
+            certificate: tls.certificate.as_ref()?.into(),
+            key: tls.key.as_ref()?.into(),
+        }),
+        None => None,
+    };
+    let endpoints: Vec<String> = raw.endpoints.as_ref()?.iter().cloned().collect::<Option<_>>()?;
+    let lease = Duration::from_secs(raw.lease_s.into());
+    let on_loss = if raw.on_loss == raw::OnLoss::Stop { OnLoss::Stop } else { OnLoss::Keep };
+    let prefix = raw.prefix.clone();
+    let config =
+        EtcdConfig { prefix, lease, on_loss, tls, ..EtcdConfig::new(raw.cluster_id.clone(), endpoints) };
+    if let Err(error) = config.check() {
+        findings.error(Target::Key(path.clone()), error.to_string(), None);
+        return None;
+    }
+    let lease_ms = u64::from(raw.lease_s) * 1000;
+    let agreement = match on_loss {
+        OnLoss::Stop => Agreement::Leases { margin_ms: lease_ms / 10 },
+        OnLoss::Keep => Agreement::Liveness,
+    };
+    let settings = Settings { agreement, detection_ms: lease_ms, ..Settings::default() };
+    Some((Carrier::Etcd(config), Ipv4Addr::UNSPECIFIED.into(), settings))
+}

@@ -1,0 +1,218 @@
+//! This node in a cluster that agrees by itself: the coordinator between the engine that carries the news and the
+//! workers that go by what was agreed.
+//!
+//! What the coordinator says of this node is told to the others once the workers have acted by it: "released" is true
+//! when it is heard.
+
+use crate::cluster::engine::{Clock, Engine, etcd, gossip};
+use crate::cluster::{
+    Alarm, ClusterEnd, Coordinator, Digest, Incarnation, Member, NodeName, Order, OrderError, Ownership,
+    State, Status, link,
+};
+use crate::config::{Carrier, GatewayConfig, Membership};
+use core::hash::{BuildHasher, BuildHasherDefault};
+use std::collections::BTreeMap;
+use std::hash::DefaultHasher;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use tracing::{info, warn};
+use weir_dataplane::config::{Cluster, Members};
+use weir_dataplane::units::{Epoch, MEMBERS_MAX, MemberId};
+
+/// Between two looks at what the engine knows and what the time is.
+pub(super) const LOOK: Duration = Duration::from_millis(20);
+
+/// Why this node cannot be a member.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum JoinError {
+    /// Gossip.
+    #[error(transparent)]
+    Gossip(#[from] gossip::GossipError),
+    /// The cluster's key.
+    #[error(transparent)]
+    Key(#[from] gossip::KeyError),
+    /// etcd.
+    #[error(transparent)]
+    Etcd(#[from] etcd::EtcdError),
+}
+
+/// The engine, and what only one of them needs.
+#[derive(Debug)]
+enum Carried {
+    Gossip(gossip::Gossip),
+    Etcd(Engine),
+}
+
+/// This node's part in its cluster.
+#[derive(Debug)]
+pub(super) struct Seat {
+    coordinator: Coordinator,
+    end: ClusterEnd,
+    carried: Carried,
+    clock: Clock,
+    /// This node is the first; an id is a node's for as long as this process lives.
+    ids: Vec<NodeName>,
+    /// The version that the workers go by, and since when each node has lived, by version and by epoch.
+    published: u64,
+    living: BTreeMap<NodeName, (u64, Epoch)>,
+    /// Alarms that the log has told of.
+    told: Vec<Alarm>,
+}
+
+impl Seat {
+    /// Begins to take part. Call it inside a tokio runtime.
+    ///
+    /// # Errors
+    /// See [`JoinError`].
+    pub(super) async fn take(
+        membership: &Membership,
+        cluster: &Cluster,
+        digest: Digest,
+        begun: Instant,
+    ) -> Result<Self, JoinError> {
+        let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let member = Member {
+            name: membership.name.clone(),
+            incarnation: Incarnation(u64::try_from(since_1970.as_millis()).unwrap_or(u64::MAX)),
+            state: State::Joining,
+            weight: membership.weight,
+            address: membership.address,
+            hash_seed: cluster.hash_seed,
+            total_nodes: cluster.total_nodes,
+            config_digest: digest,
+            version: env!("CARGO_PKG_VERSION").into(),
+            proposal: None,
+            released: None,
+            active: None,
+            flows_left: None,
+        };
+        let clock = Clock::new(begun);
+        let settings = membership.settings.clone();
+        let coordinator = Coordinator::new(settings, member, BTreeMap::new(), clock.ms(Instant::now()));
+        let (engine_end, end) = link(coordinator.member().clone());
+        let carried = match &membership.carrier {
+            Carrier::Gossip { config, key_file } => {
+                let keys = gossip::KeyRing::read(key_file)?;
+                Carried::Gossip(gossip::start(config.clone(), keys, clock, engine_end).await?)
+            }
+            Carrier::Etcd(config) => Carried::Etcd(etcd::start(config.clone(), clock, engine_end)?),
+        };
+        Ok(Self {
+            coordinator,
+            end,
+            carried,
+            clock,
+            ids: vec![membership.name.clone()],
+            published: 0,
+            living: BTreeMap::new(),
+            told: Vec::new(),
+        })
+    }
+
+    /// Goes on with what the engine knows now. `Some`: the workers are to go by this from `epoch` on, and then
+    /// [`Seat::tell`] is due.
+    pub(super) fn advance(&mut self, flows: u64, epoch: Epoch) -> Option<Members> {
+        let now_ms = self.clock.ms(Instant::now());
+        self.coordinator.count_flows(flows);
+        let view = self.end.views.borrow_and_update().clone();
+        self.coordinator.advance(&view, now_ms);
+        self.log(now_ms);
+        let ownership = self.coordinator.ownership().clone();
+        (ownership.version != self.published).then(|| self.members(&ownership, epoch))
+    }
+
+    /// Tells the others of this node, as the workers have acted by now.
+    pub(super) fn tell(&mut self) {
+        self.published = self.coordinator.ownership().version;
+        let member = self.coordinator.member();
+        self.end.member.send_if_modified(|told| {
+            let differs = told != member;
+            if differs {
+                told.clone_from(member);
+            }
+            differs
+        });
+    }
+
+    /// Takes an operator's order.
+    ///
+    /// # Errors
+    /// See [`OrderError`].
+    pub(super) fn order(&mut self, order: &Order) -> Result<(), OrderError> {
+        self.coordinator.order(order, self.clock.ms(Instant::now()))
+    }
+
+    /// The cluster as this node sees it.
+    pub(super) fn status(&self) -> Status {
+        self.coordinator.status(&self.end.views.borrow(), self.clock.ms(Instant::now()))
+    }
+
+    /// The name behind a worker's number.
+    pub(super) fn name(&self, id: MemberId) -> Option<&NodeName> {
+        self.ids.get(id.index())
+    }
+
+    /// Whether what was ordered to stop has handed over all that it had.
+    pub(super) fn may_stop(&self) -> bool {
+        self.coordinator.may_stop(self.clock.ms(Instant::now()))
+    }
+
+    /// Says good-bye.
+    pub(super) async fn leave(self) {
+        match self.carried {
+            Carried::Gossip(gossip) => gossip.engine.leave().await,
+            Carried::Etcd(engine) => engine.leave().await,
+        }
+    }
+
+    /// What was agreed, in the workers' numbers.
+    fn members(&mut self, ownership: &Ownership, epoch: Epoch) -> Members {
+        let since = |name: &NodeName, version: u64, before: &BTreeMap<NodeName, (u64, Epoch)>| {
+            let unbroken = before.get(name).filter(|(since, _)| *since == version);
+            (version, unbroken.map_or(epoch, |(_, epoch)| *epoch))
+        };
+        let before = core::mem::take(&mut self.living);
+        let living = ownership.living.iter();
+        self.living = living.map(|(name, version)| (name.clone(), since(name, *version, &before))).collect();
+        let living = self.living.clone();
+        let living = living.iter().filter_map(|(name, (_, since))| Some((self.id(name)?, *since))).collect();
+        let owners = ownership.owners.iter();
+        let map = owners.map(|owner| owner.as_ref().and_then(|name| self.id(name))).collect();
+        Members { me: MemberId::FIRST, map, living, learning: ownership.learning }
+    }
+
+    /// A node's number; a node that there is no number for owns nothing here.
+    fn id(&mut self, name: &NodeName) -> Option<MemberId> {
+        let known = self.ids.iter().position(|known| known == name);
+        let index = known.unwrap_or_else(|| {
+            if self.ids.len() < MEMBERS_MAX {
+                self.ids.push(name.clone());
+            } else {
+                warn!(node = %name, "more nodes than this one has numbers for: what it owns counts as nobody's");
+            }
+            self.ids.len() - 1
+        });
+        MemberId::new(index).filter(|_| self.ids.get(index) == Some(name))
+    }
+
+    /// Tells the log of alarms that are new.
+    fn log(&mut self, now_ms: u64) {
+        let raised: Vec<Alarm> = self.coordinator.alarms(now_ms).collect();
+        for alarm in raised.iter().filter(|alarm| !self.told.iter().any(|told| told.trouble == alarm.trouble))
+        {
+            warn!("{alarm}");
+        }
+        for alarm in self.told.iter().filter(|told| !raised.iter().any(|alarm| alarm.trouble == told.trouble))
+        {
+            info!("no more: {}", alarm.text);
+        }
+        self.told = raised;
+    }
+}
+
+/// A hash of what must be the same on all nodes beside what members tell of themselves: how flows are tracked, and the
+/// routes.
+pub(super) fn digest(config: &GatewayConfig) -> Digest {
+    let routes = config.network().map(|network| format!("{:?}", network.routes()));
+    let same = (format!("{:?}", config.dataplane().conntrack), routes);
+    Digest(BuildHasherDefault::<DefaultHasher>::default().hash_one(same))
+}

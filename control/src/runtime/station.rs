@@ -1,0 +1,384 @@
+//! The gateway as a station of its networks: what workers leave to control is answered, sent on later, or told its
+//! sender, and what is learned of neighbours goes into the next snapshot.
+//!
+//! The rules are those of [`crate::network`]; here they meet the rings, the packet memory and the clock.
+
+use crate::config::Network;
+use crate::network::addresses::{Addresses, is_link_local};
+use crate::network::echo;
+use crate::network::errors::{self, Fault};
+use crate::network::fragments;
+use crate::network::limit::{Limit, Rates};
+use crate::network::neighbours::{self, Action, At, Neighbour, Neighbours};
+use core::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tracing::warn;
+use weir_dataplane::config::{Config, Routing};
+use weir_dataplane::counters::{PuntReason, Verdict};
+use weir_dataplane::gate::cluster_match::ClusterMatch;
+use weir_dataplane::gate::owner::OwnerMap;
+use weir_dataplane::key::FlowKey;
+use weir_dataplane::parse::{Offload, Rules, parse};
+use weir_dataplane::port::mem::MemFrame;
+use weir_dataplane::port::{Burst, Frame};
+use weir_dataplane::punt::ControlEnd;
+use weir_dataplane::rewrite::options::{self, Refusal, Signature, Time};
+use weir_dataplane::rewrite::vlan;
+use weir_dataplane::snapshot::Snapshot;
+use weir_dataplane::steer::Router;
+use weir_dataplane::steer::route::{self, Adjacencies};
+use weir_dataplane::steer::router::Arrival;
+use weir_dataplane::units::{Epoch, InterfaceId, PortId, Tick};
+use weir_dataplane::wire::{EtherType, Ipv4, Ipv6, MacAddr, ethernet};
+use weir_dpdk::{Mbuf, Mempool};
+
+/// Between two looks at what workers have left.
+pub(super) const LOOK: Duration = Duration::from_millis(1);
+
+/// A packet that waits for its next hop to answer.
+#[derive(Debug)]
+enum Waiting {
+    /// A frame as it came in, to be routed.
+    Transit(PortId, Vec<u8>),
+    /// An IP packet of the gateway's own.
+    Own(Vec<u8>),
+}
+
+impl AsRef<[u8]> for Waiting {
+    fn as_ref(&self) -> &[u8] {
+        match self {
+            Self::Transit(_, bytes) | Self::Own(bytes) => bytes,
+        }
+    }
+}
+
+/// What the gateway's own packets came to.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Tally {
+    /// Frames given to a worker to send.
+    pub(super) sent: u64,
+    /// Frames that no worker, or no packet memory, had room for.
+    pub(super) refused: u64,
+    /// Packets to the gateway that nobody here takes.
+    pub(super) unclaimed: u64,
+    /// Errors that were not told, since there were too many.
+    pub(super) limited: u64,
+}
+
+/// The gateway as a station.
+#[derive(Debug)]
+pub(super) struct Station {
+    rings: Vec<ControlEnd<Mbuf>>,
+    pool: Mempool,
+    routing: Routing,
+    router: Router,
+    gate: Option<Gate>,
+    neighbours: Neighbours<Waiting>,
+    limit: Limit,
+    tally: Tally,
+    start: Instant,
+}
+
+impl Station {
+    /// The station of `network` over these rings. `mac_of` knows the ports' own MAC addresses.
+    pub(super) fn new(
+        rings: Vec<ControlEnd<Mbuf>>,
+        pool: Mempool,
+        network: &Network,
+        gate: Option<Gate>,
+        mac_of: impl Fn(PortId) -> MacAddr,
+        seed: u64,
+    ) -> Self {
+        let routing = network.routing(mac_of);
+        let config = neighbours::Config::default();
+        let neighbours = Neighbours::new(config, &routing.interfaces, &permanent(network), seed);
+        let mut station = Self {
+            rings,
+            pool,
+            router: Router::compile(&routing),
+            routing,
+            gate,
+            neighbours,
+            limit: Limit::new(Rates::default(), seed),
+            tally: Tally::default(),
+            start: Instant::now(),
+        };
+        station.begin();
+        station
+    }
+
+    /// Goes on by another configuration.
+    pub(super) fn reload(
+        &mut self,
+        network: &Network,
+        gate: Option<Gate>,
+        mac_of: impl Fn(PortId) -> MacAddr,
+    ) {
+        self.routing = network.routing(mac_of);
+        self.router = Router::compile(&self.routing);
+        self.gate = gate;
+        self.neighbours.reload(&self.routing.interfaces, &permanent(network));
+        self.begin();
+    }
+
+    /// What a configuration begins with: what is known, the routers that are to be known, the networks told.
+    fn begin(&mut self) {
+        self.learn();
+        let hops = self.router.fib().hops().iter();
+        let routers: Vec<At> =
+            hops.map(|hop| At { interface: hop.interface, address: hop.gateway }).collect();
+        self.neighbours.manage(routers, self.now_ms());
+        self.announce();
+    }
+
+    /// Goes on with other buckets, and tells the networks of the addresses that are this node's now.
+    pub(super) fn own(&mut self, gate: Option<Gate>) {
+        self.gate = gate;
+        self.announce();
+    }
+
+    fn announce(&mut self) {
+        let now_ms = self.now_ms();
+        let Self { gate, neighbours, .. } = self;
+        neighbours.announce(|address| owns(gate.as_ref(), address), now_ms);
+    }
+
+    /// Handles what workers have left since the last turn, a burst of each; whether workers must be told of neighbours.
+    pub(super) fn turn(&mut self) -> bool {
+        let now_ms = self.now_ms();
+        let mut burst = Burst::new();
+        for ring in 0..self.rings.len() {
+            self.rings[ring].take(&mut burst);
+            for punted in burst.drain(..) {
+                self.hear(punted.frame.bytes(), punted.port, punted.reason, now_ms);
+            }
+        }
+        if self.neighbours.next_tick_ms().is_some_and(|at_ms| at_ms <= now_ms) {
+            self.neighbours.tick(now_ms);
+        }
+        self.act(now_ms)
+    }
+
+    fn now_ms(&self) -> u64 {
+        u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// Sees to a frame that came in by `port` and that is for control for this reason.
+    fn hear(&mut self, frame: &[u8], port: PortId, reason: PuntReason, now_ms: u64) {
+        let Some(arrival) = self.router.arrival(frame, port) else { return };
+        let (packet, interface) = (&frame[arrival.ip_at..], arrival.interface);
+        match reason {
+            PuntReason::Arp | PuntReason::NeighbourDiscovery => {
+                let Self { gate, neighbours, .. } = self;
+                neighbours.heard(interface, frame, |address| owns(gate.as_ref(), address), now_ms);
+            }
+            PuntReason::Local => match echo::answer(packet, Addresses::of(&self.routing.interfaces)) {
+                Some(answer) => self.say(answer, interface, now_ms),
+                None => self.tally.unclaimed += 1,
+            },
+            PuntReason::Unresolved => match self.router.next_hop_of(frame, &flow(frame)) {
+                Some((interface, address)) => {
+                    let waiting = Waiting::Transit(port, frame.to_vec());
+                    self.neighbours.wanted(At { interface, address }, waiting, now_ms);
+                }
+                None => self.tell(packet, interface, Fault::NoRoute, now_ms),
+            },
+            PuntReason::TimeExceeded => self.tell(packet, interface, Fault::HopLimit, now_ms),
+            PuntReason::Unreachable => self.tell(packet, interface, Fault::NoRoute, now_ms),
+            PuntReason::TooBig => self.shorten(frame, port, arrival, now_ms),
+            PuntReason::OptionInvalid => {
+                if let Some(pointer) = wrong_option(packet) {
+                    self.tell(packet, interface, Fault::Option { pointer }, now_ms);
+                }
+            }
+        }
+    }
+
+    /// Sends on in parts what is too long for its way out, or tells its sender how much fits.
+    fn shorten(&mut self, frame: &[u8], port: PortId, arrival: Arrival, now_ms: u64) {
+        let flow = flow(frame);
+        let Some(mtu) = self.router.mtu_towards(frame, &flow) else { return };
+        let (link, packet) = frame.split_at(arrival.ip_at);
+        match fragments::cut(packet, mtu) {
+            Some(fragments) => {
+                for fragment in fragments {
+                    self.forward([link, &fragment].concat(), port, &flow, now_ms);
+                }
+            }
+            None => self.tell(packet, arrival.interface, Fault::TooBig { mtu }, now_ms),
+        }
+    }
+
+    /// Does with a frame that came in by `port` what a worker would.
+    fn forward(&mut self, frame: Vec<u8>, port: PortId, flow: &FlowKey, now_ms: u64) {
+        let mut frame = MemFrame::new(frame);
+        match self.router.forward(&mut frame, flow, Tick::from_ms(now_ms)) {
+            Verdict::Forward(out) => self.transmit(out, frame.bytes()),
+            Verdict::Punt(reason) => self.hear(frame.bytes(), port, reason, now_ms),
+            _ => {}
+        }
+    }
+
+    /// Does what the table of neighbours wants done; whether workers must be told.
+    fn act(&mut self, now_ms: u64) -> bool {
+        let mut actions = Vec::new();
+        while let Some(action) = self.neighbours.poll() {
+            actions.push(action);
+        }
+        let changed = actions.iter().any(|action| matches!(action, Action::Publish));
+        if changed {
+            // What is released below is routed by what was learned.
+            self.learn();
+        }
+        for action in actions {
+            match action {
+                Action::Send { interface, frame } => self.send(interface, frame),
+                Action::Release { to, packet } => self.release(to, packet, now_ms),
+                Action::GiveUp { packet: Waiting::Transit(port, frame), .. } => {
+                    if let Some(arrival) = self.router.arrival(&frame, port) {
+                        let packet = &frame[arrival.ip_at..];
+                        self.tell(packet, arrival.interface, Fault::Host, now_ms);
+                    }
+                }
+                Action::GiveUp { packet: Waiting::Own(_), .. } | Action::Publish => {}
+                Action::Alarm(alarm) => warn!("{alarm}"),
+            }
+        }
+        changed
+    }
+
+    /// Routes by the neighbours that are known now.
+    fn learn(&mut self) {
+        let known = self.neighbours.known().map(|known| route::Neighbour {
+            interface: known.at.interface,
+            address: known.at.address,
+            mac: known.mac,
+        });
+        let adjacencies = Adjacencies::compile(&self.routing, self.router.fib(), |_| true, known);
+        self.router = self.router.with_neighbours(Arc::new(adjacencies));
+    }
+
+    /// Sends on what had to wait.
+    fn release(&mut self, to: Neighbour, packet: Waiting, now_ms: u64) {
+        match packet {
+            Waiting::Own(packet) => self.send_packet(to, &packet),
+            Waiting::Transit(port, frame) => {
+                let flow = flow(&frame);
+                self.forward(frame, port, &flow, now_ms);
+            }
+        }
+    }
+
+    /// Tells the sender of a packet what became of it, unless it may not be told, or too many are.
+    fn tell(&mut self, packet: &[u8], arrival: InterfaceId, fault: Fault, now_ms: u64) {
+        let addresses = Addresses::of(&self.routing.interfaces);
+        let Ok(error) = errors::about(packet, fault, arrival, addresses) else { return };
+        let Some(peer) = destination(&error) else { return };
+        if self.limit.allows(now_ms, peer, fault) {
+            self.say(error, arrival, now_ms);
+        } else {
+            self.tally.limited += 1;
+        }
+    }
+
+    /// Sends an IP packet of the gateway's own about one that came in by `arrival`.
+    fn say(&mut self, packet: Vec<u8>, arrival: InterfaceId, now_ms: u64) {
+        let to = match destination(&packet) {
+            Some(peer) if is_link_local(peer) => Some((arrival, peer)),
+            _ => self.router.next_hop(&packet),
+        };
+        if let Some((interface, address)) = to {
+            self.neighbours.wanted(At { interface, address }, Waiting::Own(packet), now_ms);
+        }
+    }
+
+    fn send_packet(&mut self, to: Neighbour, packet: &[u8]) {
+        let Some(interface) = self.routing.interfaces.get(to.at.interface.index()) else { return };
+        let ethertype = if to.at.address.is_ipv4() { EtherType::IPV4 } else { EtherType::IPV6 };
+        let header = [&to.mac.0[..], &interface.source_mac.0, &ethertype.0.to_be_bytes()].concat();
+        self.send(to.at.interface, [&header, packet].concat());
+    }
+
+    /// Sends a frame by an interface, whose tag it gets.
+    fn send(&mut self, interface: InterfaceId, frame: Vec<u8>) {
+        let Some(interface) = self.routing.interfaces.get(interface.index()) else { return };
+        let port = interface.port;
+        let mut frame = MemFrame::new(frame);
+        if interface.vlan.is_some() && vlan::retag(&mut frame, ethernet::HEADER_LEN, interface.vlan).is_err()
+        {
+            return;
+        }
+        self.transmit(port, frame.bytes());
+    }
+
+    fn transmit(&mut self, port: PortId, frame: &[u8]) {
+        let sent = match (self.pool.frame(frame), self.rings.first_mut()) {
+            (Some(frame), Some(ring)) => ring.send(port, frame).is_ok(),
+            _ => false,
+        };
+        if sent {
+            self.tally.sent += 1;
+        } else {
+            self.tally.refused += 1;
+        }
+    }
+}
+
+/// The flow that a frame is of.
+fn flow(frame: &[u8]) -> FlowKey {
+    parse(frame, Rules::default(), Offload::default()).key
+}
+
+/// Where an IP packet goes.
+fn destination(packet: &[u8]) -> Option<IpAddr> {
+    match packet.first()? >> 4 {
+        4 => Some(Ipv4::new(packet)?.destination().into()),
+        _ => Some(Ipv6::new(packet)?.destination().into()),
+    }
+}
+
+/// Which byte of an IPv4 packet's options cannot be read.
+fn wrong_option(packet: &[u8]) -> Option<u16> {
+    let signature = Signature { address: Ipv4Addr::UNSPECIFIED, time: Time::of_uptime_ms(0), ours: &[] };
+    match options::sign(&mut packet.to_vec(), 0, signature) {
+        Err(Refusal::Malformed { pointer }) => Some(pointer.into()),
+        Ok(()) | Err(Refusal::SourceRoute) => None,
+    }
+}
+
+/// What workers do: with the routes of `station`, if the gateway is one.
+pub(super) fn snapshot(epoch: Epoch, dataplane: &Config, station: Option<&Station>) -> Snapshot {
+    let snapshot = Snapshot::compile(epoch, dataplane);
+    match station {
+        Some(station) => snapshot.with_router(station.router.clone()),
+        None => snapshot,
+    }
+}
+
+/// Which node of a cluster speaks to which station.
+#[derive(Debug)]
+pub(super) struct Gate {
+    matcher: ClusterMatch,
+    owners: OwnerMap,
+}
+
+/// Whose stations this node speaks to; `None`: all.
+pub(super) fn gate(dataplane: &Config) -> Option<Gate> {
+    let cluster = dataplane.cluster.as_ref()?;
+    Some(Gate { matcher: ClusterMatch::compile(cluster), owners: OwnerMap::compile(cluster) })
+}
+
+/// Whether this node is the one that speaks to the station of this address.
+fn owns(gate: Option<&Gate>, address: IpAddr) -> bool {
+    gate.is_none_or(|gate| gate.owners.owner(gate.matcher.bucket(address)) == Some(gate.owners.me()))
+}
+
+fn permanent(network: &Network) -> Vec<Neighbour> {
+    let all = network.neighbours().iter();
+    all.map(|known| Neighbour {
+        at: At { interface: known.interface, address: known.address },
+        mac: known.mac,
+    })
+    .collect()
+}

@@ -1,0 +1,90 @@
+//! Routing: the interfaces on which the gateway has addresses, and the way to everywhere else.
+
+use crate::counters::named_enum;
+use crate::subnet::Subnet;
+use crate::units::{InterfaceId, PortId, VlanId};
+use crate::wire::MacAddr;
+use core::net::IpAddr;
+use core::num::NonZeroU8;
+
+/// What a router knows of the world.
+#[derive(Clone, Debug, Default)]
+pub struct Routing {
+    /// The interfaces; position is [`InterfaceId`].
+    pub interfaces: Vec<Interface>,
+    /// The ways to networks that no interface is in. Of two for the same network the last one holds.
+    pub routes: Vec<Route>,
+}
+
+impl Routing {
+    /// The interfaces with their ids, in order.
+    pub fn interface_ids(&self) -> impl Iterator<Item = (InterfaceId, &Interface)> {
+        self.interfaces
+            .iter()
+            .enumerate()
+            .filter_map(|(i, interface)| Some((InterfaceId::new(i)?, interface)))
+    }
+}
+
+/// An IP interface: a port, or one VLAN of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Interface {
+    /// The port.
+    pub port: PortId,
+    /// The VLAN; `None`: frames without a tag.
+    pub vlan: Option<VlanId>,
+    /// What its addresses are answered with, and what frames for it are addressed to: the cluster's MAC address where
+    /// there is one, and then it may be a group's.
+    pub mac: MacAddr,
+    /// What its frames come from: the port's own MAC address.
+    pub source_mac: MacAddr,
+    /// Largest IP packet in bytes.
+    pub mtu: u16,
+    /// Its addresses, each with the length of the network that it is in.
+    pub addresses: Vec<Subnet>,
+    /// Which sources it believes.
+    pub reverse_path: ReversePath,
+}
+
+named_enum! {
+    /// Which source addresses an interface believes (RFC 3704). Linux's `rp_filter`.
+    pub enum ReversePath {
+        /// Any that can be a source at all.
+        Off = "off",
+        /// Those that there is a route to.
+        Loose = "loose",
+        /// Those whose route leads back by the same interface.
+        Strict = "strict",
+    }
+}
+
+/// A way to a network.
+#[derive(Clone, Debug)]
+pub struct Route {
+    /// The network.
+    pub to: Subnet,
+    /// What becomes of packets to it.
+    pub target: Target,
+}
+
+/// What becomes of packets to a network.
+#[derive(Clone, Debug)]
+pub enum Target {
+    /// They are sent on to one of these; each flow keeps to one. Never empty.
+    Via(Vec<NextHop>),
+    /// They end here.
+    Blackhole,
+    /// They end here, and the sender is told.
+    Unreachable,
+}
+
+/// A way to leave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct NextHop {
+    /// By which interface.
+    pub interface: InterfaceId,
+    /// To which router; `None`: the destination itself is there.
+    pub gateway: Option<IpAddr>,
+    /// Its share of the flows, beside those of the others.
+    pub weight: NonZeroU8,
+}

@@ -1,0 +1,146 @@
+//! The router's tables: from a destination to a way, and from a way to the MAC address that is next.
+//!
+//! [`Fib`] is compiled from the configuration and does not change; snapshots share it. [`Adjacencies`] are what control
+//! has learned about neighbours, made anew whenever that changes; they say which next hops are alive as well. Nothing
+//! here touches a packet, resolves an address or keeps a flow's decision.
+
+mod adjacency;
+mod builder;
+mod group;
+mod lpm;
+pub mod martian;
+pub mod reverse_path;
+mod tests;
+
+pub use adjacency::{Adjacencies, Adjacency, Neighbour};
+
+use crate::config::Routing;
+use crate::key::{Address, Family};
+use crate::units::InterfaceId;
+use builder::Builder;
+use core::net::IpAddr;
+use group::Group;
+use lpm::Lpm;
+
+/// What becomes of a packet, by its destination.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Way {
+    /// It is for the gateway itself.
+    Local,
+    /// It is for all hosts of a network that the gateway is in (RFC 2644: not forwarded).
+    Broadcast,
+    /// It is for a group of hosts, which are not routed to.
+    Multicast,
+    /// No packet to this address is forwarded.
+    Martian,
+    /// Another router takes it from here.
+    Gateway(HopId),
+    /// Its destination is in a network of this interface.
+    OnLink(InterfaceId),
+    /// A route says that it ends here.
+    Blackhole,
+    /// A route says that it ends here and the sender is told.
+    Unreachable,
+    /// No route says anything.
+    NoRoute,
+}
+
+/// A next hop that is a router: its position among those of a [`Fib`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct HopId(u32);
+
+impl HopId {
+    /// Position in [`Fib::hops`].
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// A router that takes packets from here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Hop {
+    /// The interface that it is at.
+    pub interface: InterfaceId,
+    /// Its address there.
+    pub gateway: IpAddr,
+}
+
+/// What routes come to.
+#[derive(Clone, Copy, Debug)]
+enum Choice {
+    One(Way),
+    /// Position among the groups.
+    Several(u32),
+}
+
+/// Where every address is: the forwarding information base.
+#[derive(Debug)]
+pub struct Fib {
+    /// Values are positions among the choices.
+    ipv4: Lpm,
+    ipv6: Lpm,
+    choices: Vec<Choice>,
+    groups: Vec<Group>,
+    hops: Vec<Hop>,
+}
+
+impl Fib {
+    /// The table of these interfaces and routes.
+    ///
+    /// Of what is said about one network the first of these holds: the gateway's own addresses (of an IPv6 network its
+    /// first address too, RFC 4291 2.6.1); the broadcast address of an IPv4 network (none in /31 and /32, RFC 3021);
+    /// what is never routed, with all that is in it; the networks of the interfaces; routes. Of two alike the last holds.
+    pub fn compile(routing: &Routing) -> Self {
+        Builder::compile(routing)
+    }
+
+    /// Asks for the memory that a look-up of this address reads first. Worth it a burst ahead.
+    #[inline]
+    pub fn prefetch(&self, family: Family, address: Address) {
+        match family {
+            Family::V4 => self.ipv4.prefetch_ipv4(address.ipv4_bits()),
+            Family::V6 => self.ipv6.prefetch_ipv6(address.ipv6_bits()),
+        }
+    }
+
+    /// The way of a packet to `destination`. Of several next hops the same flow gets the same one, and one that is not
+    /// alive only if none is. `flow_hash` is asked for where there are several, and must be well mixed in its high bits.
+    #[inline]
+    pub fn lookup(
+        &self,
+        family: Family,
+        destination: Address,
+        flow_hash: impl FnOnce() -> u64,
+        adjacencies: &Adjacencies,
+    ) -> Way {
+        match *self.choice(family, destination) {
+            Choice::One(way) => way,
+            Choice::Several(group) => {
+                self.groups[group as usize].choose(flow_hash(), |way| adjacencies.is_alive(way))
+            }
+        }
+    }
+
+    /// All ways that packets to this address may take, dead ones too; never empty.
+    #[inline]
+    pub fn ways(&self, family: Family, address: Address) -> &[Way] {
+        match self.choice(family, address) {
+            Choice::One(way) => core::slice::from_ref(way),
+            Choice::Several(group) => self.groups[*group as usize].ways(),
+        }
+    }
+
+    /// The routers that packets are sent to, by [`HopId`]: those whose MAC addresses control should know.
+    pub fn hops(&self) -> &[Hop] {
+        &self.hops
+    }
+
+    #[inline(always)]
+    fn choice(&self, family: Family, address: Address) -> &Choice {
+        let choice = match family {
+            Family::V4 => self.ipv4.find_ipv4(address.ipv4_bits()),
+            Family::V6 => self.ipv6.find_ipv6(address.ipv6_bits()),
+        };
+        &self.choices[choice as usize]
+    }
+}

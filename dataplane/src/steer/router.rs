@@ -1,0 +1,391 @@
+//! The router: which frames are for it at all, and where those that this node owns go.
+//!
+//! [`Router::admit`] comes before tracking: what is addressed to another station, or comes from where it cannot, opens
+//! no flow. [`Router::forward`] comes after it, for the frames of flows that are this node's. What a router has to say
+//! of a packet is said by control: the frame is left to it as it came in.
+
+use super::route::reverse_path::{self, Doubt};
+use super::route::{Adjacencies, Adjacency, Fib, Way};
+use crate::config::route::ReversePath;
+use crate::config::{self, Routing};
+use crate::counters::{DropReason, PuntReason, Verdict};
+use crate::key::{Address, Family, FlowKey};
+use crate::parse::{Class, Parsed};
+use crate::port::Frame;
+use crate::rewrite::options::{Refusal, Signature, Time};
+use crate::rewrite::{mac, options, ttl, vlan};
+use crate::units::{InterfaceId, PORTS_MAX, PortId, TICK_MS, Tick, VlanId};
+use crate::wire::{EtherType, Ethernet, Ipv4, Ipv6, MacAddr, Vlan, ethernet};
+use core::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+
+/// Any number, the same on all nodes of a cluster: whoever inherits a flow sends it the same way.
+const FLOW_SECRET: u64 = 0x2545_f491_4f6c_dd1d;
+
+/// What a worker routes by: the routes, shared by all snapshots that they are in, and what is known of the neighbours.
+#[derive(Clone, Debug)]
+pub struct Router {
+    /// By port.
+    doors: Arc<[Door]>,
+    /// By interface.
+    interfaces: Arc<[Interface]>,
+    /// The IPv4 addresses that options are signed with, by the interface that a packet leaves by.
+    signers: Arc<[Ipv4Addr]>,
+    /// All IPv4 addresses of the gateway.
+    ours: Arc<[Ipv4Addr]>,
+    fib: Arc<Fib>,
+    adjacencies: Arc<Adjacencies>,
+}
+
+/// What is to be known of an interface when a packet comes in.
+#[derive(Clone, Copy, Debug)]
+struct Interface {
+    reverse_path: ReversePath,
+}
+
+/// The interfaces of one port.
+#[derive(Clone, Debug, Default)]
+struct Door {
+    untagged: Option<InterfaceId>,
+    /// In order.
+    tagged: Vec<(VlanId, InterfaceId)>,
+    /// Whom frames for the gateway are addressed to.
+    macs: Vec<MacAddr>,
+}
+
+impl Door {
+    #[inline]
+    fn interface(&self, vlan: Option<VlanId>) -> Option<InterfaceId> {
+        let Some(vlan) = vlan else { return self.untagged };
+        let found = self.tagged.binary_search_by_key(&vlan, |(id, _)| *id).ok()?;
+        Some(self.tagged[found].1)
+    }
+}
+
+/// What a frame that comes in is to the router.
+enum Entry {
+    /// Sent to it.
+    Sent,
+    /// Forwarded by another node of the cluster.
+    Forwarded,
+    /// For control.
+    Punt(PuntReason),
+    /// Nothing.
+    Drop(DropReason),
+}
+
+/// A frame's link header.
+#[derive(Clone, Copy, Debug)]
+struct Link {
+    /// The VLAN of its tag, if it has one that says more than a priority.
+    vlan: Option<VlanId>,
+    tagged: bool,
+    ethertype: EtherType,
+    /// Where what it carries begins.
+    at: usize,
+}
+
+impl Link {
+    #[inline(always)]
+    fn read(frame: &[u8]) -> Option<(Ethernet<'_>, Self)> {
+        let ethernet = Ethernet::new(frame)?;
+        let ethertype = ethernet.ethertype();
+        if !ethertype.is_vlan() {
+            return Some((ethernet, Self { vlan: None, tagged: false, ethertype, at: ethernet::HEADER_LEN }));
+        }
+        let tag = Vlan::new(ethernet.payload())?;
+        let at = ethernet::HEADER_LEN + crate::wire::vlan::HEADER_LEN;
+        Some((ethernet, Self { vlan: VlanId::new(tag.id()), tagged: true, ethertype: tag.ethertype(), at }))
+    }
+}
+
+/// Where a frame came in.
+#[derive(Clone, Copy, Debug)]
+pub struct Arrival {
+    /// The interface.
+    pub interface: InterfaceId,
+    /// Where IP begins in the frame.
+    pub ip_at: usize,
+}
+
+/// From where to where an IP packet goes, and how far it may.
+#[derive(Clone, Copy, Debug)]
+struct Ends {
+    family: Family,
+    source: Address,
+    destination: Address,
+    hops_left: u8,
+    /// Bytes of the IP packet.
+    len: usize,
+}
+
+impl Ends {
+    #[inline(always)]
+    fn read(frame: &[u8], link: Link) -> Option<Self> {
+        let packet = frame.get(link.at..)?;
+        match link.ethertype {
+            EtherType::IPV4 => {
+                let ip = Ipv4::new(packet)?;
+                let [source, destination] =
+                    [ip.source(), ip.destination()].map(|ip| Address::v4(ip.octets()));
+                Some(Self {
+                    family: Family::V4,
+                    source,
+                    destination,
+                    hops_left: ip.ttl(),
+                    len: ip.total_len(),
+                })
+            }
+            EtherType::IPV6 => {
+                let ip = Ipv6::new(packet)?;
+                let [source, destination] =
+                    [ip.source(), ip.destination()].map(|ip| Address::v6(ip.octets()));
+                let len = crate::wire::ipv6::HEADER_LEN + ip.payload_len();
+                Some(Self { family: Family::V6, source, destination, hops_left: ip.hop_limit(), len })
+            }
+            _ => None,
+        }
+    }
+}
+
+impl Router {
+    /// The routes of `routing`, with no neighbour known yet.
+    pub fn compile(routing: &Routing) -> Self {
+        let mut doors = vec![Door::default(); PORTS_MAX];
+        for (id, interface) in routing.interface_ids() {
+            let door = &mut doors[interface.port.index()];
+            match interface.vlan {
+                None => door.untagged = Some(id),
+                Some(vlan) => door.tagged.push((vlan, id)),
+            }
+            if !door.macs.contains(&interface.mac) {
+                door.macs.push(interface.mac);
+            }
+        }
+        doors.iter_mut().for_each(|door| door.tagged.sort_unstable());
+        let ours: Arc<[Ipv4Addr]> = routing.interfaces.iter().flat_map(ipv4_addresses).collect();
+        let any = ours.first().copied().unwrap_or(Ipv4Addr::UNSPECIFIED);
+        let signer = |interface| ipv4_addresses(interface).next().unwrap_or(any);
+        let signers = routing.interfaces.iter().map(signer).collect();
+        let interfaces = routing.interfaces.iter();
+        let interfaces = interfaces.map(|of| Interface { reverse_path: of.reverse_path }).collect();
+        let fib = Fib::compile(routing);
+        let adjacencies = Arc::new(Adjacencies::compile(routing, &fib, |_| true, core::iter::empty()));
+        Self { doors: doors.into(), interfaces, signers, ours, fib: Arc::new(fib), adjacencies }
+    }
+
+    /// The same with other neighbours.
+    #[must_use]
+    pub fn with_neighbours(&self, adjacencies: Arc<Adjacencies>) -> Self {
+        Self { adjacencies, ..self.clone() }
+    }
+
+    /// The routes.
+    pub fn fib(&self) -> &Fib {
+        &self.fib
+    }
+
+    /// Where a frame came in.
+    pub fn arrival(&self, frame: &[u8], port: PortId) -> Option<Arrival> {
+        let (_, link) = Link::read(frame)?;
+        let interface = self.doors[port.index()].interface(link.vlan)?;
+        Some(Arrival { interface, ip_at: link.at })
+    }
+
+    /// To whom a frame goes next, of the flow `key`, if anywhere but to the gateway.
+    pub fn next_hop_of(&self, frame: &[u8], key: &FlowKey) -> Option<(InterfaceId, IpAddr)> {
+        let (_, link) = Link::read(frame)?;
+        self.hop(Ends::read(frame, link)?, key)
+    }
+
+    /// To whom an IP packet of the gateway's own goes next.
+    pub fn next_hop(&self, packet: &[u8]) -> Option<(InterfaceId, IpAddr)> {
+        let ethertype = match packet.first()? >> 4 {
+            4 => EtherType::IPV4,
+            _ => EtherType::IPV6,
+        };
+        let link = Link { vlan: None, tagged: false, ethertype, at: 0 };
+        self.hop(Ends::read(packet, link)?, &FlowKey::NONE)
+    }
+
+    /// Bytes of an IP packet that fit where a frame goes, as long as its next hop is known.
+    pub fn mtu_towards(&self, frame: &[u8], key: &FlowKey) -> Option<u16> {
+        let (_, link) = Link::read(frame)?;
+        let ends = Ends::read(frame, link)?;
+        let way = self.way(ends, key);
+        self.adjacencies.find(way, ends.family, ends.destination).map(|adjacency| adjacency.mtu)
+    }
+
+    #[inline]
+    fn way(&self, ends: Ends, key: &FlowKey) -> Way {
+        self.fib.lookup(ends.family, ends.destination, || key.hash(FLOW_SECRET), &self.adjacencies)
+    }
+
+    fn hop(&self, ends: Ends, key: &FlowKey) -> Option<(InterfaceId, IpAddr)> {
+        match self.way(ends, key) {
+            Way::Gateway(hop) => self.fib.hops().get(hop.index()).map(|hop| (hop.interface, hop.gateway)),
+            Way::OnLink(interface) => Some((interface, ends.destination.ip(ends.family))),
+            _ => None,
+        }
+    }
+
+    /// Says of a frame that was read as `parsed` whether it is for this router; if not, `parsed` says what becomes of it.
+    /// With `shadows`, what another router may have forwarded is let pass too: for that the answer is true.
+    #[inline]
+    pub fn admit(&self, frame: &[u8], port: PortId, shadows: bool, parsed: &mut Parsed) -> bool {
+        if matches!(parsed.class, Class::Drop(_)) {
+            return false;
+        }
+        match self.look(frame, port, shadows, parsed.class) {
+            Entry::Sent => return false,
+            Entry::Forwarded => return true,
+            Entry::Punt(reason) => *parsed = Parsed::punt(reason),
+            Entry::Drop(reason) => *parsed = Parsed::drop(reason),
+        }
+        false
+    }
+
+    #[inline]
+    fn look(&self, frame: &[u8], port: PortId, shadows: bool, class: Class) -> Entry {
+        let Some((ethernet, link)) = Link::read(frame) else { return Entry::Drop(DropReason::Runt) };
+        let door = &self.doors[port.index()];
+        let Some(interface) = door.interface(link.vlan) else { return Entry::Drop(DropReason::NoInterface) };
+        let destination = ethernet.destination();
+        let ours = door.macs.contains(&destination);
+        let neighbours = match class {
+            Class::NonIp if link.ethertype == EtherType::ARP => Some(PuntReason::Arp),
+            Class::NonIp => return Entry::Drop(DropReason::NonIp),
+            Class::Untracked => Some(PuntReason::NeighbourDiscovery),
+            _ => None,
+        };
+        if let Some(reason) = neighbours {
+            let heard = ours || destination.is_group();
+            return if heard { Entry::Punt(reason) } else { Entry::Drop(DropReason::OtherHost) };
+        }
+        let Some(ends) = Ends::read(frame, link) else { return Entry::Drop(DropReason::NonIp) };
+        if !ours {
+            return self.overhear(destination, interface, shadows, ends);
+        }
+        let mode = self.interfaces[interface.index()].reverse_path;
+        match reverse_path::check(&self.fib, mode, interface, ends.family, ends.source) {
+            Ok(()) => Entry::Sent,
+            Err(Doubt::Martian) if self.is_from_beside(ends) => Entry::Sent,
+            Err(Doubt::Martian) => Entry::Drop(DropReason::Martian),
+            Err(Doubt::ReversePath) => Entry::Drop(DropReason::ReversePath),
+        }
+    }
+
+    /// Whether it is a neighbour's to the gateway itself, by an address that counts on their link only
+    /// (RFC 4291 2.5.6).
+    #[cold]
+    fn is_from_beside(&self, ends: Ends) -> bool {
+        let is_link_local = match ends.source.ip(ends.family) {
+            IpAddr::V4(_) => false,
+            IpAddr::V6(source) => source.is_unicast_link_local(),
+        };
+        is_link_local && matches!(self.fib.ways(ends.family, ends.destination), [Way::Local])
+    }
+
+    /// A packet that is addressed to another station. Another node of the cluster may have forwarded it: then it goes
+    /// where this one would send it, and does not come from there.
+    fn overhear(&self, destination: MacAddr, interface: InterfaceId, shadows: bool, ends: Ends) -> Entry {
+        if destination.is_group() {
+            // To a group of hosts; or on the link to everybody and in IP to one of them (RFC 1122 3.3.6).
+            return Entry::Drop(DropReason::Multicast);
+        }
+        let leads =
+            |address| self.fib.ways(ends.family, address).iter().any(|way| self.is_by(*way, interface));
+        if shadows && leads(ends.destination) && !leads(ends.source) {
+            Entry::Forwarded
+        } else {
+            Entry::Drop(DropReason::OtherHost)
+        }
+    }
+
+    /// Whether this way leaves by that interface.
+    fn is_by(&self, way: Way, interface: InterfaceId) -> bool {
+        match way {
+            Way::OnLink(at) => at == interface,
+            Way::Gateway(hop) => {
+                self.fib.hops().get(hop.index()).is_some_and(|hop| hop.interface == interface)
+            }
+            _ => false,
+        }
+    }
+
+    /// Sends a packet of the flow `key` on its way: rewrites the frame and says by which port it leaves, or says what
+    /// becomes of it and leaves it as it is.
+    #[inline]
+    pub fn forward<F: Frame>(&self, frame: &mut F, key: &FlowKey, now: Tick) -> Verdict {
+        let Some((_, link)) = Link::read(frame.bytes()) else { return Verdict::Drop(DropReason::Runt) };
+        let Some(ends) = Ends::read(frame.bytes(), link) else { return Verdict::Drop(DropReason::NonIp) };
+        let adjacency = match self.way(ends, key) {
+            Way::Gateway(hop) => self.adjacencies.hop(hop),
+            Way::OnLink(interface) => self.adjacencies.on_link(interface, ends.family, ends.destination),
+            Way::Local => return Verdict::Punt(PuntReason::Local),
+            Way::Unreachable | Way::NoRoute => return Verdict::Punt(PuntReason::Unreachable),
+            Way::Blackhole => return Verdict::Drop(DropReason::Blackhole),
+            Way::Martian => return Verdict::Drop(DropReason::Martian),
+            Way::Broadcast | Way::Multicast => return Verdict::Drop(DropReason::Multicast),
+        };
+        if ends.hops_left <= 1 {
+            return Verdict::Punt(PuntReason::TimeExceeded);
+        }
+        let Some(adjacency) = adjacency else { return Verdict::Punt(PuntReason::Unresolved) };
+        if ends.len > usize::from(adjacency.mtu) {
+            return Verdict::Punt(PuntReason::TooBig);
+        }
+        match self.rewrite(frame, link, ends.family, &adjacency, now) {
+            None => Verdict::Forward(adjacency.port),
+            Some(refused) => refused,
+        }
+    }
+
+    /// Makes the frame what leaves by `adjacency`, or says what becomes of it.
+    #[inline]
+    fn rewrite<F: Frame>(
+        &self,
+        frame: &mut F,
+        link: Link,
+        family: Family,
+        adjacency: &Adjacency,
+        now: Tick,
+    ) -> Option<Verdict> {
+        let hop = match family {
+            Family::V4 => {
+                if let Some(refused) = self.sign(frame, link.at, adjacency, now) {
+                    return Some(refused);
+                }
+                ttl::decrement_ipv4(frame.bytes_mut(), link.at)
+            }
+            Family::V6 => ttl::decrement_ipv6(frame.bytes_mut(), link.at),
+        };
+        if hop.is_err() {
+            return Some(Verdict::Punt(PuntReason::TimeExceeded));
+        }
+        if (link.tagged || adjacency.vlan.is_some()) && vlan::retag(frame, link.at, adjacency.vlan).is_err() {
+            return Some(Verdict::Drop(DropReason::TxFull));
+        }
+        mac::write(frame.bytes_mut(), adjacency.destination, adjacency.source);
+        None
+    }
+
+    /// A router's part in IPv4 options.
+    #[inline]
+    fn sign<F: Frame>(&self, frame: &mut F, at: usize, adjacency: &Adjacency, now: Tick) -> Option<Verdict> {
+        let address = self.signers[adjacency.interface.index()];
+        let time = Time::of_uptime_ms(now.count().wrapping_mul(TICK_MS));
+        match options::sign(frame.bytes_mut(), at, Signature { address, time, ours: &self.ours }) {
+            Ok(()) => None,
+            Err(Refusal::SourceRoute) => Some(Verdict::Drop(DropReason::SourceRoute)),
+            Err(Refusal::Malformed { .. }) => Some(Verdict::Punt(PuntReason::OptionInvalid)),
+        }
+    }
+}
+
+fn ipv4_addresses(interface: &config::route::Interface) -> impl Iterator<Item = Ipv4Addr> + '_ {
+    interface.addresses.iter().filter_map(|own| match own.address {
+        IpAddr::V4(address) => Some(address),
+        IpAddr::V6(_) => None,
+    })
+}

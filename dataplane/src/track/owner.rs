@@ -1,0 +1,161 @@
+//! Whose a flow is: decided when it begins, and asked again when the answers have changed since.
+//!
+//! A flow's owner is that of its master, else the map's for the bucket of the address that opened it. Until a flow is
+//! answered that is the map of the moment: while a bucket goes from one node to another, it has no owner for the time
+//! of a message, and a first packet that is sent again finds the new one. From the answer on the owner stays the
+//! owner for as long as it lives; then the map says who inherits the flow, for good. Each node works this out for
+//! itself from the packets that all of them hear, so nodes agree where they have heard the same.
+//!
+//! A node that has just come ([`Owners::is_learning`]) hears flows that have begun before. It picks them up, also TCP
+//! in mid-stream, guesses who has opened them ([`Hot::opener`]), and takes the map's word for whose they are. It
+//! forwards none of them until it inherits some. The map is wrong about a flow that a third node has inherited or kept
+//! from an earlier map; that shows when the node dies that the map names: then the flow is forwarded twice if its heir
+//! by the map is the newcomer, and not at all if the third one dies and that is its heir. What is silent for all the
+//! time that a node learns is unknown to it: a connection whose owner then dies and whose heir it is ends.
+//!
+//! A node that alone misses a first packet may be wrong as well. An answer opens no flow of TCP, SCTP or ICMP, so of
+//! these it knows nothing; a later SYN or INIT corrects that. A datagram of UDP does not tell an answer from a
+//! request: it is taken for the first, and the server for who has opened the flow.
+//!
+//! - The owner is never wrong so: it hears the first packet, or nobody forwards that and there is no answer.
+//! - Another node is wrong to a purpose if the server's bucket is its own: it forwards the flow beside its owner. And
+//!   where the owner dies, it may not know that it is the heir.
+//! - Nothing that it hears later tells it better. The packets of both directions look alike from either end, and what
+//!   another node sends on is not heard. So it lasts as long as the flow does: until that has been silent for its
+//!   timeout.
+
+use super::Tracker;
+use super::expect::Used;
+use super::record::{Decided, Flags, Heritage, Hot, Origin};
+use super::table::RecordId;
+use crate::counters::FlowClass;
+use crate::parse::Transport;
+use crate::units::{BucketId, Epoch, MemberId, PortId};
+
+/// Whose flows are whose.
+pub trait Owners {
+    /// The version of the answers.
+    fn epoch(&self) -> Epoch;
+
+    /// Which node this is.
+    fn me(&self) -> MemberId;
+
+    /// The part of the hash space of a flow, by where it, or its master, came from.
+    fn bucket(&self, origin: &Origin) -> BucketId;
+
+    /// Whose a flow of `bucket` is that begins now; `None`: nobody's, or that of a node of which nothing is known.
+    fn owner(&self, bucket: BucketId) -> Option<MemberId>;
+
+    /// Whether a flow that was `owner`'s at the epoch `then` still is.
+    fn keeps(&self, owner: MemberId, then: Epoch) -> bool;
+
+    /// Whether owners are named, so that it matters who opened a flow that is picked up in mid-stream. Otherwise its
+    /// first packet here tells, as in Linux.
+    fn names_owners(&self) -> bool;
+
+    /// Whether this node has come so lately that no packet need be its flow's first.
+    fn is_learning(&self) -> bool;
+
+    /// Whether this node tracks the flows of `owner`.
+    fn tracks(&self, owner: Option<MemberId>) -> bool;
+
+    /// The port at which a packet that comes in by `port` is seen as well, if it is not this node that forwards the
+    /// flows of `owner`, and it hears both sides.
+    fn other_side(&self, owner: Option<MemberId>, port: PortId) -> Option<PortId>;
+
+    /// Whether a packet that comes in by `port` is one of `owner`'s flows that somebody has forwarded, though that is
+    /// this node's to do.
+    fn is_stray(&self, owner: Option<MemberId>, port: PortId) -> bool;
+
+    /// Whether [`Owners::other_side`] may have an answer.
+    fn hears_both_sides(&self) -> bool;
+
+    /// Whether this node forwards the flows of `owner`.
+    #[inline]
+    fn is_me(&self, owner: Option<MemberId>) -> bool {
+        owner == Some(self.me())
+    }
+
+    /// Whose a flow is now for which this was decided once.
+    fn heir(&self, decided: Decided, bucket: BucketId) -> Option<MemberId> {
+        match decided {
+            Decided { owner: Some(owner), epoch: Some(then) } if self.keeps(owner, then) => Some(owner),
+            _ => self.owner(bucket),
+        }
+    }
+}
+
+/// Whether the first packet of a flow here need not be the flow's first.
+pub(super) fn is_picked_up<O: Owners>(transport: Transport, class: FlowClass, owners: &O) -> bool {
+    match transport {
+        Transport::Tcp => class != FlowClass::TcpSynSent && owners.names_owners(),
+        Transport::Udp | Transport::UdpLite => owners.is_learning(),
+        // The first packet of all others shows that it is, or has no port to guess by.
+        _ => false,
+    }
+}
+
+/// Any other flow begins.
+#[inline]
+pub(super) fn decide<O: Owners>(hot: &mut Hot, owners: &O) {
+    hot.epoch = Some(owners.epoch());
+    hot.bucket = owners.bucket(&Origin { key: hot.key, side: hot.opener() });
+    hot.owner = owners.owner(hot.bucket);
+}
+
+impl Tracker {
+    /// Whose a flow is, decided anew when the answers have changed since.
+    #[inline]
+    pub(super) fn owner<O: Owners>(&mut self, record: RecordId, owners: &O) -> Option<MemberId> {
+        let hot = self.table.hot(record);
+        if hot.epoch == Some(owners.epoch()) { hot.owner } else { self.decide_anew(record, owners) }
+    }
+
+    #[inline(never)]
+    fn decide_anew<O: Owners>(&mut self, record: RecordId, owners: &O) -> Option<MemberId> {
+        let bucket = owners.bucket(&self.origin(record));
+        let hot = self.table.hot_mut(record);
+        let bound = hot.flags.has(Flags::SEEN_REPLY) || hot.flags.has(Flags::EXPECTED);
+        let before = hot.owner;
+        let after = if bound { owners.heir(hot.decided(), bucket) } else { owners.owner(bucket) };
+        (hot.bucket, hot.owner, hot.epoch) = (bucket, after, Some(owners.epoch()));
+        if before != after {
+            self.counters.flows_of(before).sub(1);
+            self.counters.flows_of(after).add(1);
+        }
+        after
+    }
+
+    /// An expected flow begins: what it has from its master, as that is now.
+    pub(super) fn decide_expected<O: Owners>(&mut self, hot: &mut Hot, used: &Used, owners: &O) {
+        let heritage = match used.master {
+            Some(master) => {
+                self.owner(master, owners);
+                self.heritage(master)
+            }
+            None => used.heritage,
+        };
+        hot.mark = heritage.mark;
+        hot.epoch = Some(owners.epoch());
+        hot.bucket = owners.bucket(&heritage.origin);
+        hot.owner = owners.heir(heritage.decided, hot.bucket);
+    }
+
+    /// What the flows that a flow announces have from it now.
+    pub(super) fn heritage(&self, record: RecordId) -> Heritage {
+        let hot = self.table.hot(record);
+        Heritage { origin: self.itself(record), decided: hot.decided(), mark: hot.mark }
+    }
+
+    /// Where a flow's bucket comes from: its master if it has one, one level as in Linux, else itself.
+    fn origin(&self, record: RecordId) -> Origin {
+        let master = self.table.extra(record).and_then(|extra| extra.master);
+        master.unwrap_or_else(|| self.itself(record))
+    }
+
+    /// A flow's own name and side: what its children take their bucket from, even when it has a master.
+    pub(super) fn itself(&self, record: RecordId) -> Origin {
+        let hot = self.table.hot(record);
+        Origin { key: hot.key, side: hot.opener() }
+    }
+}
