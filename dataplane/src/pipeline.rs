@@ -3,7 +3,8 @@
 //! A burst with fragments goes frame by frame where they stand (`pipeline/fragments.rs`); all others take no notice.
 //!
 //! Between the first byte read and the last frame handed on nothing allocates, locks, logs or calls the system.
-//! Each frame ends in exactly one [`Verdict`]. (The bridge changes no byte, so there is no rewrite loop here.)
+//! Each frame ends in exactly one [`Verdict`]. A bridge changes no byte; what a router forwards is rewritten
+//! as it is emitted.
 
 mod fragments;
 mod outbox;
