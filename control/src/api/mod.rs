@@ -15,7 +15,8 @@ pub use server::{metrics_router, router};
 pub use socket::{ControlSocket, SocketError};
 
 use crate::cluster::Order;
-use crate::observe::{ClusterStatus, Counters, Deleted, Expectations, FlowEvent, Flows, Status};
+use crate::observe::{ClusterStatus, Counters, Deleted, Expectations, Explanation, FlowEvent, Flows, Status};
+use core::net::IpAddr;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
 use weir_dataplane::units::NodeNumber;
@@ -46,6 +47,8 @@ pub enum Call {
     Expectations(Answer<Result<Expectations, Refusal>>),
     /// This node's part of its cluster.
     Cluster(Answer<Result<ClusterStatus, Refusal>>),
+    /// Whose the flows from an address are.
+    Explain(IpAddr, Answer<Result<Explanation, Refusal>>),
     /// An order about this node's seat in a cluster that agrees by itself.
     Order(Order, Answer<Result<ClusterStatus, Refusal>>),
     /// Makes a node's flows this node's, or no longer.

@@ -25,6 +25,7 @@ pub fn router(calls: Calls) -> Router {
         .route("/flows/events", get(follow_flows))
         .route("/expectations", get(expectations))
         .route("/cluster", get(cluster))
+        .route("/explain/{address}", get(explain))
         .route("/cluster/drain", post(drain).delete(resume))
         .route("/cluster/pins/{bucket}/{node}", put(pin))
         .route("/cluster/pins/{bucket}", delete(unpin))
@@ -135,6 +136,13 @@ fn no_bucket(bucket: usize) -> Refusal {
 
 async fn order(calls: &Calls, order: Order) -> Response {
     outcome(ask(calls, |answer| Call::Order(order, answer)).await)
+}
+
+async fn explain(State(calls): State<Calls>, Path(address): Path<String>) -> Response {
+    match address.parse() {
+        Ok(address) => outcome(ask(&calls, |answer| Call::Explain(address, answer)).await),
+        Err(_) => refuse(Refusal::configuration(format!("`{address}` is not an IP address"))),
+    }
 }
 
 async fn add_node(State(calls): State<Calls>, Path(node): Path<usize>) -> Response {

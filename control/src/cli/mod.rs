@@ -6,6 +6,7 @@ mod completions;
 mod counters;
 mod demo;
 mod expectations;
+mod explain;
 mod flows;
 mod gateway;
 mod man;
@@ -47,6 +48,7 @@ enum Command {
     Flows(Box<flows::Args>),
     Expectations(expectations::Args),
     Cluster(cluster::Args),
+    Explain(explain::Args),
     Counters(counters::Args),
     Reload(reload::Args),
     Schema(schema::Args),
@@ -84,6 +86,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Flows(args) => args.run(),
         Command::Expectations(args) => args.run(),
         Command::Cluster(args) => args.run(),
+        Command::Explain(args) => args.run(),
         Command::Counters(args) => args.run(),
         Command::Reload(args) => args.run(),
         Command::Schema(args) => args.run(),

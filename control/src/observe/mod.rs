@@ -17,8 +17,8 @@ pub use catalogue::{Kind, METRICS, Metric, reference};
 pub use exporter::render;
 pub use flow::{Deleted, Detail, ExpectationRow, Expectations, FlowEvent, FlowRow, Flows, Tuple};
 pub use model::{
-    AgreedStatus, BucketStatus, ClusterStatus, Counters, FlowClassCount, FlowCounts, HistoryRow, MemberRow,
-    Occupancy, PortStatistics, PortStatus, RssStatus, SpreadBy, Status, WorkerCounts, WorkerPortCounts,
-    WorkerStatus,
+    AgreedStatus, BucketStatus, ClusterStatus, Counters, Explanation, FlowClassCount, FlowCounts, HistoryRow,
+    MemberRow, Occupancy, PortStatistics, PortStatus, RssStatus, SpreadBy, Status, WorkerCounts,
+    WorkerPortCounts, WorkerStatus,
 };
 pub use pressure::Pressure;

@@ -1,7 +1,7 @@
 //! The model as tables for people.
 
 use super::model::{
-    AgreedStatus, ClusterStatus, Counters, Occupancy, PortStatus, SpreadBy, Status, WorkerStatus,
+    AgreedStatus, ClusterStatus, Counters, Explanation, Occupancy, PortStatus, SpreadBy, Status, WorkerStatus,
 };
 use comfy_table::{CellAlignment, Table, presets};
 use weir_dataplane::counters::{DropReason, PuntReason, Verdict};
@@ -88,6 +88,18 @@ fn members(cluster: &ClusterStatus, agreed: &AgreedStatus) -> String {
     }
     for row in agreed.history.iter().rev().take(HISTORY_SHOWN) {
         text += &format!("{} ago: {}\n", duration(row.ago_s), row.what);
+    }
+    text
+}
+
+/// What `weir explain` prints.
+pub fn explanation(explanation: &Explanation) -> String {
+    let Explanation { address, hash, bucket, total_nodes, owner, heirs } = explanation;
+    let name = |owner: &Option<String>| owner.as_deref().unwrap_or("nobody known here").to_owned();
+    let owner = name(owner);
+    let mut text = format!("{address}: hash {hash:#010x}, bucket {bucket} of {total_nodes}, owner {owner}\n");
+    for (dead, heir) in heirs {
+        text += &format!("if {dead} died: {}\n", name(heir));
     }
     text
 }

@@ -12,15 +12,19 @@ use crate::api::{Call, FLOWS_LIMIT_MAX, Refusal, Reloaded, Selection};
 use crate::cluster::Order;
 use crate::config::{self, GatewayConfig};
 use crate::observe::{
-    self, AgreedStatus, ClusterStatus, Counters, Deleted, Expectations, FlowEvent, Flows, Status, collect,
+    self, AgreedStatus, ClusterStatus, Counters, Deleted, Expectations, Explanation, FlowEvent, Flows,
+    Status, collect,
 };
+use core::net::IpAddr;
 use core::ops::ControlFlow;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tracing::{info, warn};
 use weir_dataplane::config::{Config, Membership};
+use weir_dataplane::gate::cluster_match::ClusterMatch;
 use weir_dataplane::mailbox::{Errand, WorkerHandle};
 use weir_dataplane::units::{Epoch, MEMBERS_MAX, MemberId, NodeNumber};
 
@@ -176,6 +180,7 @@ impl Gateway {
             Call::FollowFlows(selection, answer) => drop(answer.send(self.follow_flows(&selection))),
             Call::Expectations(answer) => drop(answer.send(self.expectations().await)),
             Call::Cluster(answer) => drop(answer.send(self.cluster())),
+            Call::Explain(address, answer) => drop(answer.send(self.explain(address))),
             Call::Order(order, answer) => drop(answer.send(self.order(&order))),
             Call::SetLocal { node, local, answer } => drop(answer.send(self.set_local(node, local).await)),
             Call::Reload(answer) => drop(answer.send(self.reload().await)),
@@ -226,6 +231,22 @@ impl Gateway {
         let ids = (0..MEMBERS_MAX).filter_map(MemberId::new);
         let flows = ids.map_while(|id| Some((seat.name(id)?.to_string(), flows(id))));
         state::agreed(&seat.status(), &flows.collect())
+    }
+
+    /// Whose the flows are that an address opens.
+    fn explain(&self, address: IpAddr) -> Result<Explanation, Refusal> {
+        let status = self.cluster()?;
+        let Some(cluster) = &self.dataplane.cluster else { return Err(Refusal::failed("no cluster")) };
+        let matcher = ClusterMatch::compile(cluster);
+        let bucket = matcher.bucket(address);
+        let (owner, heirs) = match (&status.agreed, &self.running.seat) {
+            (Some(agreed), Some(seat)) => {
+                (agreed.owners.get(bucket.index()).cloned().flatten(), seat.heirs(bucket))
+            }
+            _ => (cluster.owns(bucket).then(|| self.node().to_owned()), BTreeMap::new()),
+        };
+        let (hash, total_nodes) = (matcher.hash(address), cluster.total_nodes);
+        Ok(Explanation { address, hash, bucket: bucket.number().number(), total_nodes, owner, heirs })
     }
 
     /// Follows an operator's order about this node's seat.

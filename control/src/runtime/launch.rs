@@ -17,13 +17,14 @@ use weir_dataplane::pipeline::Limits;
 use weir_dataplane::punt::{self, WorkerEnd};
 use weir_dataplane::snapshot::Snapshot;
 use weir_dataplane::spread::{SLOTS, Spread};
-use weir_dataplane::units::{Epoch, PORTS_MAX, WorkerId};
+use weir_dataplane::units::{BURST_MAX, Epoch, PORTS_MAX, WorkerId};
 use weir_dataplane::worker::{Idle, Mesh, Setup, Worker, WorkerPort};
 use weir_dpdk::memory::{self, Backing, HUGE_PAGE, Huge};
 use weir_dpdk::{Eal, Mbuf, PortFacts, RssFields, RxQueue, TscClock, TxQueue};
 
-/// Turns that a worker takes at most to finish what is in its queues when it is stopped: a busy port never runs dry.
-const DRAIN_TURNS: u32 = 4096;
+/// Turns that a worker takes at most, beside those that its longest queue has bursts for, to finish what is in its
+/// queues when it is stopped: a busy port never runs dry.
+const DRAIN_TURNS: u32 = 64;
 
 /// Why a gateway did not start.
 #[derive(Debug, thiserror::Error)]
@@ -66,7 +67,9 @@ pub(super) fn launch(path: &Path, config: GatewayConfig) -> Result<Gateway, Laun
     let cpus = crew::cpus(config.workers());
     let warnings = places(&config, &cpus, &open);
     let huge = if config.memory().huge_pages() { Huge::Reserved } else { Huge::Transparent };
-    let (crew, workers) = man(eal, setups, &cpus, huge)?;
+    let longest = config.ports().iter().map(|port| usize::from(port.descriptors().rx)).max().unwrap_or(0);
+    let drain_turns = u32::try_from(longest / BURST_MAX).unwrap_or(0) + DRAIN_TURNS;
+    let (crew, workers) = man(eal, setups, &cpus, huge, drain_turns)?;
     Ok(Gateway::new(
         path,
         config,
@@ -81,6 +84,7 @@ fn man(
     setups: Vec<Setup<RxQueue, TxQueue, TscClock>>,
     cpus: &[Option<usize>],
     huge: Huge,
+    drain_turns: u32,
 ) -> Result<(Crew, Vec<WorkerHandle>), LaunchError> {
     let (sender, made) = mpsc::channel();
     let bodies = setups.into_iter().zip(cpus).map(|(setup, cpu)| {
@@ -90,7 +94,7 @@ fn man(
             // Nobody listens when the gateway does not start.
             let _ = sender.send((handle, backing));
             drop(sender);
-            worker.run(stop, DRAIN_TURNS);
+            worker.run(stop, drain_turns);
         };
         (*cpu, body)
     });

@@ -16,7 +16,7 @@ use std::hash::DefaultHasher;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tracing::{info, warn};
 use weir_dataplane::config::{Cluster, Members};
-use weir_dataplane::units::{Epoch, MEMBERS_MAX, MemberId};
+use weir_dataplane::units::{BucketId, Epoch, MEMBERS_MAX, MemberId};
 
 /// Between two looks at what the engine knows and what the time is.
 pub(super) const LOOK: Duration = Duration::from_millis(20);
@@ -144,6 +144,17 @@ impl Seat {
     /// The cluster as this node sees it.
     pub(super) fn status(&self) -> Status {
         self.coordinator.status(&self.end.views.borrow(), self.clock.ms(Instant::now()))
+    }
+
+    /// Whose a bucket would be if one node died, for each that may own any.
+    pub(super) fn heirs(&self, bucket: BucketId) -> BTreeMap<String, Option<String>> {
+        let (view, now_ms) = (self.end.views.borrow(), self.clock.ms(Instant::now()));
+        let heir = |dead: &NodeName| {
+            let owners = self.coordinator.owners_if_dead(dead, &view, now_ms);
+            owners.get(bucket.index()).copied().flatten().map(ToString::to_string)
+        };
+        let living = self.coordinator.ownership().living.keys();
+        living.map(|dead| (dead.to_string(), heir(dead))).collect()
     }
 
     /// The name behind a worker's number.

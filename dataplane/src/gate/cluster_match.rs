@@ -30,13 +30,12 @@ impl ClusterMatch {
     /// The bucket of a flow by the source address of its original direction, or of its master's.
     #[inline]
     pub fn bucket(&self, source: IpAddr) -> BucketId {
-        self.bucket_of_head(match source {
-            IpAddr::V4(source) => source.octets(),
-            IpAddr::V6(source) => {
-                let [a, b, c, d, ..] = source.octets();
-                [a, b, c, d]
-            }
-        })
+        self.bucket_of_head(head(source))
+    }
+
+    /// The hash of a source address, of whose 32-bit space the bucket is a share.
+    pub fn hash(&self, source: IpAddr) -> u32 {
+        jhash::words([jhash::word(head(source))], self.hash_seed)
     }
 
     /// The same by the first four bytes of the address, which are all that Linux hashes.
@@ -58,6 +57,18 @@ impl ClusterMatch {
         let hash = jhash::words(words, self.hash_seed);
         // Below `total_nodes`, hence below the limit.
         BucketId::new(jhash::scale(hash, self.total_nodes) as usize).unwrap_or_default()
+    }
+}
+
+/// The bytes of an address that Linux hashes.
+#[inline]
+const fn head(source: IpAddr) -> [u8; 4] {
+    match source {
+        IpAddr::V4(source) => source.octets(),
+        IpAddr::V6(source) => {
+            let [a, b, c, d, ..] = source.octets();
+            [a, b, c, d]
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use crate::servers::Servers;
 use crate::tap::{Ledger, Taps};
 
 /// Everything but load, with the taps running.
-fn traffic(lab: &Lab, servers: &Servers) -> Ledger {
+pub(crate) fn traffic(lab: &Lab, servers: &Servers) -> Ledger {
     let taps = Taps::start(lab).unwrap();
     clients::ping(&lab.a).unwrap();
     clients::http(&lab.a, servers).unwrap();
@@ -21,7 +21,8 @@ fn traffic(lab: &Lab, servers: &Servers) -> Ledger {
     ledger
 }
 
-fn load(lab: &Lab) {
+/// TCP as fast as it goes.
+pub(crate) fn load(lab: &Lab) {
     for (client, server) in [(A4, B4), (A6, B6)] {
         let [up, down] = clients::iperf(&lab.a, client, server).unwrap();
         println!("iperf3 {client}: {up:.0} Mbit/s up, {down:.0} Mbit/s down");

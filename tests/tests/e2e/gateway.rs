@@ -5,33 +5,11 @@ use anyhow::{Result, ensure};
 use serde_json::Value;
 use weir_tests::conformance::Mode;
 
-use crate::clients::{self, Opener};
-use crate::lab::{A4, A6, B4, B6, LAN4, LAN6, Lab, NARROW, WAN4, WAN6, clients4, clients6};
+use crate::carrying::{load, traffic};
+use crate::lab::{B4, B6, LAN4, LAN6, Lab, NARROW, WAN4, WAN6, clients4, clients6};
 use crate::node::{self, Membership, Plan, Weir};
 use crate::ready;
 use crate::servers::Servers;
-use crate::tap::{Ledger, Taps};
-
-/// Everything but load, with the taps running.
-fn traffic(lab: &Lab, servers: &Servers) -> Ledger {
-    let taps = Taps::start(lab).unwrap();
-    clients::ping(&lab.a).unwrap();
-    clients::http(&lab.a, servers).unwrap();
-    clients::dns(&lab.a).unwrap();
-    for opener in [Opener::Client, Opener::Server] {
-        clients::ftp(&lab.a, servers, opener, 2).unwrap();
-    }
-    let ledger = taps.ledger().unwrap();
-    println!("{ledger:?}");
-    ledger
-}
-
-fn load(lab: &Lab) {
-    for (client, server) in [(A4, B4), (A6, B6)] {
-        let [up, down] = clients::iperf(&lab.a, client, server).unwrap();
-        println!("iperf3 {client}: {up:.0} Mbit/s up, {down:.0} Mbit/s down");
-    }
-}
 
 /// The gateway's addresses answer once each, and both hosts have learned the cluster's MAC address for them.
 fn greet(lab: &Lab) -> Result<()> {

@@ -129,17 +129,48 @@ fn under_load(lab: &Lab, happens: impl FnOnce() -> Result<()>) -> Result<Vec<Dur
     Ok(gaps)
 }
 
+/// A router's laboratory with an echo at host B.
+fn lab(nodes: usize) -> Result<Lab> {
+    let lab = Lab::routed(nodes)?;
+    echo(&lab.b)?;
+    Ok(lab)
+}
+
+/// One after the other is stopped, comes back, learns, and gets its part again, while connections go on.
+#[test]
+fn three_nodes_are_restarted_one_by_one_and_no_connection_ends() {
+    if !ready() {
+        return;
+    }
+    let lab = lab(3).unwrap();
+    let names = ["gw1", "gw2", "gw3"];
+    let mut nodes: Vec<Option<Weir<'_>>> = (1..=3).map(|number| Some(start(&lab, number).unwrap())).collect();
+    nodes.iter().flatten().for_each(|node| agreed(node, &names).unwrap());
+    for i in 0..3 {
+        under_load(&lab, || {
+            let (status, log) = nodes[i].take().context("it runs")?.stop()?;
+            ensure!(status.success(), "{log}");
+            Ok(())
+        })
+        .unwrap();
+        nodes[i] = Some(start(&lab, i + 1).unwrap());
+        nodes.iter().flatten().for_each(|node| agreed(node, &names).unwrap());
+    }
+}
+
 #[test]
 fn a_node_dies_and_every_connection_goes_on() {
     if !ready() {
         return;
     }
-    let lab = Lab::routed(2).unwrap();
-    echo(&lab.b).unwrap();
+    let lab = lab(2).unwrap();
     let [first, second] = [1, 2].map(|number| start(&lab, number).unwrap());
     agreed(&first, &["gw1", "gw2"]).unwrap();
     agreed(&second, &["gw1", "gw2"]).unwrap();
     println!("{}", first.print(&["cluster", "show"]).unwrap());
+    println!("{}", first.print(&["explain", "10.77.1.1"]).unwrap());
+    let explained = first.ask(&["explain", "10.77.1.1"]).unwrap();
+    assert_eq!(explained["heirs"]["gw2"], "gw1", "{explained}");
     let gaps = under_load(&lab, || second.kill()).unwrap();
     println!("{}", first.print(&["cluster", "show"]).unwrap());
     agreed(&first, &["gw1"]).unwrap();
@@ -151,8 +182,7 @@ fn a_node_stops_and_comes_back_and_no_connection_ends() {
     if !ready() {
         return;
     }
-    let lab = Lab::routed(2).unwrap();
-    echo(&lab.b).unwrap();
+    let lab = lab(2).unwrap();
     let [first, second] = [1, 2].map(|number| start(&lab, number).unwrap());
     agreed(&first, &["gw1", "gw2"]).unwrap();
     agreed(&second, &["gw1", "gw2"]).unwrap();
