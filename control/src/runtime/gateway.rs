@@ -305,11 +305,18 @@ impl Gateway {
         for warning in &loaded.warnings {
             warn!("{warning}");
         }
+        let mut dataplane = loaded.config.dataplane().clone();
+        if self.running.seat.is_some()
+            && let (Some(new), Some(now)) = (&mut dataplane.cluster, &self.dataplane.cluster)
+        {
+            // What the nodes have agreed is not the file's to say.
+            new.membership = now.membership.clone();
+        }
         if let (Some(station), Some(network)) = (&mut self.running.station, loaded.config.network()) {
             let ports = &self.running.ports;
-            station.reload(network, station::gate(loaded.config.dataplane()), |port| ports::mac(ports, port));
+            station.reload(network, station::gate(&dataplane), |port| ports::mac(ports, port));
         }
-        self.publish(loaded.config.dataplane().clone()).await?;
+        self.publish(dataplane).await?;
         self.config = loaded.config;
         Ok(Reloaded { epoch: self.epoch.number() })
     }

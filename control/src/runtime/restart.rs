@@ -35,9 +35,16 @@ pub(super) fn keys_needing_restart(old: &GatewayConfig, new: &GatewayConfig) -> 
         old_tables.fragments.frames_max == new_tables.fragments.frames_max,
         "conntrack.fragments.frames_max",
     );
+    compare(seat(old) == seat(new), "cluster");
     compare(old.metrics() == new.metrics(), "metrics.listen");
     compare(old.control_socket() == new.control_socket(), "control.socket");
     keys
+}
+
+/// What a node has told the others of itself when it took its seat, and how it tells them.
+fn seat(config: &GatewayConfig) -> Option<(String, u16, u32)> {
+    let (membership, cluster) = (config.membership()?, config.dataplane().cluster.as_ref()?);
+    Some((format!("{membership:?}"), cluster.total_nodes, cluster.hash_seed))
 }
 
 fn port(old: &Port, new: &Port) -> [(bool, &'static str); 8] {

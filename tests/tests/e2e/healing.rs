@@ -178,6 +178,20 @@ fn a_node_dies_and_every_connection_goes_on() {
 }
 
 #[test]
+fn a_node_reads_its_configuration_again_and_no_connection_waits() {
+    if !ready() {
+        return;
+    }
+    let lab = lab(2).unwrap();
+    let [first, second] = [1, 2].map(|number| start(&lab, number).unwrap());
+    agreed(&first, &["gw1", "gw2"]).unwrap();
+    agreed(&second, &["gw1", "gw2"]).unwrap();
+    let gaps = under_load(&lab, || second.reload()).unwrap();
+    assert!(gaps[gaps.len() - 1] < Duration::from_secs(1), "{gaps:?}");
+    agreed(&second, &["gw1", "gw2"]).unwrap();
+}
+
+#[test]
 fn a_node_stops_and_comes_back_and_no_connection_ends() {
     if !ready() {
         return;
