@@ -187,7 +187,7 @@ fn a_node_reads_its_configuration_again_and_no_connection_waits() {
     agreed(&first, &["gw1", "gw2"]).unwrap();
     agreed(&second, &["gw1", "gw2"]).unwrap();
     let gaps = under_load(&lab, || second.reload()).unwrap();
-    assert!(gaps[gaps.len() - 1] < Duration::from_secs(1), "{gaps:?}");
+    assert!(gaps[gaps.len() - 1] < GAP_MAX / 2, "nobody was missing: {gaps:?}");
     agreed(&second, &["gw1", "gw2"]).unwrap();
 }
 
