@@ -1,9 +1,10 @@
 //! The taps at the hosts: what one host sent must reach the other exactly once.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, ensure};
 use tempfile::TempDir;
@@ -23,6 +24,8 @@ pub(crate) struct Taps {
     _folder: TempDir,
     taps: Vec<(Background, PathBuf)>,
     between: Between,
+    /// When all of them listened, in microseconds since 1970.
+    from_us: u64,
 }
 
 /// What a run of traffic came to.
@@ -58,12 +61,15 @@ impl Taps {
             wait_until("tcpdump", Duration::from_secs(5), || Ok(tap.log().contains("listening on")))
                 .with_context(|| tap.log())?;
         }
-        Ok(Self { _folder: folder, taps, between: lab.between })
+        Ok(Self { _folder: folder, taps, between: lab.between, from_us: now_us()? })
     }
 
-    /// Stops listening and compares, direction by direction.
+    /// Stops listening and compares, direction by direction, what was sent while all listened with what ever arrived,
+    /// and what arrived then with what was ever sent: hosts say things unasked while the taps come and go.
     pub(crate) fn ledger(mut self) -> Result<Ledger> {
+        let sent = self.from_us..now_us()?;
         thread::sleep(SETTLE);
+        let received = self.from_us..now_us()?;
         for (tap, _) in &mut self.taps {
             tap.terminate()?;
             ensure!(
@@ -72,10 +78,14 @@ impl Taps {
                 tap.log()
             );
         }
-        let seen = self.taps.iter().map(|(_, path)| count(path, self.between)).collect::<Result<Vec<_>>>()?;
         let mut ledger = Ledger::default();
-        for pair in seen.chunks_exact(2) {
-            ledger.add(&pair[0], &pair[1]);
+        for pair in self.taps.chunks_exact(2) {
+            let count = |place: usize, when_us: &Range<u64>| count(&pair[place].1, self.between, when_us);
+            let (out, into) = (count(0, &sent)?, count(1, &received)?);
+            ledger.sent += out.values().sum::<usize>();
+            ledger.received += into.values().sum::<usize>();
+            ledger.lost += ledger.excess(&out, &count(1, &(0..u64::MAX))?);
+            ledger.doubled += ledger.excess(&into, &count(0, &(0..u64::MAX))?);
         }
         Ok(ledger)
     }
@@ -86,13 +96,6 @@ impl Ledger {
     pub(crate) fn assert_exactly_once(&self) {
         assert!(self.sent > 0, "no frame was sent");
         assert_eq!((self.doubled, self.lost), (0, 0), "not exactly once: {self:?}");
-    }
-
-    fn add(&mut self, sent: &HashMap<Vec<u8>, usize>, received: &HashMap<Vec<u8>, usize>) {
-        self.sent += sent.values().sum::<usize>();
-        self.received += received.values().sum::<usize>();
-        self.lost += self.excess(sent, received);
-        self.doubled += self.excess(received, sent);
     }
 
     /// How many frames there are more of here than there.
@@ -114,13 +117,7 @@ impl Ledger {
 const ROUTED: &str = "(ip or ip6) and not (icmp6 and ip6[40] >= 133 and ip6[40] <= 137) and not ip multicast and not ip6 multicast \
                       and not host 10.77.1.254 and not host 10.77.0.254 and not host fd77:ffff::fe and not host fd77::fe";
 
-fn tap(
-    name: &str,
-    host: &Namespace,
-    direction: &str,
-    between: Between,
-    path: &std::path::Path,
-) -> Result<Background> {
+fn tap(name: &str, host: &Namespace, direction: &str, between: Between, path: &Path) -> Result<Background> {
     let mut command = host.command("tcpdump");
     // In its usual mode tcpdump gets frames in blocks and never sees the last one.
     command.args(["-i", "eth0", "-n", "--immediate-mode", "-Z", "root", "-Q", direction, "-B", "32768"]);
@@ -132,9 +129,14 @@ fn tap(
     Background::start(format!("tcpdump {name}"), &mut command)
 }
 
-fn count(path: &std::path::Path, between: Between) -> Result<HashMap<Vec<u8>, usize>> {
+fn now_us() -> Result<u64> {
+    Ok(u64::try_from(SystemTime::now().duration_since(UNIX_EPOCH)?.as_micros())?)
+}
+
+/// How often each frame was heard at that time, in microseconds since 1970.
+fn count(path: &Path, between: Between, when_us: &Range<u64>) -> Result<HashMap<Vec<u8>, usize>> {
     let mut seen = HashMap::new();
-    for record in capture::read(path)? {
+    for record in capture::read(path)?.into_iter().filter(|record| when_us.contains(&record.at_us)) {
         let frame = if between == Between::Router { unrouted(record.bytes) } else { record.bytes };
         *seen.entry(frame).or_insert(0) += 1;
     }
