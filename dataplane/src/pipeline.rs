@@ -8,8 +8,10 @@
 
 mod fragments;
 mod outbox;
+mod tracer;
 
 pub use outbox::Outbox;
+pub use tracer::Tracer;
 
 use crate::config::Share;
 use crate::counters::{DropReason, Verdict, WorkerCounters};
@@ -69,10 +71,48 @@ pub struct Release {
     pub verdict: Verdict,
 }
 
+/// A burst whose frames have been read and not yet tracked.
+#[derive(Debug)]
+pub struct Opening<'a, F> {
+    /// The frames.
+    pub frames: &'a [F],
+    /// The port that each came from; there may be more.
+    pub origins: &'a [PortId],
+    /// What was read in each; there is more.
+    pub parsed: &'a [Parsed],
+    /// Bit i: another node of the cluster has forwarded frame i.
+    pub forwarded: u64,
+    /// Frames seen before this burst.
+    pub seen: u64,
+    /// The time.
+    pub now: Tick,
+    /// The flows.
+    pub tracker: &'a Tracker,
+    /// The snapshot in force.
+    pub snapshot: &'a Snapshot,
+}
+
+/// What a frame's outcome was made from.
+#[derive(Clone, Copy, Debug)]
+pub struct Scene<'a> {
+    /// What was tracked: the frame, or the datagram that it completed.
+    pub parsed: &'a Parsed,
+    /// What the tracker said of it.
+    pub tracked: &'a Tracked,
+    /// The flows, after all of the burst up to a fragment has been tracked.
+    pub tracker: &'a Tracker,
+    /// The snapshot in force.
+    pub snapshot: &'a Snapshot,
+}
+
 /// Looks on while frames get their outcomes.
 pub trait Observer {
+    /// Called once a burst.
+    #[inline(always)]
+    fn begin<F: Frame>(&mut self, _: &Opening<'_, F>) {}
+
     /// Called once a frame, in the order of the burst.
-    fn observe(&mut self, sight: &Sight);
+    fn observe(&mut self, sight: &Sight, scene: &Scene<'_>);
 
     /// Called once for each frame that was held, when it waits no longer.
     fn release(&mut self, _: &Release) {}
@@ -80,7 +120,7 @@ pub trait Observer {
 
 impl Observer for () {
     #[inline(always)]
-    fn observe(&mut self, _: &Sight) {}
+    fn observe(&mut self, _: &Sight, _: &Scene<'_>) {}
 }
 
 /// What one worker does to frames.
@@ -198,6 +238,16 @@ impl<F: Frame> Pipeline<F> {
             None => self.parse(burst),
             Some(_) => self.parse_admitted(burst, origins),
         };
+        observer.begin(&Opening {
+            frames: burst,
+            origins,
+            parsed: &self.parsed,
+            forwarded: self.forwarded,
+            seen: self.seen,
+            now,
+            tracker: &self.tracker,
+            snapshot: &self.snapshot,
+        });
         if has_fragments {
             self.process_with_fragments(burst, origins, now, outbox, observer);
         } else {
@@ -359,8 +409,10 @@ impl<F: Frame> Pipeline<F> {
         observer: &mut O,
     ) {
         let (number, port) = (self.seen + index as u64, origins[index]);
-        let Tracked { state, reply, .. } = self.tracked[i];
-        observer.observe(&Sight { index, number, port, state, reply, owned, verdict });
+        let (parsed, tracked) = (&self.parsed[i], &self.tracked[i]);
+        let Tracked { state, reply, .. } = *tracked;
+        let scene = Scene { parsed, tracked, tracker: &self.tracker, snapshot: &self.snapshot };
+        observer.observe(&Sight { index, number, port, state, reply, owned, verdict }, &scene);
     }
 }
 

@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use weir_dataplane::config::{BucketSet, Cluster, Config, HelperKind, Membership, NodeMask, Share, Tracking};
 use weir_dataplane::counters::{Verdict, WorkerCounters};
-use weir_dataplane::pipeline::{Limits, Observer, Outbox, Pipeline, Release, Sight};
+use weir_dataplane::pipeline::{Limits, Observer, Outbox, Pipeline, Release, Scene, Sight};
 use weir_dataplane::port::Burst;
 use weir_dataplane::port::mem::MemFrame;
 use weir_dataplane::snapshot::Snapshot;
@@ -220,7 +220,7 @@ enum Departing {
 }
 
 impl Observer for Seen {
-    fn observe(&mut self, sight: &Sight) {
+    fn observe(&mut self, sight: &Sight, _: &Scene<'_>) {
         self.sights.push(*sight);
         self.outcomes.push((Departing::New(sight.index), sight.verdict));
     }

@@ -4,7 +4,7 @@ use super::verdict_line::VerdictLine;
 use std::collections::VecDeque;
 use std::io::{self, Write};
 use weir_dataplane::counters::Verdict;
-use weir_dataplane::pipeline::{Observer, Release, Sight};
+use weir_dataplane::pipeline::{Observer, Release, Scene, Sight};
 
 /// What is known of one frame.
 #[derive(Clone, Copy, Debug)]
@@ -79,7 +79,7 @@ pub(super) struct Watch<'a, 'b> {
 }
 
 impl Observer for Watch<'_, '_> {
-    fn observe(&mut self, sight: &Sight) {
+    fn observe(&mut self, sight: &Sight, _: &Scene<'_>) {
         if let Some(lines) = &mut self.lines {
             lines.rows.push_back(Row { frame: self.numbers[sight.index], sight: *sight, release: None });
         }
