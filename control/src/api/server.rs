@@ -82,10 +82,7 @@ async fn follow_flows(State(calls): State<Calls>, selected: Selected) -> Respons
     stream(ask(&calls, |answer| Call::FollowFlows(selection, answer)).await)
 }
 
-async fn trace(
-    State(calls): State<Calls>,
-    request: Result<Query<TraceRequest>, QueryRejection>,
-) -> Response {
+async fn trace(State(calls): State<Calls>, request: Result<Query<TraceRequest>, QueryRejection>) -> Response {
     match request {
         Ok(Query(request)) => stream(ask(&calls, |answer| Call::Trace(request, answer)).await),
         Err(rejection) => refuse(Refusal::configuration(rejection.body_text())),

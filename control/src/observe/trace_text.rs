@@ -26,9 +26,9 @@ pub fn event(event: &TraceEvent) -> Option<String> {
 /// What it says beside that, on standard error.
 pub fn remark(event: &TraceEvent) -> Option<String> {
     match event {
-        TraceEvent::Missed { worker, frames } => {
-            Some(format!("worker {worker} had more to tell than there was room for: {frames} frames are missed"))
-        }
+        TraceEvent::Missed { worker, frames } => Some(format!(
+            "worker {worker} had more to tell than there was room for: {frames} frames are missed"
+        )),
         TraceEvent::End { reason, frames, missed } => {
             let reason = match reason {
                 TraceEnd::Count => "that is as many as were asked for",
@@ -119,7 +119,8 @@ fn tracking(row: &TrackingRow) -> String {
     if row.state.is_none() {
         return words.join(", ");
     }
-    let is_opening = !row.found && row.flow.is_some() && !row.reply && row.state.as_deref() != Some("ESTABLISHED");
+    let is_opening =
+        !row.found && row.flow.is_some() && !row.reply && row.state.as_deref() != Some("ESTABLISHED");
     words.push(match (&row.flow, row.found) {
         (Some(_), _) if is_opening => "opens a flow".to_owned(),
         (Some(_), _) => "flow found".to_owned(),
@@ -187,7 +188,8 @@ fn steer(row: &SteerRow) -> String {
         None => format!("{way}, whose MAC address is not known"),
         Some(leaves) => {
             let vlan = leaves.vlan.map_or_else(String::new, |vlan| format!(", vlan {vlan}"));
-            let ttl = leaves.hops_left.map_or_else(|| "ttl runs out".to_owned(), |hops| format!("ttl {hops}"));
+            let ttl =
+                leaves.hops_left.map_or_else(|| "ttl runs out".to_owned(), |hops| format!("ttl {hops}"));
             let (source, destination) = (&leaves.source_mac, &leaves.destination_mac);
             format!("{way}: {source} > {destination}{vlan}, mtu {}, {ttl}", leaves.mtu)
         }

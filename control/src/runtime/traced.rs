@@ -16,7 +16,7 @@ use weir_dataplane::port::FrameDefect;
 use weir_dataplane::steer::route;
 use weir_dataplane::steer::router::Course;
 use weir_dataplane::trace::{Arrival, Ends, FrameView, Passage, Share};
-use weir_dataplane::units::{InterfaceId, MemberId, PortId};
+use weir_dataplane::units::{BucketId, InterfaceId, MemberId, PortId};
 use weir_dataplane::wire::TcpFlags;
 
 /// What control calls ports, interfaces and nodes.
@@ -41,8 +41,12 @@ impl Names<'_> {
         self.interfaces.as_ref()?.get(interface.index()).map(|name| (*name).to_owned())
     }
 
-    fn member(&self, member: Option<MemberId>) -> Option<String> {
-        self.members.get(member?.index()).cloned()
+    /// Where nodes have numbers and no names, another's flows are known by the number alone.
+    fn owner(&self, owner: Option<MemberId>, bucket: BucketId) -> Option<String> {
+        match (owner, self.cluster?.mask()) {
+            (None, Some(_)) => Some(format!("node {}", bucket.number())),
+            _ => self.members.get(owner?.index()).cloned(),
+        }
     }
 }
 
@@ -52,8 +56,7 @@ pub fn frame(worker: usize, time_ms: u64, passage: &Passage, names: &Names<'_>) 
     let held = passage.verdict == Verdict::Hold;
     let was_fragment = arrival.frame.parsed.class == Class::Fragment;
     let admission = admission(passage, names);
-    let is_admitted =
-        !admission.as_ref().is_some_and(|word| matches!(word.entry, Entry::Drop | Entry::Punt));
+    let is_admitted = !admission.as_ref().is_some_and(|word| matches!(word.entry, Entry::Drop | Entry::Punt));
     let is_tracked = is_admitted && !held && !matches!(parsed.class, Class::Drop(_) | Class::Fragment);
     FrameTrace {
         time_ms,
@@ -198,8 +201,8 @@ fn owner(passage: &Passage, names: &Names<'_>) -> Option<OwnerRow> {
         hash: ClusterMatch::compile(cluster).hash(source),
         bucket: bucket.number().number(),
         total_nodes: cluster.total_nodes,
-        map_owner: names.member(map_owner),
-        owner: names.member(passage.tracked.owner),
+        map_owner: names.owner(map_owner, bucket),
+        owner: names.owner(passage.tracked.owner, bucket),
     })
 }
 

@@ -132,7 +132,9 @@ impl Tracer {
                         if passage.verdict == Verdict::Hold {
                             held.insert((worker, passage.arrival.number));
                         }
-                        place.send(TraceEvent::Frame(Box::new(traced::frame(worker, time_ms, &passage, names))));
+                        place.send(TraceEvent::Frame(Box::new(traced::frame(
+                            worker, time_ms, &passage, names,
+                        ))));
                     }
                     // All traces are told of each release.
                     Told::Released { number, .. } if !held.remove(&(worker, number)) => continue,

@@ -16,7 +16,7 @@ use arrayvec::ArrayVec;
 use std::sync::Arc;
 
 /// Traced frames that may be held at once; more of them are told of, but not of their release.
-const HELD_MAX: usize = 64;
+const HELD_MAX: usize = 256;
 
 /// The traces at one worker, and the traced frames that are under way.
 #[derive(Debug, Default)]
@@ -146,7 +146,9 @@ fn passage(arrival: Arrival, sight: &Sight, scene: &Scene<'_>, now: Tick) -> Pas
         flow: record.and_then(|record| tracker.view(record, now)),
         share: is_shared.then(|| share(&origin, snapshot)),
         owned: sight.owned,
-        course: router.zip(ends).map(|(router, ends)| router.course(ends.family, ends.destination, &parsed.key)),
+        course: router
+            .zip(ends)
+            .map(|(router, ends)| router.course(ends.family, ends.destination, &parsed.key)),
         verdict: sight.verdict,
     }
 }

@@ -65,7 +65,8 @@ impl Filter {
     }
 
     fn fits(&self, packet: &Compared) -> bool {
-        let has_ports = !packet.may_have_ports && packet.protocol.is_some_and(|protocol| protocol.has_ports());
+        let has_ports =
+            !packet.may_have_ports && packet.protocol.is_some_and(|protocol| protocol.has_ports());
         let fits = |filter: &EndFilter, end| {
             let filter = EndFilter { port: filter.port.filter(|_| !packet.may_have_ports), ..*filter };
             filter.matches(packet.family, has_ports, end)
@@ -148,7 +149,8 @@ mod tests {
     #[test]
     fn what_has_no_name_is_meant_by_its_addresses() {
         let nameless = Parsed { class: Class::Fragment, ..Parsed::default() };
-        let meant = |filter: Filter, protocol| filter.matches(&nameless, Some(&head(protocol, SERVER, CLIENT)));
+        let meant =
+            |filter: Filter, protocol| filter.matches(&nameless, Some(&head(protocol, SERVER, CLIENT)));
         assert!(meant(http(), Some(IpProtocol::TCP)), "a fragment may be of the flow");
         assert!(!meant(http(), Some(IpProtocol::UDP)));
         assert!(!meant(http(), None), "ARP is of no protocol");
