@@ -84,7 +84,7 @@ pub struct FrameTrace {
     /// Whose it is in a cluster.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub owner: Option<OwnerRow>,
-    /// Whether this node forwards it.
+    /// Whether this node of a cluster forwards it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gate: Option<GateRow>,
     /// Where it goes.
@@ -170,7 +170,7 @@ pub enum Entry {
 pub struct TrackingRow {
     /// `NEW`, `ESTABLISHED`, `RELATED`, `INVALID` or `UNTRACKED`; none when it was not tracked.
     pub state: Option<String>,
-    /// It goes in the reply direction.
+    /// It goes in the reply direction; never said of what is INVALID.
     pub reply: bool,
     /// Whether there was a flow by this name before its burst.
     pub found: bool,

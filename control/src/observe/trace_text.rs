@@ -127,7 +127,8 @@ fn tracking(row: &TrackingRow) -> String {
         (None, true) => "ends the flow".to_owned(),
         (None, false) => "no flow".to_owned(),
     });
-    if row.found || row.flow.is_some() {
+    let is_invalid = row.state.as_deref() == Some("INVALID");
+    if !is_invalid && (row.found || row.flow.is_some()) {
         words.push(if row.reply { "reply" } else { "original" }.to_owned());
     }
     let after = row.flow.as_ref().and_then(|flow| flow.state.clone());

@@ -68,7 +68,7 @@ pub fn frame(worker: usize, time_ms: u64, passage: &Passage, names: &Names<'_>) 
         admission,
         tracking: is_tracked.then(|| tracking(worker, passage, names)),
         owner: owner(passage, names),
-        gate: (is_tracked && tracked.drop.is_none()).then(|| gate(passage)),
+        gate: (is_tracked && tracked.drop.is_none() && names.cluster.is_some()).then(|| gate(passage)),
         steer: steer(passage, names),
         outcome: outcome(passage.verdict, names),
     }
@@ -202,7 +202,8 @@ fn owner(passage: &Passage, names: &Names<'_>) -> Option<OwnerRow> {
         bucket: bucket.number().number(),
         total_nodes: cluster.total_nodes,
         map_owner: names.owner(map_owner, bucket),
-        owner: names.owner(passage.tracked.owner, bucket),
+        // What is INVALID has no owner, but its flow has.
+        owner: names.owner(passage.flow.map_or(passage.tracked.owner, |flow| flow.owner), bucket),
     })
 }
 

@@ -136,7 +136,8 @@ fn passage(arrival: Arrival, sight: &Sight, scene: &Scene<'_>, now: Tick) -> Pas
         Some(record) => tracker.origin(record),
         None => Origin { key: parsed.key, side: parsed.side },
     };
-    let is_shared = has_name && snapshot.owners().is_some();
+    // What is of no flow and may open none is nobody's.
+    let is_shared = has_name && snapshot.owners().is_some() && (record.is_some() || tracked.drop.is_none());
     let ends = arrival.frame.head.and_then(|head| head.ends);
     let router = snapshot.router().filter(|_| sight.owned);
     Passage {
