@@ -188,3 +188,20 @@ fn lines_go_to_standard_output_and_the_summary_beside_them() {
     assert_eq!(line["frame"], 1);
     assert!(stderr(&output).contains("forward"), "{}", stderr(&output));
 }
+
+#[test]
+fn what_is_traced_is_shown_stage_by_stage() {
+    let desk = Desk::new();
+    let (ask, other) = (udp((1, 5000), (2, 53), 20), udp((3, 5000), (4, 53), 20));
+    desk.write("lan.pcap", &pcap([(1000, &*ask), (2000, &other)]));
+    let traced = ["--in", "lan=lan.pcap", "--trace", "10.0.0.2"];
+    let output = desk.replay(&traced);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let text = stdout(&output);
+    for line in
+        ["parse    udp 10.0.0.1:5000 > 10.0.0.2:53, ttl 64", "flow     NEW, opens a flow", "forward by wan"]
+    {
+        assert_eq!(text.matches(line).count(), 1, "{line} in\n{text}");
+    }
+    assert!(text.contains("frames in: 2 by lan"), "{text}");
+}

@@ -7,15 +7,19 @@ mod events;
 mod selection;
 mod server;
 mod socket;
+mod trace;
 pub mod words;
 
 pub use client::{Client, ClientError};
 pub use selection::Selection;
 pub use server::{metrics_router, router};
 pub use socket::{ControlSocket, SocketError};
+pub use trace::TraceRequest;
 
 use crate::cluster::Order;
-use crate::observe::{ClusterStatus, Counters, Deleted, Expectations, Explanation, FlowEvent, Flows, Status};
+use crate::observe::{
+    ClusterStatus, Counters, Deleted, Expectations, Explanation, FlowEvent, Flows, Status, TraceEvent,
+};
 use core::net::IpAddr;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
@@ -43,6 +47,8 @@ pub enum Call {
     DeleteFlows(Selection, Answer<Result<Deleted, Refusal>>),
     /// What happens to flows from now on, until the answer's receiver is dropped.
     FollowFlows(Selection, Answer<Result<mpsc::Receiver<FlowEvent>, Refusal>>),
+    /// Frames on their way through the stages, until the trace ends or the answer's receiver is dropped.
+    Trace(TraceRequest, Answer<Result<mpsc::Receiver<TraceEvent>, Refusal>>),
     /// Live expectations.
     Expectations(Answer<Result<Expectations, Refusal>>),
     /// This node's part of its cluster.

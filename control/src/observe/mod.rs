@@ -12,6 +12,8 @@ mod model;
 mod pressure;
 pub mod protocol;
 pub mod tables;
+pub mod trace;
+pub mod trace_text;
 
 pub use catalogue::{Kind, METRICS, Metric, reference};
 pub use exporter::render;
@@ -22,3 +24,4 @@ pub use model::{
     WorkerPortCounts, WorkerStatus,
 };
 pub use pressure::Pressure;
+pub use trace::{TraceEnd, TraceEvent};

@@ -7,10 +7,12 @@ use super::ports::{self, OpenPort};
 use super::pressure::Watch;
 use super::station::{self, Station};
 use super::topology::Warning;
+use super::traced::Names;
+use super::tracers::Tracers;
 use super::{errands, restart, rows, state};
 use crate::api::{Call, FLOWS_LIMIT_MAX, Refusal, Reloaded, Selection};
 use crate::cluster::Order;
-use crate::config::{self, GatewayConfig};
+use crate::config::{self, GatewayConfig, NamedInterface};
 use crate::observe::{
     self, AgreedStatus, ClusterStatus, Counters, Deleted, Expectations, Explanation, FlowEvent, Flows,
     Status, collect,
@@ -64,6 +66,7 @@ pub(super) struct Gateway {
     started: Instant,
     running: Running,
     followers: Followers,
+    tracers: Tracers,
     port_names: Vec<String>,
     pressure: Watch,
 }
@@ -79,6 +82,7 @@ impl Gateway {
             started: Instant::now(),
             running,
             followers: Followers::default(),
+            tracers: Tracers::default(),
             pressure: Watch::default(),
         }
     }
@@ -178,6 +182,9 @@ impl Gateway {
             Call::Flows(selection, answer) => drop(answer.send(self.flows(&selection).await)),
             Call::DeleteFlows(selection, answer) => drop(answer.send(self.delete_flows(&selection).await)),
             Call::FollowFlows(selection, answer) => drop(answer.send(self.follow_flows(&selection))),
+            Call::Trace(request, answer) => {
+                drop(answer.send(self.tracers.add(&self.running.workers, &request)));
+            }
             Call::Expectations(answer) => drop(answer.send(self.expectations().await)),
             Call::Cluster(answer) => drop(answer.send(self.cluster())),
             Call::Explain(address, answer) => drop(answer.send(self.explain(address))),
@@ -384,14 +391,26 @@ impl Gateway {
         self.followers.add(&self.running.workers, &filter)
     }
 
-    /// Whether somebody follows what happens to flows.
+    /// Whether somebody follows what happens to flows, or traces frames.
     pub(super) fn is_followed(&self) -> bool {
-        !self.followers.is_empty()
+        !(self.followers.is_empty() && self.tracers.is_empty())
     }
 
-    /// Passes on what happened to flows.
+    /// Passes on what happened to flows and frames.
     pub(super) fn pass_on(&mut self) {
-        self.followers.pass_on(self.dataplane.cluster.as_ref());
+        let cluster = self.dataplane.cluster.as_ref();
+        self.followers.pass_on(cluster);
+        if self.tracers.is_empty() {
+            return;
+        }
+        let ids = (0..MEMBERS_MAX).filter_map(MemberId::new);
+        let members = match &self.running.seat {
+            Some(seat) => ids.map_while(|id| Some(seat.name(id)?.to_string())).collect(),
+            None => vec![self.config.node().to_owned()],
+        };
+        let interfaces = self.config.network().map(|network| network.interfaces().iter());
+        let interfaces = interfaces.map(|named| named.map(NamedInterface::name).collect());
+        self.tracers.pass_on(&Names { ports: &self.port_names, interfaces, cluster, members });
     }
 
     async fn expectations(&self) -> Result<Expectations, Refusal> {

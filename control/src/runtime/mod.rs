@@ -2,6 +2,7 @@
 
 mod control;
 mod crew;
+mod ears;
 mod errands;
 mod followers;
 mod gateway;
@@ -14,6 +15,8 @@ mod rows;
 mod state;
 mod station;
 mod topology;
+pub mod traced;
+mod tracers;
 
 use crate::Failure;
 use crate::api::ControlSocket;

@@ -27,6 +27,7 @@ mod servers;
 mod sip;
 mod tap;
 mod tftp;
+mod tracing;
 
 use weir_tests::netns;
 
