@@ -126,6 +126,59 @@ fn a_gateway_is_changed_reloaded_and_stopped() {
 }
 
 #[test]
+fn a_static_cluster_is_run_by_hand() {
+    let members = |pins: &str| {
+        format!(
+            "cluster:\n  total_nodes: 16\n  hash_seed: 1\n  static:\n    members:\n      \
+             - {{name: gw1, address: 192.0.2.11}}\n      - {{name: gw2, weight: 2}}\n      - {{name: gw3}}\n{pins}"
+        )
+    };
+    let mut gateway = Gateway::start(
+        tempfile::tempdir().unwrap(),
+        &format!("{QUIET_PORTS}{}", members("    pins: [{bucket: 3, node: gw3}]\n")),
+    );
+    let owned = |status: &Value, node: &str| {
+        let owners = status["agreed"]["owners"].as_array().unwrap();
+        owners.iter().filter(|owner| owner.as_str() == Some(node)).count()
+    };
+    gateway.wait(|gateway| owned(&gateway.json(&["cluster", "show"]), "gw1") > 0);
+    let before = gateway.json(&["cluster", "show"]);
+    assert_eq!(before["agreed"]["owners"][2], "gw3");
+    assert_eq!(before["agreed"]["members"][0]["address"], "192.0.2.11");
+
+    let taken = gateway.json(&["cluster", "take", "gw2"]);
+    assert_eq!(taken["agreed"]["members"][1]["liveness"], "dead");
+    assert_eq!((owned(&taken, "gw2"), owned(&taken, "gw1") + owned(&taken, "gw3")), (0, 16));
+    let deleted = gateway.json(&["cluster", "add", "3"]);
+    assert_eq!(deleted["agreed"]["owners"][2], "gw1");
+    for (order, code, says) in [
+        (["cluster", "take", "gw2"], 1, "take gw2: so it is already; nothing has changed"),
+        (["cluster", "take", "gw9"], 1, "node gw9: this cluster has none of that name"),
+        (["cluster", "add", "17"], 1, "bucket 17: there are 16, counted from 1"),
+        (["cluster", "unpin", "3"], 1, "unpin 3: not with static membership; use add, del, take or give"),
+    ] {
+        let refused = gateway.ask(&order);
+        assert_eq!(refused.status.code(), Some(code), "{order:?}");
+        assert!(stderr(&refused).contains(says), "{order:?}: {}", stderr(&refused));
+    }
+
+    // Orders hold whatever the file says of the rest.
+    gateway.json(&["reload"]);
+    let kept = gateway.json(&["cluster", "show"]);
+    assert_eq!(kept["agreed"]["owners"], deleted["agreed"]["owners"]);
+    assert_eq!(kept["agreed"]["orders"], serde_json::json!(["take gw2", "add 3"]));
+    assert_eq!(kept["agreed"]["alarms"], serde_json::json!([]));
+
+    gateway.json(&["cluster", "del", "3"]);
+    gateway.json(&["cluster", "give", "gw2"]);
+    let itself = gateway.json(&["cluster", "take", "gw1"]);
+    assert_eq!((owned(&itself, "gw1"), owned(&itself, "gw2") > 0), (0, true));
+    assert_eq!(itself["agreed"]["members"][0]["state"], "leaving");
+    assert!(owned(&gateway.json(&["cluster", "give", "gw1"]), "gw1") > 0);
+    assert_eq!(gateway.stop(), Some(0), "{}", gateway.read("log"));
+}
+
+#[test]
 fn two_workers_on_one_queue_carry_every_frame_and_list_their_flows() {
     let directory = tempfile::tempdir().unwrap();
     let frames: Vec<_> = (1..=200).map(|client| udp((client, 5000), (250, 53), 64)).collect();

@@ -41,7 +41,7 @@ pub(super) struct Running {
     pub(super) ports: Vec<OpenPort>,
     /// Of a gateway that routes.
     pub(super) station: Option<Station>,
-    /// Of a gateway in a cluster that agrees by itself.
+    /// Of a gateway in a cluster whose nodes have names.
     pub(super) seat: Option<Seat>,
     /// By worker number.
     pub(super) workers: Vec<WorkerHandle>,
@@ -101,7 +101,7 @@ impl Gateway {
         self.pressure.look(&self.running.workers);
     }
 
-    /// Takes its seat in its cluster, if that agrees by itself. Call it inside a tokio runtime.
+    /// Takes its seat in its cluster, if nodes have names there. Call it inside a tokio runtime.
     pub(super) async fn join(&mut self) -> Result<(), JoinError> {
         if let (Some(membership), Some(cluster)) = (self.config.membership(), &self.dataplane.cluster) {
             let digest = membership::digest(&self.config);
@@ -181,7 +181,7 @@ impl Gateway {
             Call::Expectations(answer) => drop(answer.send(self.expectations().await)),
             Call::Cluster(answer) => drop(answer.send(self.cluster())),
             Call::Explain(address, answer) => drop(answer.send(self.explain(address))),
-            Call::Order(order, answer) => drop(answer.send(self.order(&order))),
+            Call::Order(order, answer) => drop(answer.send(self.order(&order).await)),
             Call::SetLocal { node, local, answer } => drop(answer.send(self.set_local(node, local).await)),
             Call::Reload(answer) => drop(answer.send(self.reload().await)),
             Call::Metrics(answer) => drop(answer.send(observe::render(&self.status(), &self.counters()))),
@@ -222,15 +222,16 @@ impl Gateway {
         }
     }
 
-    /// What the nodes have agreed, and how many flows of each are known here.
+    /// What is known of the other nodes, and how many flows of each are known here.
     fn agreed(&self, seat: &Seat) -> AgreedStatus {
-        let flows = |id: MemberId| {
+        let flows = |owner: Option<MemberId>| {
             let workers = self.running.workers.iter();
-            workers.map(|worker| worker.counters().flows_of(Some(id)).read()).sum::<u64>()
+            workers.map(|worker| worker.counters().flows_of(owner).read()).sum::<u64>()
         };
-        let ids = (0..MEMBERS_MAX).filter_map(MemberId::new);
-        let flows = ids.map_while(|id| Some((seat.name(id)?.to_string(), flows(id))));
-        state::agreed(&seat.status(), &flows.collect())
+        let ids = || (0..MEMBERS_MAX).filter_map(MemberId::new);
+        let shadows = ids().skip(1).map(|id| flows(Some(id))).sum::<u64>() + flows(None);
+        let by_name = ids().map_while(|id| Some((seat.name(id)?.to_string(), flows(Some(id)))));
+        state::agreed(&seat.status(), &by_name.collect(), shadows)
     }
 
     /// Whose the flows are that an address opens.
@@ -249,8 +250,8 @@ impl Gateway {
         Ok(Explanation { address, hash, bucket: bucket.number().number(), total_nodes, owner, heirs })
     }
 
-    /// Follows an operator's order about this node's seat.
-    fn order(&mut self, order: &Order) -> Result<ClusterStatus, Refusal> {
+    /// Follows an operator's order about this node's seat, and goes on by it.
+    async fn order(&mut self, order: &Order) -> Result<ClusterStatus, Refusal> {
         let Some(seat) = &mut self.running.seat else {
             return Err(Refusal::conflict(
                 "this node's part is given by `local_nodes`: use `weir cluster add` and `weir cluster del`",
@@ -258,11 +259,16 @@ impl Gateway {
         };
         seat.order(order).map_err(|error| Refusal::conflict(error.to_string()))?;
         info!(%order, "cluster ordered");
+        self.deliberate().await;
         self.cluster()
     }
 
-    /// Makes a node's flows this node's, or no longer.
+    /// Makes the flows of a bucket this node's, or no longer.
     async fn set_local(&mut self, node: NodeNumber, local: bool) -> Result<ClusterStatus, Refusal> {
+        if self.has_seat() {
+            let bucket = node.bucket();
+            return self.order(&if local { Order::Add { bucket } } else { Order::Del { bucket } }).await;
+        }
         let mut dataplane = self.dataplane.clone();
         let Some(cluster) = &mut dataplane.cluster else { return self.cluster() };
         if node.number() > cluster.total_nodes {
@@ -271,9 +277,7 @@ impl Gateway {
                 cluster.total_nodes
             )));
         }
-        let Some(mask) = cluster.mask_mut() else {
-            return Err(Refusal::conflict("the nodes of this cluster share the flows out by themselves"));
-        };
+        let Some(mask) = cluster.mask_mut() else { return self.cluster() };
         // An inverted match owns what is not in the set.
         let changed = if local == mask.invert {
             mask.local_nodes.remove(node.bucket())
@@ -318,6 +322,9 @@ impl Gateway {
         }
         self.publish(dataplane).await?;
         self.config = loaded.config;
+        if let Some(seat) = &mut self.running.seat {
+            seat.configure(membership::digest(&self.config));
+        }
         Ok(Reloaded { epoch: self.epoch.number() })
     }
 

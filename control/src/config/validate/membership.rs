@@ -1,6 +1,7 @@
-//! Checks `cluster.gossip` and `cluster.etcd`.
+//! Checks `cluster.gossip`, `cluster.etcd` and `cluster.static`.
 
 use super::conntrack::span;
+use super::fixed;
 use crate::cluster::engine::etcd::{EtcdConfig, EtcdTls, OnLoss};
 use crate::cluster::engine::gossip::GossipConfig;
 use crate::cluster::{Agreement, Minority, NodeName, Settings, Weight};
@@ -11,31 +12,35 @@ use crate::config::raw;
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-/// What `cluster` says of this node's part, whichever way its nodes know of each other.
-pub(super) struct Part<'a> {
-    pub(super) node: Option<&'a str>,
-    pub(super) weight: u16,
-    pub(super) learning: raw::Seconds,
-    pub(super) drain: raw::Seconds,
-}
-
-/// A member of a cluster that agrees by itself.
+/// A member of a cluster whose nodes have names.
 pub(super) fn validate(
-    gossip: Option<&raw::Gossip>,
-    etcd: Option<&raw::Etcd>,
-    part: &Part<'_>,
+    raw: &raw::Cluster,
+    node: Option<&str>,
     path: &Path,
     findings: &mut Findings,
 ) -> Option<Membership> {
-    let learning = span(part.learning, &path.key("learning_s"), findings);
-    let drain = span(part.drain, &path.key("drain_s"), findings);
-    let (carrier, address, settings) = match (gossip, etcd) {
-        (Some(gossip), _) => self::gossip(gossip, &path.key("gossip"), findings)?,
-        (None, etcd) => self::etcd(etcd?, &path.key("etcd"), findings)?,
+    let learning = span(raw.learning_s, &path.key("learning_s"), findings);
+    let drain = span(raw.drain_s, &path.key("drain_s"), findings);
+    let name: NodeName = node?.parse().ok()?;
+    let own_weight = Weight::new(raw.weight)?;
+    let (carrier, weight, address, settings) = match (&raw.gossip, &raw.etcd, &raw.fixed) {
+        (Some(gossip), _, _) => {
+            let (carrier, address, settings) = self::gossip(gossip, &path.key("gossip"), findings)?;
+            (carrier, own_weight, address, settings)
+        }
+        (None, Some(etcd), _) => {
+            let (carrier, address, settings) = self::etcd(etcd, &path.key("etcd"), findings)?;
+            (carrier, own_weight, address, settings)
+        }
+        (None, None, fixed) => {
+            let path = path.key("static");
+            let (fixed, own) = fixed::validate(fixed.as_ref()?, &name, raw.total_nodes?, &path, findings)?;
+            let settings = Settings { agreement: Agreement::ByHand, ..Settings::default() };
+            (Carrier::Static(fixed), own.weight, own.address, settings)
+        }
     };
     let settings = Settings { learning_ms: learning?.as_ms(), drain_ms: drain?.as_ms(), ..settings };
-    let name: NodeName = part.node?.parse().ok()?;
-    Some(Membership { name, weight: Weight::new(part.weight)?, address, carrier, settings })
+    Some(Membership { name, weight, address, carrier, settings })
 }
 
 fn gossip(raw: &raw::Gossip, path: &Path, findings: &mut Findings) -> Option<(Carrier, IpAddr, Settings)> {

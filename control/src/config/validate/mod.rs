@@ -6,6 +6,7 @@
 mod cluster;
 mod conntrack;
 mod control;
+mod fixed;
 mod forwarding;
 mod fragments;
 mod interfaces;
@@ -78,14 +79,14 @@ pub(super) fn gateway(raw: Option<raw::Gateway>, findings: &mut Findings) -> Opt
 
 fn node(name: String, path: &Path, findings: &mut Findings) -> Option<String> {
     let letters = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
-    if name.len() <= 64 && name.starts_with(|c: char| c.is_ascii_alphanumeric()) && name.chars().all(letters)
+    if name.len() <= 63 && name.starts_with(|c: char| c.is_ascii_alphanumeric()) && name.chars().all(letters)
     {
         return Some(name);
     }
     findings.error(
         Target::Value(path.clone()),
         format!("`{name}` cannot be the name of a node"),
-        "up to 64 letters, digits, `.`, `_` and `-`, the first a letter or digit; for example `node: gw1`"
+        "up to 63 letters, digits, `.`, `_` and `-`, the first a letter or digit; for example `node: gw1`"
             .to_owned(),
     );
     None
