@@ -18,6 +18,11 @@ pub(super) fn validate(
 ) -> Option<(Fixed, FixedMember)> {
     let listed = path.key("members");
     let members = members(raw.members.as_ref()?, &listed, findings)?;
+    if members.len() > usize::from(total_nodes) {
+        let message = format!("{} members share {total_nodes} buckets: some get none", members.len());
+        let hint = "a larger `total_nodes`, such as 64 for each member".to_owned();
+        findings.warning(Target::Key(listed.clone()), message, hint);
+    }
     let pins = pins(raw, &members, total_nodes, &path.key("pins"), findings);
     let Some(own) = members.iter().find(|member| member.name == *node).cloned() else {
         let message = format!("`{node}`, which is this node, is not among the members");

@@ -47,7 +47,7 @@ fn gossip(raw: &raw::Gossip, path: &Path, findings: &mut Findings) -> Option<(Ca
     let listen = listen(raw.listen.as_ref()?, &path.key("listen"), findings);
     let interval = span(raw.interval_s, &path.key("interval_s"), findings)?.as_ms();
     let detection = span(raw.detection_time_s, &path.key("detection_time_s"), findings)?.as_ms();
-    let seeds: Vec<String> = raw.seeds.as_ref()?.iter().cloned().collect::<Option<_>>()?;
+    let seeds = seeds(raw.seeds.as_ref()?, &path.key("seeds"), findings);
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
@@ -61,7 +61,7 @@ fn gossip(raw: &raw::Gossip, path: &Path, findings: &mut Findings) -> Option<(Ca
         findings.error(Target::Value(path.key("detection_time_s")), message, hint);
         return None;
     }
-    let listen = listen?;
+    let (listen, seeds) = (listen?, seeds?);
     let config = GossipConfig {
         interval: Duration::from_millis(interval),
         detection_time: Duration::from_millis(detection),
@@ -88,6 +88,21 @@ fn listen(text: &str, path: &Path, findings: &mut Findings) -> Option<SocketAddr
     };
     findings.error(Target::Value(path.clone()), message, hint.to_owned());
     None
+}
+
+fn seeds(raw: &raw::Items<String>, path: &Path, findings: &mut Findings) -> Option<Vec<String>> {
+    let mut seed = |(i, text): (usize, &Option<String>)| {
+        let text = text.as_ref()?;
+        let (host, port) = text.rsplit_once(':').unwrap_or_default();
+        if !host.is_empty() && port.parse::<u16>().is_ok_and(|port| port != 0) {
+            return Some(text.clone());
+        }
+        let message = format!("`{text}` is not a host with a port");
+        findings.error(Target::Value(path.item(i)), message, "for example `192.0.2.12:7946`".to_owned());
+        None
+    };
+    let seeds: Vec<Option<String>> = raw.iter().enumerate().map(&mut seed).collect();
+    seeds.into_iter().collect()
 }
 
 fn etcd(raw: &raw::Etcd, path: &Path, findings: &mut Findings) -> Option<(Carrier, IpAddr, Settings)> {

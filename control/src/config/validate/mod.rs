@@ -15,10 +15,11 @@ mod memory;
 mod metrics;
 mod ports;
 mod routes;
+mod together;
 mod workers;
 
 use super::finding::{Findings, Target};
-use super::gateway::GatewayConfig;
+use super::gateway::{GatewayConfig, Port};
 use super::path::Path;
 use super::raw;
 use weir_dataplane::config::Config;
@@ -62,11 +63,21 @@ pub(super) fn gateway(raw: Option<raw::Gateway>, findings: &mut Findings) -> Opt
             "leave it out unless the other nodes are Linux with `nf_conntrack_tcp_loose=1`".to_owned(),
         );
     }
+    let ports: Option<Vec<Port>> = ports.into_iter().collect();
+    if let (Some(Some(network)), Some(ports)) = (&network, &ports) {
+        together::router(network, ports, findings);
+    }
+    if let (Some(Some(membership)), Some(conntrack)) = (&membership, &conntrack) {
+        together::cluster(membership, conntrack, findings);
+    }
+    if let (Some(Some(network)), Some(Some(cluster)), Some(membership)) = (&network, &cluster, &membership) {
+        together::routed_cluster(network, cluster, membership.as_ref(), findings);
+    }
     let metrics = metrics::validate(&raw.metrics, &root.key("metrics"), findings);
     let control_socket = control::validate(raw.control, &root.key("control"), findings);
     Some(GatewayConfig {
         node: node?,
-        ports: ports.into_iter().collect::<Option<_>>()?,
+        ports: ports?,
         workers: workers?,
         memory: memory?,
         dataplane: Config { bridge: bridge?, conntrack: conntrack?, cluster: cluster? },
