@@ -5,12 +5,13 @@ use super::followers::Followers;
 use super::membership::{self, JoinError, Seat};
 use super::ports::{self, OpenPort};
 use super::pressure::Watch;
+use super::reload::{self, Asked, Prepared, Reloads};
 use super::station::{self, Station};
 use super::topology::Warning;
 use super::{errands, restart, rows, state};
 use crate::api::{Call, FLOWS_LIMIT_MAX, Refusal, Reloaded, Selection};
 use crate::cluster::Order;
-use crate::config::{self, GatewayConfig};
+use crate::config::GatewayConfig;
 use crate::observe::{
     self, AgreedStatus, ClusterStatus, Counters, Deleted, Expectations, Explanation, FlowEvent, Flows,
     Status, collect,
@@ -27,6 +28,7 @@ use weir_dataplane::config::{Config, Membership};
 use weir_dataplane::gate::cluster_match::ClusterMatch;
 use weir_dataplane::mailbox::{Errand, WorkerHandle};
 use weir_dataplane::units::{Epoch, MEMBERS_MAX, MemberId, NodeNumber};
+use weir_dataplane::wire::MacAddr;
 
 /// A worker looks at its mailbox every turn; one that has not by then is stuck.
 pub(super) const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
@@ -53,6 +55,15 @@ pub(super) struct Running {
     pub(super) crew: Crew,
 }
 
+/// What other threads have for control.
+#[derive(Debug)]
+pub(super) enum Event {
+    /// A worker ended before it was told to.
+    Ended(End),
+    /// A configuration to be taken over, or what is wrong with it.
+    Prepared(Box<Result<Prepared, Refusal>>),
+}
+
 /// A running gateway.
 #[derive(Debug)]
 pub(super) struct Gateway {
@@ -66,6 +77,7 @@ pub(super) struct Gateway {
     followers: Followers,
     port_names: Vec<String>,
     pressure: Watch,
+    reloads: Reloads,
 }
 
 impl Gateway {
@@ -80,6 +92,7 @@ impl Gateway {
             running,
             followers: Followers::default(),
             pressure: Watch::default(),
+            reloads: Reloads::default(),
         }
     }
 
@@ -91,9 +104,12 @@ impl Gateway {
         self.config.control_socket()
     }
 
-    /// Waits for a worker that ends before it is told to.
-    pub(super) async fn worker_ended(&mut self) -> End {
-        self.running.crew.ended().await
+    /// Waits for what other threads have for control.
+    pub(super) async fn event(&mut self) -> Event {
+        tokio::select! {
+            end = self.running.crew.ended() => Event::Ended(end),
+            prepared = self.reloads.prepared() => Event::Prepared(Box::new(prepared)),
+        }
     }
 
     /// Says in the log when a flow table fills up.
@@ -183,7 +199,7 @@ impl Gateway {
             Call::Explain(address, answer) => drop(answer.send(self.explain(address))),
             Call::Order(order, answer) => drop(answer.send(self.order(&order).await)),
             Call::SetLocal { node, local, answer } => drop(answer.send(self.set_local(node, local).await)),
-            Call::Reload(answer) => drop(answer.send(self.reload().await)),
+            Call::Reload(answer) => self.reload(Asked::Client(answer)),
             Call::Metrics(answer) => drop(answer.send(observe::render(&self.status(), &self.counters()))),
         }
     }
@@ -296,34 +312,53 @@ impl Gateway {
         self.cluster()
     }
 
-    /// Reads the configuration again and takes over what may change while running. Nothing changes on refusal.
-    pub(super) async fn reload(&mut self) -> Result<Reloaded, Refusal> {
-        let loaded = config::load(&self.path).map_err(Refusal::configuration)?;
-        let keys = restart::keys_needing_restart(&self.config, &loaded.config);
+    /// Has the configuration read again; what comes of it is for [`Gateway::take_over`].
+    pub(super) fn reload(&mut self, asked: Asked) {
+        let macs = self.macs();
+        self.reloads.ask(asked, &self.path, macs);
+    }
+
+    /// Takes over what may change while running, and tells those who asked for it.
+    pub(super) async fn take_over(&mut self, prepared: Result<Prepared, Refusal>) {
+        let outcome = match prepared {
+            Ok(prepared) => self.go_on_by(prepared).await,
+            Err(refusal) => Err(refusal),
+        };
+        let macs = self.macs();
+        self.reloads.over(&outcome, &self.path, macs);
+    }
+
+    /// The ports' own MAC addresses, in their order.
+    fn macs(&self) -> Vec<MacAddr> {
+        self.config.port_ids().map(|(id, _)| ports::mac(&self.running.ports, id)).collect()
+    }
+
+    /// Nothing changes on refusal.
+    async fn go_on_by(&mut self, prepared: Prepared) -> Result<Reloaded, Refusal> {
+        let keys = restart::keys_needing_restart(&self.config, &prepared.config);
         if !keys.is_empty() {
             return Err(Refusal::configuration(format!(
                 "only a restart can change {}; nothing has changed",
                 keys.join(", ")
             )));
         }
-        for warning in &loaded.warnings {
+        for warning in &prepared.warnings {
             warn!("{warning}");
         }
-        let mut dataplane = loaded.config.dataplane().clone();
+        let mut dataplane = prepared.config.dataplane().clone();
         if self.running.seat.is_some()
             && let (Some(new), Some(now)) = (&mut dataplane.cluster, &self.dataplane.cluster)
         {
             // What the nodes have agreed is not the file's to say.
             new.membership = now.membership.clone();
         }
-        if let (Some(station), Some(network)) = (&mut self.running.station, loaded.config.network()) {
-            let ports = &self.running.ports;
-            station.reload(network, station::gate(&dataplane), |port| ports::mac(ports, port));
+        if let (Some(station), Some(compiled)) = (&mut self.running.station, prepared.network) {
+            reload::discard(station.reload(compiled, station::gate(&dataplane)));
         }
         self.publish(dataplane).await?;
-        self.config = loaded.config;
+        reload::discard(core::mem::replace(&mut self.config, prepared.config));
         if let Some(seat) = &mut self.running.seat {
-            seat.configure(membership::digest(&self.config));
+            seat.configure(prepared.digest, prepared.keys);
         }
         Ok(Reloaded { epoch: self.epoch.number() })
     }

@@ -157,9 +157,12 @@ impl Seat {
         self.coordinator.order(order, self.clock.ms(Instant::now()))
     }
 
-    /// Goes on with another configuration.
-    pub(super) fn configure(&mut self, digest: Digest) {
+    /// Goes on with another configuration, and with the keys as they are now.
+    pub(super) fn configure(&mut self, digest: Digest, keys: Option<gossip::KeyRing>) {
         self.coordinator.configure(digest);
+        if let (Carried::Gossip(gossip), Some(keys)) = (&self.carried, keys) {
+            gossip.replace_keys(keys);
+        }
     }
 
     /// The cluster as this node sees it.
