@@ -55,11 +55,11 @@ pub enum Call {
     Cluster(Answer<Result<ClusterStatus, Refusal>>),
     /// Whose the flows from an address are.
     Explain(IpAddr, Answer<Result<Explanation, Refusal>>),
-    /// An order about this node's seat in a cluster that agrees by itself.
+    /// An order about a cluster whose nodes have names.
     Order(Order, Answer<Result<ClusterStatus, Refusal>>),
-    /// Makes a node's flows this node's, or no longer.
+    /// Makes the flows of a bucket this node's, or no longer.
     SetLocal {
-        /// Whose flows.
+        /// The node number that stands for it.
         node: NodeNumber,
         /// Whether they are to be this node's.
         local: bool,

@@ -2,7 +2,7 @@
 
 use super::events::EventBody;
 use super::{Answer, Call, Refusal, RefusalKind, Selection, TraceRequest};
-use crate::cluster::Order;
+use crate::cluster::{NodeName, Order};
 use axum::body::Body;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
@@ -31,6 +31,7 @@ pub fn router(calls: Calls) -> Router {
         .route("/cluster/pins/{bucket}/{node}", put(pin))
         .route("/cluster/pins/{bucket}", delete(unpin))
         .route("/cluster/nodes/{node}", put(add_node).delete(remove_node))
+        .route("/cluster/dead/{node}", put(take).delete(give))
         .route("/reload", post(reload))
         .with_state(calls)
 }
@@ -122,6 +123,21 @@ async fn pin(State(calls): State<Calls>, Path((bucket, node)): Path<(usize, Stri
         (Some(number), Ok(node)) => order(&calls, Order::Pin { bucket: number.bucket(), node }).await,
         (None, _) => refuse(no_bucket(bucket)),
         (_, Err(error)) => refuse(Refusal::configuration(error.to_string())),
+    }
+}
+
+async fn take(State(calls): State<Calls>, Path(node): Path<String>) -> Response {
+    about(&calls, &node, |node| Order::Take { node }).await
+}
+
+async fn give(State(calls): State<Calls>, Path(node): Path<String>) -> Response {
+    about(&calls, &node, |node| Order::Give { node }).await
+}
+
+async fn about(calls: &Calls, node: &str, make: impl FnOnce(NodeName) -> Order) -> Response {
+    match node.parse() {
+        Ok(node) => order(calls, make(node)).await,
+        Err(error) => refuse(Refusal::configuration(format!("{error}"))),
     }
 }
 

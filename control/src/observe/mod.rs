@@ -3,6 +3,7 @@
 //! Control reads the workers' cells and the ports' statistics when somebody asks.
 
 mod catalogue;
+pub mod cluster_tables;
 pub mod collect;
 pub mod conntrack_text;
 mod exporter;
@@ -19,9 +20,9 @@ pub use catalogue::{Kind, METRICS, Metric, reference};
 pub use exporter::render;
 pub use flow::{Deleted, Detail, ExpectationRow, Expectations, FlowEvent, FlowRow, Flows, Tuple};
 pub use model::{
-    AgreedStatus, BucketStatus, ClusterStatus, Counters, Explanation, FlowClassCount, FlowCounts, HistoryRow,
-    MemberRow, Occupancy, PortStatistics, PortStatus, RssStatus, SpreadBy, Status, WorkerCounts,
-    WorkerPortCounts, WorkerStatus,
+    AgreedStatus, AlarmRow, BucketStatus, ClusterStatus, Counters, Explanation, FlowClassCount, FlowCounts,
+    HistoryRow, MemberRow, Occupancy, PortStatistics, PortStatus, PublishedRow, RssStatus, SpreadBy, Status,
+    WorkerCounts, WorkerPortCounts, WorkerStatus,
 };
 pub use pressure::Pressure;
 pub use trace::{TraceEnd, TraceEvent};

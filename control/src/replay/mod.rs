@@ -1,4 +1,7 @@
 //! Runs the real pipeline over captures instead of live ports: single-threaded, repeatable, real net_pcap ports.
+//!
+//! What nodes learn from others while they run is not in a capture: a router, and a node whose shares are agreed, are
+//! refused.
 
 pub mod capture;
 mod lines;
@@ -45,6 +48,7 @@ impl Replay {
         tracing: Option<Tracing>,
         summary: &mut String,
     ) -> Result<(), Failure> {
+        is_told_whole(&self.config)?;
         let inputs: Vec<&PathBuf> = self.files.iter().filter_map(|files| files.input.as_ref()).collect();
         let captures: Result<Vec<Capture>, _> = inputs.into_iter().map(|path| capture::scan(path)).collect();
         let captures = captures.map_err(Failure::runtime)?;
@@ -61,6 +65,23 @@ impl Replay {
         *summary = summarise(&node, &names);
         check(&node, &captures)
     }
+}
+
+/// Refuses a configuration that does not say all that becomes of a frame.
+pub(crate) fn is_told_whole(config: &GatewayConfig) -> Result<(), Failure> {
+    if config.network().is_some() {
+        return Err(Failure::configuration(
+            "captures are not routed: a router needs its neighbours' MAC addresses, which nobody answers with here; \
+             take a configuration with `forwarding: {mode: bridge}`",
+        ));
+    }
+    if config.membership().is_some() {
+        return Err(Failure::configuration(
+            "nobody is there to share the flows with: which are this node's must be said by `local_nodes`, instead \
+             of `gossip`, `etcd` or `static`",
+        ));
+    }
+    Ok(())
 }
 
 fn play(
