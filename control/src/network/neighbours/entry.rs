@@ -42,6 +42,17 @@ pub enum State {
 }
 
 impl State {
+    /// All of them in order.
+    pub const ALL: [Self; 7] = [
+        Self::Incomplete,
+        Self::Reachable,
+        Self::Stale,
+        Self::Delay,
+        Self::Probe,
+        Self::Failed,
+        Self::Permanent,
+    ];
+
     /// Its name, as in `ip neigh`.
     pub const fn name(self) -> &'static str {
         match self {
@@ -87,8 +98,8 @@ pub(super) struct Entry<P> {
     /// When something is to be done.
     pub(super) deadline_ms: Option<u64>,
     asked_at_ms: Option<u64>,
-    used_at_ms: Option<u64>,
-    updated_at_ms: u64,
+    pub(super) used_at_ms: Option<u64>,
+    pub(super) updated_at_ms: u64,
     mac_at_ms: u64,
     /// Claims of another MAC address for it.
     pub(super) rivals: Window,
@@ -227,8 +238,8 @@ impl<P: AsRef<[u8]>> Entry<P> {
         }
     }
 
-    /// It is known to be there, by traffic that makes progress (RFC 4861 7.3.1).
-    pub(super) fn confirmed(&mut self, reachable_ms: u64, now_ms: u64) {
+    /// It is known to be there.
+    fn confirmed(&mut self, reachable_ms: u64, now_ms: u64) {
         if !matches!(self.state(), State::Permanent) {
             self.trust(Trust::Reachable, Some(now_ms + reachable_ms), now_ms);
         }

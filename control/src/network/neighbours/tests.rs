@@ -2,6 +2,7 @@
 
 mod arp;
 mod cluster;
+mod forget;
 mod limits;
 mod managed;
 mod nd;
