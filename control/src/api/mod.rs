@@ -4,18 +4,23 @@
 
 mod client;
 mod events;
+mod neighbours;
 mod selection;
 mod server;
 mod socket;
 pub mod words;
 
 pub use client::{Client, ClientError};
+pub use neighbours::{NeighbourName, NeighbourSelection, interface};
 pub use selection::Selection;
 pub use server::{metrics_router, router};
 pub use socket::{ControlSocket, SocketError};
 
 use crate::cluster::Order;
-use crate::observe::{ClusterStatus, Counters, Deleted, Expectations, Explanation, FlowEvent, Flows, Status};
+use crate::observe::{
+    ClusterStatus, Counters, Deleted, Expectations, Explanation, FlowEvent, Flows, Flushed, Neighbours,
+    Status,
+};
 use core::net::IpAddr;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
@@ -45,6 +50,10 @@ pub enum Call {
     FollowFlows(Selection, Answer<Result<mpsc::Receiver<FlowEvent>, Refusal>>),
     /// Live expectations.
     Expectations(Answer<Result<Expectations, Refusal>>),
+    /// The neighbours of a gateway that routes.
+    Neighbours(NeighbourSelection, Answer<Result<Neighbours, Refusal>>),
+    /// Forgets a neighbour.
+    FlushNeighbour(NeighbourName, Answer<Result<Flushed, Refusal>>),
     /// This node's part of its cluster.
     Cluster(Answer<Result<ClusterStatus, Refusal>>),
     /// Whose the flows from an address are.

@@ -10,6 +10,7 @@ mod explain;
 mod flows;
 mod gateway;
 mod man;
+mod neighbours;
 mod output;
 mod reference;
 mod reload;
@@ -47,6 +48,7 @@ enum Command {
     Status(status::Args),
     Flows(Box<flows::Args>),
     Expectations(expectations::Args),
+    Neighbours(neighbours::Args),
     Cluster(cluster::Args),
     Explain(explain::Args),
     Counters(counters::Args),
@@ -85,6 +87,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Status(args) => args.run(),
         Command::Flows(args) => args.run(),
         Command::Expectations(args) => args.run(),
+        Command::Neighbours(args) => args.run(),
         Command::Cluster(args) => args.run(),
         Command::Explain(args) => args.run(),
         Command::Counters(args) => args.run(),

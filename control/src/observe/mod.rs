@@ -9,6 +9,8 @@ mod exporter;
 mod flow;
 pub mod flow_tables;
 mod model;
+mod neighbour;
+pub mod neighbour_tables;
 mod pressure;
 pub mod protocol;
 pub mod tables;
@@ -20,5 +22,8 @@ pub use model::{
     AgreedStatus, BucketStatus, ClusterStatus, Counters, Explanation, FlowClassCount, FlowCounts, HistoryRow,
     MemberRow, Occupancy, PortStatistics, PortStatus, RssStatus, SpreadBy, Status, WorkerCounts,
     WorkerPortCounts, WorkerStatus,
+};
+pub use neighbour::{
+    Flushed, NeighbourAlarm, NeighbourCounts, NeighbourRow, Neighbours, StationCounts, StationStatus,
 };
 pub use pressure::Pressure;

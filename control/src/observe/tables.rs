@@ -228,7 +228,7 @@ fn occupancy(table: Occupancy) -> String {
     format!("{} of {} ({share:.1} %)", table.live, table.max)
 }
 
-fn duration(seconds: u64) -> String {
+pub(super) fn duration(seconds: u64) -> String {
     let (days, hours, minutes) = (seconds / 86_400, seconds / 3600 % 24, seconds / 60 % 60);
     match (days, hours, minutes) {
         (0, 0, 0) => format!("{seconds} s"),

@@ -17,6 +17,7 @@ use super::counters::Ignored;
 use super::message::Weight;
 use super::queue::Queue;
 use std::fmt;
+use std::str::FromStr;
 use weir_dataplane::wire::MacAddr;
 
 /// Under pressure a neighbour that nobody uses is safe for this long (Linux's forced collection).
@@ -64,6 +65,19 @@ impl State {
             Self::Failed => "failed",
             Self::Permanent => "permanent",
         }
+    }
+}
+
+/// A text that is no state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a neighbour's state is wanted: {}", State::ALL.map(State::name).join(", "))]
+pub struct NotAState;
+
+impl FromStr for State {
+    type Err = NotAState;
+
+    fn from_str(text: &str) -> Result<Self, NotAState> {
+        Self::ALL.into_iter().find(|state| state.name() == text).ok_or(NotAState)
     }
 }
 

@@ -20,8 +20,8 @@ impl<P: AsRef<[u8]>> Neighbours<P> {
 
     /// These ports have no link, in place of those of before. As in Linux, who was behind one that has lost it is
     /// forgotten, what waits is given up, and nobody is asked for there; next hops behind one that has it again are
-    /// asked for at once.
-    pub fn links_down(&mut self, down: BTreeSet<PortId>, now_ms: u64) {
+    /// asked for at once. Says whether there is such a port.
+    pub fn links_down(&mut self, down: BTreeSet<PortId>, now_ms: u64) -> bool {
         let came_back = self.down.difference(&down).next().is_some();
         self.down = down;
         let behind = |at: &At, neighbours: &Self| !neighbours.is_up(at.interface);
@@ -31,6 +31,7 @@ impl<P: AsRef<[u8]>> Neighbours<P> {
             self.next_prompt_ms = now_ms;
         }
         self.tick(now_ms);
+        came_back
     }
 
     /// Whether packets can go by an interface at all.

@@ -45,7 +45,7 @@ pub use action::{Action, At, Neighbour};
 pub use alarm::{Alarm, SILENCE_MS};
 pub use config::{Config, Limits, Timers};
 pub use counters::{Counters, Ignored};
-pub use entry::State;
+pub use entry::{NotAState, State};
 
 use alarm::Window;
 use link::Link;
