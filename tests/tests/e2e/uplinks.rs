@@ -2,6 +2,7 @@
 //! their flows move.
 
 use std::collections::BTreeMap;
+use std::sync::MutexGuard;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -11,6 +12,7 @@ use weir_tests::packet::{Mac, eth};
 use weir_tests::process::wait_until;
 
 use crate::discovery::{Wire, send};
+use crate::lab::turn;
 use crate::node::Weir;
 use crate::ready;
 
@@ -26,12 +28,14 @@ struct Uplinks {
     client: Namespace,
     gateway: Namespace,
     routers: [Namespace; 2],
+    _turn: MutexGuard<'static, ()>,
 }
 
 impl Uplinks {
     fn new() -> Result<Self> {
+        let turn = turn();
         let [client, gateway, one, two] = ["client", "gateway", "router1", "router2"].map(Namespace::create);
-        let uplinks = Self { client: client?, gateway: gateway?, routers: [one?, two?] };
+        let uplinks = Self { client: client?, gateway: gateway?, routers: [one?, two?], _turn: turn };
         veth((&uplinks.client, "eth0"), (&uplinks.gateway, "lan"), MTU)?;
         uplinks.client.ip(&format!("addr add {CLIENT}/24 dev eth0"))?;
         for (n, router) in uplinks.routers.iter().enumerate() {
