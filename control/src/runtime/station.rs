@@ -95,8 +95,7 @@ impl Station {
         seed: u64,
     ) -> Self {
         let routing = network.routing(mac_of);
-        let neighbours =
-            Neighbours::new(Discovery::default(), &routing.interfaces, &permanent(network), seed);
+        let neighbours = Neighbours::new(Discovery::default(), &routing, &permanent(network), seed);
         let mut station = Self {
             rings,
             pool,
@@ -124,7 +123,7 @@ impl Station {
         self.routing = network.routing(mac_of);
         self.router = Router::compile(&self.routing);
         self.gate = gate;
-        self.neighbours.reload(&self.routing.interfaces, &permanent(network));
+        self.neighbours.reload(&self.routing, &permanent(network));
         self.begin();
     }
 

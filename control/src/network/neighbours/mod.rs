@@ -54,7 +54,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
 use std::sync::Arc;
 use table::Table;
-use weir_dataplane::config::route::Interface;
+use weir_dataplane::config::route::Routing;
 use weir_dataplane::units::{InterfaceId, PortId};
 use weir_dataplane::wire::MacAddr;
 
@@ -113,9 +113,9 @@ pub struct Row {
 }
 
 impl<P: AsRef<[u8]>> Neighbours<P> {
-    /// The neighbours of `interfaces`, whose position is [`InterfaceId`]; `permanent` ones are known from the start, and
+    /// The neighbours of the interfaces of `routing`; `permanent` ones are known from the start, and
     /// neither time nor message changes them. `seed` spreads the times at which neighbours are asked again.
-    pub fn new(config: Config, interfaces: &[Interface], permanent: &[Neighbour], seed: u64) -> Self {
+    pub fn new(config: Config, routing: &Routing, permanent: &[Neighbour], seed: u64) -> Self {
         let mut neighbours = Self {
             config,
             links: Vec::new(),
@@ -131,7 +131,7 @@ impl<P: AsRef<[u8]>> Neighbours<P> {
             crowded: Window::default(),
             counters: Counters::default(),
         };
-        neighbours.reload(interfaces, permanent);
+        neighbours.reload(routing, permanent);
         neighbours
     }
 

@@ -40,7 +40,7 @@ fn a_flushed_next_hop_is_asked_for_at_once() {
 fn only_who_is_meant_is_flushed_and_permanent_ones_never() {
     let permanent = [Neighbour { at: at(HOST_IP), mac: HOST }];
     let mut net = Net::new(OWN);
-    net.neighbours.reload(&[interface(OWN, OWN)], &permanent);
+    net.neighbours.reload(&routing(&[interface(OWN, OWN)]), &permanent);
     net.resolves(HOST_IP6, HOST);
     let other = InterfaceId::new(1);
     assert_eq!(net.neighbours.flush(at(HOST_IP).address, None, net.now_ms), 0);
@@ -53,7 +53,7 @@ fn only_who_is_meant_is_flushed_and_permanent_ones_never() {
 fn behind_a_link_that_is_down_nobody_is_known_or_asked_for() {
     let permanent = [Neighbour { at: at("192.0.2.10"), mac: OTHER }];
     let mut net = Net::new(OWN);
-    net.neighbours.reload(&[interface(OWN, OWN)], &permanent);
+    net.neighbours.reload(&routing(&[interface(OWN, OWN)]), &permanent);
     net.neighbours.manage([at(HOST_IP)], net.now_ms);
     net.hears(&arp_reply(HOST, HOST_IP, OWN).bytes());
     net.wants("192.0.2.11", "waits");

@@ -14,7 +14,7 @@ fn host(i: u32) -> String {
 fn crowded(limits: Limits) -> Net {
     let mut net = limited(limits);
     let interface = Interface { addresses: vec!["10.0.0.1/8".parse().unwrap()], ..interface(OWN, OWN) };
-    net.neighbours.reload(&[interface], &[]);
+    net.neighbours.reload(&routing(&[interface]), &[]);
     net
 }
 
@@ -132,7 +132,8 @@ fn permanent_neighbours_stand_above_all_limits() {
     let permanent = [Neighbour { at: at(HOST_IP), mac: CLUSTER }];
     let limits = Limits { gc_thresh1: 0, gc_thresh2: 0, gc_thresh3: 0, ..Limits::default() };
     let config = Config { limits, ..Config::default() };
-    let mut neighbours: Neighbours<Vec<u8>> = Neighbours::new(config, &[interface(OWN, OWN)], &permanent, 7);
+    let mut neighbours: Neighbours<Vec<u8>> =
+        Neighbours::new(config, &routing(&[interface(OWN, OWN)]), &permanent, 7);
     assert_eq!(neighbours.poll(), Some(Action::Publish));
     neighbours.heard(InterfaceId::default(), &arp_announcement(OTHER, HOST_IP).bytes(), |_| true, 0);
     neighbours.used(at(HOST_IP), 0);

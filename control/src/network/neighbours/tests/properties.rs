@@ -160,7 +160,7 @@ impl Watched {
         let config = Config { limits: LIMITS, timers };
         Self {
             retransmit_ms,
-            neighbours: Neighbours::new(config, &interfaces(announced, false), &[], 7),
+            neighbours: Neighbours::new(config, &routing(&interfaces(announced, false)), &[], 7),
             announced,
             swapped: false,
             now_ms: 0,
@@ -202,7 +202,7 @@ impl Watched {
             Event::Passed(ms) => return self.passes(ms),
             Event::Swapped => {
                 self.swapped = !self.swapped;
-                self.neighbours.reload(&interfaces(self.announced, self.swapped), &[]);
+                self.neighbours.reload(&routing(&interfaces(self.announced, self.swapped)), &[]);
             }
             Event::Announced => self.neighbours.announce(|_| true, now_ms),
         }
