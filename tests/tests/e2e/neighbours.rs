@@ -15,7 +15,7 @@ use weir_tests::process::{Background, wait_until};
 use crate::clients;
 use crate::discovery::{Kind, Said, Wire, destination, said, send, source};
 use crate::gateway::greet;
-use crate::lab::{A4, B4, B6, LAN4, LAN6, Lab, WAN4, WAN6, clients4};
+use crate::lab::{A4, A6, B4, B6, LAN4, LAN6, Lab, WAN4, WAN6, clients4};
 use crate::node::{self, Weir};
 use crate::ready;
 use crate::servers::{HTTP_PORT, Servers};
@@ -244,9 +244,11 @@ fn download(lab: &Lab) -> Result<Background> {
     Background::start("curl", command.arg(format!("http://{B4}:{HTTP_PORT}/page")))
 }
 
-/// What any host does: it sends something now and then.
-fn talk(host: &Namespace) -> Result<Background> {
-    Background::start("ping", host.command("ping").args(["-n", "-q", "-i", "0.2", "-w", "10", A4]))
+/// What any host does: it sends something now and then, over either family.
+fn talk(host: &Namespace) -> Result<[Background; 2]> {
+    let ping =
+        |to| Background::start("ping", host.command("ping").args(["-n", "-q", "-i", "0.2", "-w", "10", to]));
+    Ok([ping(A4)?, ping(A6)?])
 }
 
 #[test]
