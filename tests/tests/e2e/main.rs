@@ -12,11 +12,13 @@
 mod announcing;
 mod carrying;
 mod clients;
+mod discovery;
 mod fragmenting;
 mod gateway;
 mod healing;
 mod lab;
 mod listing;
+mod neighbours;
 mod node;
 mod observing;
 mod operating;
@@ -28,6 +30,7 @@ mod sip;
 mod tap;
 mod tftp;
 mod tracing;
+mod uplinks;
 
 use weir_tests::netns;
 
