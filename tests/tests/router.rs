@@ -65,6 +65,8 @@ fn interface(side: Side, vlan: Option<u16>, addresses: [&str; 2], reverse_path: 
         source_mac: MacAddr(source_mac.0),
         mtu: if vlan.is_some() { VLAN_MTU } else { 1500 },
         addresses: addresses.map(|address| address.parse().unwrap()).into(),
+        management: Vec::new(),
+        tapped: false,
         reverse_path,
     }
 }

@@ -111,6 +111,8 @@ mod tests {
             source_mac: OWN,
             mtu: 1500,
             addresses: addresses.iter().map(|text| text.parse().unwrap()).collect(),
+            management: Vec::new(),
+            tapped: false,
             reverse_path: ReversePath::Strict,
         })
     }
