@@ -11,7 +11,7 @@ use std::io::Write;
 use std::process::{Command, Stdio};
 use weir_control::observe::{
     AgreedStatus, BucketStatus, ClusterStatus, METRICS, MemberRow, Occupancy, PortStatistics, PortStatus,
-    SpreadBy, Status, collect, reference, render,
+    SpreadBy, Status, TapStatus, collect, reference, render,
 };
 use weir_dataplane::counters::{DropReason, Verdict, WorkerCounters};
 
@@ -31,6 +31,7 @@ fn page() -> String {
         numa_node: None,
         spread: SpreadBy::Nobody,
         rss: None,
+        tap: Some(TapStatus { name: "weir-lan".to_owned(), to_kernel: 3, ..TapStatus::default() }),
         statistics: PortStatistics { rx_frames: 9, ..PortStatistics::default() },
         driver_statistics: [("rx_good_packets".to_owned(), 9)].into(),
     };

@@ -18,7 +18,7 @@ pub use exporter::render;
 pub use flow::{Deleted, Detail, ExpectationRow, Expectations, FlowEvent, FlowRow, Flows, Tuple};
 pub use model::{
     AgreedStatus, BucketStatus, ClusterStatus, Counters, Explanation, FlowClassCount, FlowCounts, HistoryRow,
-    MemberRow, Occupancy, PortStatistics, PortStatus, RssStatus, SpreadBy, Status, WorkerCounts,
+    MemberRow, Occupancy, PortStatistics, PortStatus, RssStatus, SpreadBy, Status, TapStatus, WorkerCounts,
     WorkerPortCounts, WorkerStatus,
 };
 pub use pressure::Pressure;

@@ -26,6 +26,7 @@ pub(super) async fn run(
     metrics: Option<TcpListener>,
 ) -> Result<(), Failure> {
     gateway.join().await.map_err(|error| Failure::runtime(format!("cannot join the cluster: {error}")))?;
+    gateway.join_kernel();
     let (sender, mut calls) = mpsc::channel(CALLS_MAX);
     serve(socket, metrics, &sender).map_err(Failure::runtime)?;
     let handler =

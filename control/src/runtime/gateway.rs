@@ -2,6 +2,7 @@
 
 use super::crew::{Crew, End};
 use super::followers::Followers;
+use super::kernel::Kernel;
 use super::membership::{self, JoinError, Seat};
 use super::ports::{self, OpenPort};
 use super::pressure::Watch;
@@ -13,7 +14,7 @@ use crate::cluster::Order;
 use crate::config::{self, GatewayConfig};
 use crate::observe::{
     self, AgreedStatus, ClusterStatus, Counters, Deleted, Expectations, Explanation, FlowEvent, Flows,
-    Status, collect,
+    PortStatus, Status, collect,
 };
 use core::net::IpAddr;
 use core::ops::ControlFlow;
@@ -66,6 +67,8 @@ pub(super) struct Gateway {
     followers: Followers,
     port_names: Vec<String>,
     pressure: Watch,
+    /// Where the kernel has taps.
+    kernel: Option<Kernel>,
 }
 
 impl Gateway {
@@ -80,6 +83,7 @@ impl Gateway {
             running,
             followers: Followers::default(),
             pressure: Watch::default(),
+            kernel: None,
         }
     }
 
@@ -108,6 +112,16 @@ impl Gateway {
             self.running.seat = Some(Seat::take(membership, cluster, digest, self.started).await?);
         }
         Ok(())
+    }
+
+    /// Has the kernel take part, where it has taps. Call it inside a tokio runtime.
+    pub(super) fn join_kernel(&mut self) {
+        if let (Some(station), Some((kernel, routes))) =
+            (&mut self.running.station, Kernel::join(&self.config))
+        {
+            station.follow(routes);
+            self.kernel = Some(kernel);
+        }
     }
 
     /// Whether it has a seat, and so what to do for [`Gateway::deliberate`].
@@ -198,12 +212,17 @@ impl Gateway {
             uptime_s: self.started.elapsed().as_secs(),
             epoch: self.epoch.number(),
             cluster: self.cluster().ok(),
-            ports: self.running.ports.iter().map(|port| state::port(port, workers.len())).collect(),
+            ports: self.running.ports.iter().map(|port| self.port(port)).collect(),
             flows: state::flow_occupancy(&counters, workers),
             expectations: state::expectation_occupancy(&counters, &self.dataplane),
             workers: state::workers(&counters, &self.running.cpus),
             warnings: self.running.warnings.iter().map(ToString::to_string).collect(),
         }
+    }
+
+    fn port(&self, open: &OpenPort) -> PortStatus {
+        let tap = self.running.station.as_ref().and_then(|station| station.tap(open.id));
+        PortStatus { tap, ..state::port(open, self.running.workers.len()) }
     }
 
     fn counters(&self) -> Counters {
@@ -318,6 +337,9 @@ impl Gateway {
         }
         self.publish(dataplane).await?;
         self.config = loaded.config;
+        if let Some(kernel) = &self.kernel {
+            kernel.reload(&self.config);
+        }
         Ok(Reloaded { epoch: self.epoch.number() })
     }
 

@@ -5,6 +5,7 @@ mod crew;
 mod errands;
 mod followers;
 mod gateway;
+mod kernel;
 mod launch;
 mod membership;
 pub mod ports;
@@ -13,6 +14,7 @@ mod restart;
 mod rows;
 mod state;
 mod station;
+mod tap;
 mod topology;
 
 use crate::Failure;

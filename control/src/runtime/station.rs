@@ -3,6 +3,11 @@
 //!
 //! The rules are those of [`crate::network`]; here they meet the rings, the packet memory and the clock.
 
+mod host;
+
+pub(super) use host::KernelRoutes;
+
+use super::tap::Taps;
 use crate::config::Network;
 use crate::network::addresses::{Addresses, is_link_local};
 use crate::network::echo;
@@ -11,6 +16,7 @@ use crate::network::fragments;
 use crate::network::limit::{Limit, Rates};
 use crate::network::neighbours::{self, Action, At, Neighbour, Neighbours};
 use core::net::{IpAddr, Ipv4Addr};
+use host::Kernel;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tracing::warn;
@@ -43,12 +49,14 @@ enum Waiting {
     Transit(PortId, Vec<u8>),
     /// An IP packet of the gateway's own.
     Own(Vec<u8>),
+    /// The frame by which the kernel asks for the next hop through the tap of a port.
+    Question(PortId, Vec<u8>),
 }
 
 impl AsRef<[u8]> for Waiting {
     fn as_ref(&self) -> &[u8] {
         match self {
-            Self::Transit(_, bytes) | Self::Own(bytes) => bytes,
+            Self::Transit(_, bytes) | Self::Own(bytes) | Self::Question(_, bytes) => bytes,
         }
     }
 }
@@ -76,6 +84,7 @@ pub(super) struct Station {
     gate: Option<Gate>,
     neighbours: Neighbours<Waiting>,
     limit: Limit,
+    kernel: Kernel,
     tally: Tally,
     start: Instant,
 }
@@ -85,6 +94,7 @@ impl Station {
     pub(super) fn new(
         rings: Vec<ControlEnd<Mbuf>>,
         pool: Mempool,
+        taps: Taps,
         network: &Network,
         gate: Option<Gate>,
         mac_of: impl Fn(PortId) -> MacAddr,
@@ -101,6 +111,7 @@ impl Station {
             gate,
             neighbours,
             limit: Limit::new(Rates::default(), seed),
+            kernel: Kernel::new(taps),
             tally: Tally::default(),
             start: Instant::now(),
         };
@@ -116,6 +127,7 @@ impl Station {
         mac_of: impl Fn(PortId) -> MacAddr,
     ) {
         self.routing = network.routing(mac_of);
+        self.kernel.extend(&mut self.routing);
         self.router = Router::compile(&self.routing);
         self.gate = gate;
         self.neighbours.reload(&self.routing.interfaces, &permanent(network));
@@ -125,11 +137,16 @@ impl Station {
     /// What a configuration begins with: what is known, the routers that are to be known, the networks told.
     fn begin(&mut self) {
         self.learn();
+        self.manage(self.now_ms());
+        self.announce();
+    }
+
+    /// Keeps the routers known that routes lead to.
+    fn manage(&mut self, now_ms: u64) {
         let hops = self.router.fib().hops().iter();
         let routers: Vec<At> =
             hops.map(|hop| At { interface: hop.interface, address: hop.gateway }).collect();
-        self.neighbours.manage(routers, self.now_ms());
-        self.announce();
+        self.neighbours.manage(routers, now_ms);
     }
 
     /// Goes on with other buckets, and tells the networks of the addresses that are this node's now.
@@ -154,10 +171,11 @@ impl Station {
                 self.hear(punted.frame.bytes(), punted.port, punted.reason, now_ms);
             }
         }
+        self.serve_kernel(now_ms);
         if self.neighbours.next_tick_ms().is_some_and(|at_ms| at_ms <= now_ms) {
             self.neighbours.tick(now_ms);
         }
-        self.act(now_ms)
+        self.follow_kernel(now_ms) | self.act(now_ms)
     }
 
     fn now_ms(&self) -> u64 {
@@ -173,10 +191,13 @@ impl Station {
                 let Self { gate, neighbours, .. } = self;
                 neighbours.heard(interface, frame, |address| owns(gate.as_ref(), address), now_ms);
             }
+            PuntReason::Local | PuntReason::Group if !self.is_mine(packet, arrival) => {}
             PuntReason::Local => match echo::answer(packet, Addresses::of(&self.routing.interfaces)) {
                 Some(answer) => self.say(answer, interface, now_ms),
+                None if self.pass_up(frame, port, arrival, now_ms) => {}
                 None => self.tally.unclaimed += 1,
             },
+            PuntReason::Group => drop(self.pass_up(frame, port, arrival, now_ms)),
             PuntReason::Unresolved => match self.router.next_hop_of(frame, &flow(frame)) {
                 Some((interface, address)) => {
                     let waiting = Waiting::Transit(port, frame.to_vec());
@@ -241,7 +262,7 @@ impl Station {
                         self.tell(packet, arrival.interface, Fault::Host, now_ms);
                     }
                 }
-                Action::GiveUp { packet: Waiting::Own(_), .. } | Action::Publish => {}
+                Action::GiveUp { packet: Waiting::Own(_) | Waiting::Question(..), .. } | Action::Publish => {}
                 Action::Alarm(alarm) => warn!("{alarm}"),
             }
         }
@@ -263,6 +284,7 @@ impl Station {
     fn release(&mut self, to: Neighbour, packet: Waiting, now_ms: u64) {
         match packet {
             Waiting::Own(packet) => self.send_packet(to, &packet),
+            Waiting::Question(port, question) => self.answer_kernel(port, &question, to.mac),
             Waiting::Transit(port, frame) => {
                 let flow = flow(&frame);
                 self.forward(frame, port, &flow, now_ms);

@@ -1,7 +1,7 @@
 //! Checks `routes` and `neighbours`: where a gateway that routes sends packets on to.
 
 use crate::config::finding::{Findings, Target};
-use crate::config::network::{NamedInterface, Network, StaticNeighbour, interface_towards};
+use crate::config::network::{Kernel, NamedInterface, Network, StaticNeighbour, interface_towards};
 use crate::config::path::Path;
 use crate::config::{gateway, raw, words};
 use crate::network::addresses::is_link_local;
@@ -17,6 +17,7 @@ pub(super) fn validate(
     interfaces: Vec<NamedInterface>,
     raw_routes: &raw::Items<raw::Route>,
     raw_neighbours: &raw::Items<raw::Neighbour>,
+    kernel: Kernel,
     findings: &mut Findings,
 ) -> Option<Network> {
     let root = Path::root();
@@ -40,6 +41,7 @@ pub(super) fn validate(
         routes: routes.into_iter().collect::<Option<_>>()?,
         neighbours: neighbours.into_iter().collect::<Option<_>>()?,
         interfaces,
+        kernel,
     })
 }
 
@@ -55,6 +57,8 @@ pub(super) fn has_none(
         let port = port.as_ref()?;
         let key = match port {
             _ if !port.addresses.is_empty() => "addresses",
+            _ if !port.management.is_empty() => "management",
+            _ if port.tap.is_some() => "tap",
             _ if !port.vlans.is_empty() => "vlans",
             _ if port.cluster_mac.is_some() => "cluster_mac",
             _ => return None,

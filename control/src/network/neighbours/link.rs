@@ -29,6 +29,16 @@ impl Link {
         self.0.mac
     }
 
+    /// What one of the interface's addresses is announced with.
+    pub(super) fn announced_as(&self, address: IpAddr) -> MacAddr {
+        if self.is_management(address) { self.source() } else { self.announced() }
+    }
+
+    /// Whether an address is this node's alone, whatever cluster it is in.
+    pub(super) fn is_management(&self, address: IpAddr) -> bool {
+        self.0.management.contains(&address)
+    }
+
     /// What frames come from.
     pub(super) const fn source(&self) -> MacAddr {
         self.0.source_mac

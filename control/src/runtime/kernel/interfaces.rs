@@ -1,0 +1,175 @@
+//! The kernel's network interfaces: there, up, and with the gateway's addresses.
+//!
+//! What an administrator adds to an interface stays; what was there before the first address was set goes. The kernel
+//! makes up no address of its own, asks nobody whether an address is free, and believes no router advertisement.
+
+use super::{Interface, KernelError, RETRY};
+use futures_util::TryStreamExt;
+use rtnetlink::packet_route::AddressFamily;
+use rtnetlink::packet_route::address::{AddressAttribute, AddressFlags, AddressMessage};
+use rtnetlink::packet_route::link::LinkAttribute;
+use rtnetlink::{Handle, LinkUnspec, LinkVlan};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::net::IpAddr;
+use tokio::sync::watch;
+use tracing::{error, info};
+use weir_dataplane::subnet::Subnet;
+
+/// An interface's name and an address on it.
+type Placed = (String, IpAddr, u8);
+
+/// Keeps the kernel's interfaces as they are wanted, until nobody wants any more.
+pub(super) async fn keep(mut wanted: watch::Receiver<Vec<Interface>>) {
+    let mut set = None;
+    loop {
+        let now = wanted.borrow_and_update().clone();
+        match apply(&now, &mut set).await {
+            Ok(()) => {
+                info!(interfaces = now.len(), "the kernel has the gateway's addresses");
+                if wanted.changed().await.is_err() {
+                    return;
+                }
+            }
+            Err(error) => {
+                error!("the kernel has not all of the gateway's addresses: {error}");
+                tokio::time::sleep(RETRY).await;
+            }
+        }
+    }
+}
+
+/// Makes the interfaces and sets their addresses. `set` is what has been set before.
+async fn apply(wanted: &[Interface], set: &mut Option<BTreeSet<Placed>>) -> Result<(), KernelError> {
+    let (connection, handle, _) = rtnetlink::new_connection()?;
+    let connection = tokio::spawn(connection);
+    let done = with(&handle, wanted, set).await;
+    connection.abort();
+    done
+}
+
+async fn with(
+    handle: &Handle,
+    wanted: &[Interface],
+    set: &mut Option<BTreeSet<Placed>>,
+) -> Result<(), KernelError> {
+    for interface in wanted {
+        prepare(handle, interface).await?;
+    }
+    let indices = indices(handle).await?;
+    let placed: BTreeSet<Placed> = wanted
+        .iter()
+        .flat_map(|one| one.addresses.iter().map(|own| (one.name.clone(), own.address, own.prefix_len)))
+        .collect();
+    let there = addresses(handle, &indices, wanted).await?;
+    let ours = |place: &Placed| set.as_ref().is_none_or(|set| set.contains(place));
+    for (place, message) in there.iter().filter(|(place, _)| !placed.contains(*place) && ours(place)) {
+        let gone = handle.address().del(message.clone()).execute().await;
+        gone.map_err(|error| refused(&format!("take {} from {}", place.1, place.0), error))?;
+    }
+    // With the first address of a network the kernel takes away the others.
+    let there = addresses(handle, &indices, wanted).await?;
+    for interface in wanted {
+        let Some(index) = indices.get(&interface.name) else { continue };
+        for own in &interface.addresses {
+            let place = (interface.name.clone(), own.address, own.prefix_len);
+            if !there.contains_key(&place) {
+                add(handle, *index, *own).await.map_err(|error| {
+                    refused(&format!("give {} to {}", own.address, interface.name), error)
+                })?;
+            }
+        }
+    }
+    *set = Some(placed);
+    Ok(())
+}
+
+/// Makes the interface if it is a VLAN's, and sets it up.
+async fn prepare(handle: &Handle, interface: &Interface) -> Result<(), KernelError> {
+    let known = indices(handle).await?;
+    if let (Some(parent), Some(vlan), false) =
+        (&interface.parent, interface.link.vlan, known.contains_key(&interface.name))
+    {
+        let parent = known.get(parent).copied().unwrap_or_default();
+        let message = LinkVlan::new(&interface.name, parent, vlan.number()).build();
+        let made = handle.link().add(message).execute().await;
+        made.map_err(|error| refused(&format!("make the VLAN interface {}", interface.name), error))?;
+    }
+    settle_ipv6(interface)?;
+    let up = LinkUnspec::new_with_name(&interface.name).mtu(interface.mtu.into()).up().build();
+    let set = handle.link().set(up).execute().await;
+    set.map_err(|error| refused(&format!("set {} up", interface.name), error))
+}
+
+/// IPv6 with the gateway's addresses alone, or none at all. A kernel without IPv6 has no such settings.
+fn settle_ipv6(interface: &Interface) -> Result<(), KernelError> {
+    let folder = format!("/proc/sys/net/ipv6/conf/{}", interface.name);
+    if !fs::exists(&folder).unwrap_or(false) {
+        return Ok(());
+    }
+    let has_ipv6 = interface.addresses.iter().any(|own| own.address.is_ipv6());
+    let settings = [
+        ("addr_gen_mode", "1"),
+        ("accept_dad", "0"),
+        ("accept_ra", "0"),
+        ("disable_ipv6", if has_ipv6 { "0" } else { "1" }),
+    ];
+    for (setting, value) in settings {
+        let path = format!("{folder}/{setting}");
+        fs::write(&path, value).map_err(|error| KernelError::Setting { path, error })?;
+    }
+    Ok(())
+}
+
+/// The kernel's number of each interface.
+async fn indices(handle: &Handle) -> Result<BTreeMap<String, u32>, KernelError> {
+    let mut links = Box::pin(handle.link().get().execute());
+    let mut indices = BTreeMap::new();
+    let failed = |error| refused("list the network interfaces", error);
+    while let Some(link) = links.try_next().await.map_err(failed)? {
+        let name = link.attributes.iter().find_map(|attribute| match attribute {
+            LinkAttribute::IfName(name) => Some(name.clone()),
+            _ => None,
+        });
+        indices.extend(name.map(|name| (name, link.header.index)));
+    }
+    Ok(indices)
+}
+
+/// The addresses on the interfaces that are wanted.
+async fn addresses(
+    handle: &Handle,
+    indices: &BTreeMap<String, u32>,
+    wanted: &[Interface],
+) -> Result<BTreeMap<Placed, AddressMessage>, KernelError> {
+    let mut all = Box::pin(handle.address().get().execute());
+    let mut there = BTreeMap::new();
+    let failed = |error| refused("list the addresses", error);
+    while let Some(message) = all.try_next().await.map_err(failed)? {
+        let at = wanted.iter().find(|one| indices.get(&one.name) == Some(&message.header.index));
+        let (mut local, mut address) = (None, None);
+        for attribute in &message.attributes {
+            match attribute {
+                AddressAttribute::Local(ip) => local = Some(*ip),
+                AddressAttribute::Address(ip) => address = Some(*ip),
+                _ => {}
+            }
+        }
+        if let (Some(at), Some(address)) = (at, local.or(address)) {
+            there.insert((at.name.clone(), address, message.header.prefix_len), message);
+        }
+    }
+    Ok(there)
+}
+
+async fn add(handle: &Handle, index: u32, own: Subnet) -> Result<(), rtnetlink::Error> {
+    let mut request = handle.address().add(index, own.address, own.prefix_len).replace();
+    if request.message_mut().header.family == AddressFamily::Inet6 {
+        request.message_mut().attributes.push(AddressAttribute::Flags(AddressFlags::Nodad));
+    }
+    request.execute().await
+}
+
+fn refused(what: &str, error: rtnetlink::Error) -> KernelError {
+    KernelError::Refused { what: what.to_owned(), error }
+}
