@@ -15,7 +15,9 @@ pub use server::{metrics_router, router};
 pub use socket::{ControlSocket, SocketError};
 
 use crate::cluster::Order;
-use crate::observe::{ClusterStatus, Counters, Deleted, Expectations, Explanation, FlowEvent, Flows, Status};
+use crate::observe::{
+    ClusterStatus, Counters, Deleted, Expectations, Explanation, FlowEvent, Flows, Routes, Status,
+};
 use core::net::IpAddr;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
@@ -47,6 +49,8 @@ pub enum Call {
     Expectations(Answer<Result<Expectations, Refusal>>),
     /// This node's part of its cluster.
     Cluster(Answer<Result<ClusterStatus, Refusal>>),
+    /// The routes in force.
+    Routes(Answer<Result<Routes, Refusal>>),
     /// Whose the flows from an address are.
     Explain(IpAddr, Answer<Result<Explanation, Refusal>>),
     /// An order about this node's seat in a cluster that agrees by itself.

@@ -25,6 +25,7 @@ pub fn router(calls: Calls) -> Router {
         .route("/flows/events", get(follow_flows))
         .route("/expectations", get(expectations))
         .route("/cluster", get(cluster))
+        .route("/routes", get(routes))
         .route("/explain/{address}", get(explain))
         .route("/cluster/drain", post(drain).delete(resume))
         .route("/cluster/pins/{bucket}/{node}", put(pin))
@@ -89,6 +90,10 @@ async fn follow_flows(State(calls): State<Calls>, selected: Selected) -> Respons
 
 async fn expectations(State(calls): State<Calls>) -> Response {
     outcome(ask(&calls, Call::Expectations).await)
+}
+
+async fn routes(State(calls): State<Calls>) -> Response {
+    outcome(ask(&calls, Call::Routes).await)
 }
 
 async fn cluster(State(calls): State<Calls>) -> Response {

@@ -14,6 +14,7 @@ mod output;
 mod reference;
 mod reload;
 mod replay;
+mod routes;
 mod run;
 mod schema;
 mod status;
@@ -49,6 +50,7 @@ enum Command {
     Expectations(expectations::Args),
     Cluster(cluster::Args),
     Explain(explain::Args),
+    Routes(routes::Args),
     Counters(counters::Args),
     Reload(reload::Args),
     Schema(schema::Args),
@@ -87,6 +89,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Expectations(args) => args.run(),
         Command::Cluster(args) => args.run(),
         Command::Explain(args) => args.run(),
+        Command::Routes(args) => args.run(),
         Command::Counters(args) => args.run(),
         Command::Reload(args) => args.run(),
         Command::Schema(args) => args.run(),

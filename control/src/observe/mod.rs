@@ -11,6 +11,7 @@ pub mod flow_tables;
 mod model;
 mod pressure;
 pub mod protocol;
+pub mod routes;
 pub mod tables;
 
 pub use catalogue::{Kind, METRICS, Metric, reference};
@@ -22,3 +23,4 @@ pub use model::{
     WorkerPortCounts, WorkerStatus,
 };
 pub use pressure::Pressure;
+pub use routes::{NextHopRow, Origin, RouteRow, Routes};

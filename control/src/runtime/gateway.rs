@@ -14,7 +14,7 @@ use crate::cluster::Order;
 use crate::config::{self, GatewayConfig};
 use crate::observe::{
     self, AgreedStatus, ClusterStatus, Counters, Deleted, Expectations, Explanation, FlowEvent, Flows,
-    PortStatus, Status, collect,
+    PortStatus, Routes, Status, collect,
 };
 use core::net::IpAddr;
 use core::ops::ControlFlow;
@@ -194,6 +194,7 @@ impl Gateway {
             Call::FollowFlows(selection, answer) => drop(answer.send(self.follow_flows(&selection))),
             Call::Expectations(answer) => drop(answer.send(self.expectations().await)),
             Call::Cluster(answer) => drop(answer.send(self.cluster())),
+            Call::Routes(answer) => drop(answer.send(self.routes())),
             Call::Explain(address, answer) => drop(answer.send(self.explain(address))),
             Call::Order(order, answer) => drop(answer.send(self.order(&order))),
             Call::SetLocal { node, local, answer } => drop(answer.send(self.set_local(node, local).await)),
@@ -250,6 +251,13 @@ impl Gateway {
         let ids = (0..MEMBERS_MAX).filter_map(MemberId::new);
         let flows = ids.map_while(|id| Some((seat.name(id)?.to_string(), flows(id))));
         state::agreed(&seat.status(), &flows.collect())
+    }
+
+    fn routes(&self) -> Result<Routes, Refusal> {
+        match (&self.running.station, self.config.network()) {
+            (Some(station), Some(network)) => Ok(station.routes(network.interfaces())),
+            _ => Err(Refusal::conflict("this gateway is a bridge: it has no routes")),
+        }
     }
 
     /// Whose the flows are that an address opens.

@@ -4,6 +4,7 @@
 //! The rules are those of [`crate::network`]; here they meet the rings, the packet memory and the clock.
 
 mod host;
+mod routes;
 
 pub(super) use host::KernelRoutes;
 

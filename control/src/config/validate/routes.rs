@@ -182,12 +182,12 @@ fn destination(text: &str, target: Option<&Fate>, path: &Path, findings: &mut Fi
         )
     } else {
         match text.parse::<Subnet>() {
-            Ok(subnet) if subnet == network_of(subnet) => return Some(subnet),
+            Ok(subnet) if subnet == subnet.network() => return Some(subnet),
             Ok(subnet) => (
                 format!("`{text}` is an address in a network, not the network"),
                 format!(
                     "did you mean `{}`, or `{}`?",
-                    network_of(subnet),
+                    subnet.network(),
                     Subnet { prefix_len: if subnet.address.is_ipv4() { 32 } else { 128 }, ..subnet }
                 ),
             ),
@@ -199,20 +199,6 @@ fn destination(text: &str, target: Option<&Fate>, path: &Path, findings: &mut Fi
     };
     findings.error(Target::Value(path.clone()), message, hint);
     None
-}
-
-/// The network by its first address.
-fn network_of(subnet: Subnet) -> Subnet {
-    let behind = subnet.prefix_len.into();
-    let address = match subnet.address {
-        IpAddr::V4(address) => {
-            IpAddr::from(Ipv4Addr::from_bits(address.to_bits() & !u32::MAX.checked_shr(behind).unwrap_or(0)))
-        }
-        IpAddr::V6(address) => {
-            Ipv6Addr::from_bits(address.to_bits() & !u128::MAX.checked_shr(behind).unwrap_or(0)).into()
-        }
-    };
-    Subnet { address, ..subnet }
 }
 
 fn next_hop(

@@ -53,8 +53,10 @@ async fn with(
     wanted: &[Interface],
     set: &mut Option<BTreeSet<Placed>>,
 ) -> Result<(), KernelError> {
+    let mut trouble = None;
     for interface in wanted {
-        prepare(handle, interface).await?;
+        // Without one VLAN the others are of use.
+        trouble = prepare(handle, interface).await.err().or(trouble);
     }
     let indices = indices(handle).await?;
     let placed: BTreeSet<Placed> = wanted
@@ -81,7 +83,7 @@ async fn with(
         }
     }
     *set = Some(placed);
-    Ok(())
+    trouble.map_or(Ok(()), Err)
 }
 
 /// Makes the interface if it is a VLAN's, and sets it up.
