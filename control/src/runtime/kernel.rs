@@ -22,6 +22,8 @@ const RETRY: Duration = Duration::from_secs(1);
 struct Interface {
     name: String,
     link: Link,
+    /// The kernel's own interface that the port's driver reads, if it does.
+    underlying: Option<String>,
     /// The tap that it is a VLAN of.
     parent: Option<String>,
     mtu: u16,
@@ -91,6 +93,7 @@ fn interfaces(config: &GatewayConfig) -> Vec<Interface> {
         let own = Interface {
             name: tap.to_owned(),
             link: Link { port: id, vlan: None },
+            underlying: underlying(port.device().as_str()).map(str::to_owned),
             parent: None,
             mtu: port.mtu(),
             addresses: Vec::new(),
@@ -105,6 +108,7 @@ fn interfaces(config: &GatewayConfig) -> Vec<Interface> {
                 Some(vlan) => all.push(Interface {
                     name: format!("{tap}.{}", vlan.number()),
                     link: Link { port: id, vlan: Some(vlan) },
+                    underlying: None,
                     parent: Some(tap.to_owned()),
                     mtu: interface.mtu,
                     addresses,
@@ -116,9 +120,23 @@ fn interfaces(config: &GatewayConfig) -> Vec<Interface> {
     of_tap.collect()
 }
 
+/// The network interface of the kernel that a device reads: net_af_packet's and net_af_xdp's.
+fn underlying(device: &str) -> Option<&str> {
+    let mut words = device.split(',');
+    words.next().filter(|driver| driver.starts_with("net_af_"))?;
+    words.find_map(|word| word.strip_prefix("iface="))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_device_on_an_interface_of_the_kernel_names_it() {
+        assert_eq!(underlying("net_af_packet_lan,qpairs=2,iface=eth1"), Some("eth1"));
+        assert_eq!(underlying("net_tap0,iface=eth1"), None);
+        assert_eq!(underlying("0000:03:00.0"), None);
+    }
 
     #[test]
     fn each_tap_and_each_vlan_of_it_has_an_interface_with_its_addresses() {

@@ -13,8 +13,10 @@ mod announcing;
 mod carrying;
 mod clients;
 mod fragmenting;
+mod frr;
 mod gateway;
 mod healing;
+mod host;
 mod lab;
 mod listing;
 mod node;
@@ -41,6 +43,7 @@ fn ready() -> bool {
         "in.tftpd",
         "iperf3",
         "iptables-legacy",
+        "nstat",
         "ping",
         "pptp",
         "pptpd",
@@ -50,6 +53,7 @@ fn ready() -> bool {
         "tcpdump",
         "traceroute",
         "vsftpd",
+        "vtysh",
     ];
     if !netns::available("end-to-end test") {
         return false;

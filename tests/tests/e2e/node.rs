@@ -79,8 +79,17 @@ impl<'a> Weir<'a> {
         plan: Plan,
         device: impl Fn(&str) -> String,
     ) -> Result<Self> {
+        Self::start_as(namespace, plan, |socket| configuration_with(plan, socket, device))
+    }
+
+    /// The same, with the configuration that `text` makes for a control socket.
+    pub(crate) fn start_as(
+        namespace: &'a Namespace,
+        plan: Plan,
+        text: impl FnOnce(&std::path::Path) -> String,
+    ) -> Result<Self> {
         let folder = tempfile::tempdir()?;
-        let text = configuration_with(plan, &folder.path().join("weir.sock"), device);
+        let text = text(&folder.path().join("weir.sock"));
         fs::write(folder.path().join("weir.yaml"), text)?;
         write_key(&folder.path().join("cluster.key"))?;
         let gateway = run(namespace, &folder.path().join("weir.yaml"), plan)?;

@@ -86,8 +86,22 @@ async fn with(
     trouble.map_or(Ok(()), Err)
 }
 
+/// Keeps the kernel from hearing a port's frames beside its tap: a driver that reads a network interface of the kernel
+/// leaves it them as well, and the kernel would answer for the tap's addresses there, with the port's MAC address.
+fn deafen(underlying: &str) -> Result<(), KernelError> {
+    // Whatever comes from where the taps lead does not come from there, and no address is there to be asked for.
+    for setting in ["ipv4/conf/IF/rp_filter", "ipv4/conf/IF/arp_ignore", "ipv6/conf/IF/disable_ipv6"] {
+        let path = format!("/proc/sys/net/{}", setting.replace("IF", underlying));
+        if fs::exists(&path).unwrap_or(false) {
+            fs::write(&path, "1").map_err(|error| KernelError::Setting { path, error })?;
+        }
+    }
+    Ok(())
+}
+
 /// Makes the interface if it is a VLAN's, and sets it up.
 async fn prepare(handle: &Handle, interface: &Interface) -> Result<(), KernelError> {
+    interface.underlying.as_deref().map_or(Ok(()), deafen)?;
     let known = indices(handle).await?;
     if let (Some(parent), Some(vlan), false) =
         (&interface.parent, interface.link.vlan, known.contains_key(&interface.name))
