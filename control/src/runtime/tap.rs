@@ -60,7 +60,7 @@ impl Taps {
             };
             let (opened, rx, tx) = Port::open(name, device, &options, pool)?;
             let status = TapStatus { name: name.to_owned(), ..TapStatus::default() };
-            let queues = rx.into_iter().zip(tx).map(|(rx, tx)| (rx, tx)).next();
+            let queues = rx.into_iter().zip(tx).next();
             Ok(queues.map(|(rx, tx)| Tap {
                 port: id,
                 rate: Rate::new(per_s.into()),

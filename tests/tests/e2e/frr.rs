@@ -4,6 +4,7 @@ use std::fs;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use nix::unistd::{User, chown};
 use tempfile::TempDir;
 use weir_tests::netns::Namespace;
 use weir_tests::process::{Background, wait_until};
@@ -26,6 +27,8 @@ impl<'a> Frr<'a> {
         let folder = tempfile::tempdir()?;
         fs::write(folder.path().join("zebra.conf"), "")?;
         fs::write(folder.path().join("bgpd.conf"), bgp)?;
+        let user = User::from_name("frr")?.context("there is no user frr")?;
+        chown(folder.path(), Some(user.uid), Some(user.gid))?;
         let mut frr = Self { host, folder, daemons: Vec::new() };
         frr.spawn("zebra", "zserv.api")?;
         frr.spawn("bgpd", "bgpd.vty")?;
@@ -36,7 +39,7 @@ impl<'a> Frr<'a> {
     fn spawn(&mut self, daemon: &str, socket: &str) -> Result<()> {
         let folder = self.folder.path();
         let mut command = self.host.command(&format!("{DAEMONS}/{daemon}"));
-        command.args(["-u", "root", "-g", "root", "-A", "127.0.0.1", "-P", "0", "--log", "stdout"]);
+        command.args(["-A", "127.0.0.1", "-P", "0", "--log", "stdout"]);
         command.arg("-f").arg(folder.join(format!("{daemon}.conf")));
         command.arg("-i").arg(folder.join(format!("{daemon}.pid")));
         command.arg("-z").arg(folder.join("zserv.api"));

@@ -53,6 +53,8 @@ fn start(lab: &Lab, number: usize) -> Result<Weir<'_>> {
         let all = [LAN4, LAN6, &management(number, '4'), &management(number, '6')];
         Ok(all.iter().all(|address| lan.contains(&format!(" {address}/"))) && !lan.contains("fe80:"))
     })?;
+    // The file's routes are not the kernel's.
+    namespace.ip("route add fd77::/16 dev weir-lan")?;
     Ok(node)
 }
 
@@ -81,7 +83,14 @@ impl NameServer {
 fn read(lab: &Lab, client: &str, address: &str, page: &str) -> Result<String> {
     let host = if address.contains(':') { format!("[{address}]") } else { address.to_owned() };
     let url = format!("http://{host}:{PORT}/{page}");
-    lab.a.run(&format!("curl --silent --show-error --max-time 10 --interface {client} {url}"))
+    let page = lab.a.run(&format!("curl --silent --show-error --max-time 5 --interface {client} {url}"));
+    page.with_context(|| lab.nodes.iter().map(of_kernel).collect::<String>())
+}
+
+/// What a node's kernel knows, to find out why it does not answer.
+fn of_kernel(namespace: &Namespace) -> String {
+    let ask = |words: &str| namespace.run(words).unwrap_or_else(|error| error.to_string());
+    ["ip addr", "ip -4 route", "ip -6 route", "ip neigh", "ip -s link show dev weir-lan"].map(ask).join("\n")
 }
 
 /// What a node's LAN tap has carried.
@@ -191,6 +200,7 @@ fn frr_beside_the_gateway_gives_it_routes_and_takes_them_back() {
     node.cluster("add", 2).unwrap();
     let namespace = &lab.nodes[0];
     lab.b.ip(&format!("addr add {INSIDE}/24 dev lo")).unwrap();
+    lab.b.enable_ipv6("lo").unwrap();
     lab.b.ip("addr add fd88::1/64 dev lo").unwrap();
     assert!(lab.a.run(&format!("ping -n -c 1 -W 2 {INSIDE}")).is_err(), "there is no route yet");
 
