@@ -93,6 +93,7 @@ mod tests {
                 row("192.0.2.0/24", Origin::Connected, "unicast", vec![hop("", 1)]),
             ],
         });
+        let shown = shown.replace(['│', '┆'], " ");
         let lines: Vec<Vec<&str>> = shown.lines().map(|line| line.split_whitespace().collect()).collect();
         assert!(lines.contains(&vec!["10.0.0.0/8", "static", "blackhole"]), "{shown}");
         assert!(lines.contains(&vec!["10.9.0.0/16", "kernel", "192.0.2.9", "wan", "2"]), "{shown}");

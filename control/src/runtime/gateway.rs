@@ -115,10 +115,9 @@ impl Gateway {
     }
 
     /// Has the kernel take part, where it has taps. Call it inside a tokio runtime.
-    pub(super) fn join_kernel(&mut self) {
-        if let (Some(station), Some((kernel, routes))) =
-            (&mut self.running.station, Kernel::join(&self.config))
-        {
+    pub(super) async fn join_kernel(&mut self) {
+        let joined = Kernel::join(&self.config).await;
+        if let (Some(station), Some((kernel, routes))) = (&mut self.running.station, joined) {
             station.follow(routes);
             self.kernel = Some(kernel);
         }

@@ -8,6 +8,7 @@ mod routes;
 use super::station::KernelRoutes;
 use crate::config::GatewayConfig;
 use crate::network::kernel_routes::Link;
+use interfaces::Keeper;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -53,17 +54,19 @@ pub(super) struct Kernel {
 }
 
 impl Kernel {
-    /// Starts to see to the interfaces of `config`, and answers where the kernel's routes will stand. `None`: there is no
-    /// tap. Call it inside a tokio runtime.
-    pub(super) fn join(config: &GatewayConfig) -> Option<(Self, KernelRoutes)> {
+    /// Sets the gateway's addresses, begins to see to the interfaces of `config`, and answers where the kernel's routes will
+    /// stand. `None`: there is no tap. Call it inside a tokio runtime.
+    pub(super) async fn join(config: &GatewayConfig) -> Option<(Self, KernelRoutes)> {
         let all = interfaces(config);
         if all.is_empty() {
             return None;
         }
+        let mut keeper = Keeper::default();
+        keeper.place(&all).await;
         let (wanted, interfaces) = watch::channel(all);
         let (routes, is_followed) = watch::channel(follows(config));
         let (publish, published) = watch::channel(Arc::from([]));
-        tokio::spawn(interfaces::keep(interfaces.clone()));
+        tokio::spawn(keeper.keep(interfaces.clone()));
         tokio::spawn(routes::follow(interfaces, is_followed, publish));
         Some((Self { wanted, routes }, published))
     }

@@ -124,6 +124,10 @@ fn the_box_is_reached_at_shared_addresses_by_their_owner_and_at_its_own_always()
     wait_until("tcpdump", SOON, || Ok(leak.log().contains("listening on"))).unwrap();
 
     for (shared, family, server) in [(LAN4, '4', B4), (LAN6, '6', B6)] {
+        // Asked for from host A's address in the network: a stranger's question is not answered.
+        for address in [shared.to_owned(), management(1, family), management(2, family)] {
+            lab.a.run(&format!("ping -n -c 1 -W 2 {address}")).unwrap();
+        }
         for owner in 1..=2 {
             let client = client_of(owner, server);
             let before = [tap(&nodes[0], "to_kernel").unwrap(), tap(&nodes[1], "to_kernel").unwrap()];

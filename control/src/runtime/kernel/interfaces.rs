@@ -12,35 +12,59 @@ use rtnetlink::{Handle, LinkUnspec, LinkVlan};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::net::IpAddr;
+use std::time::Duration;
 use tokio::sync::watch;
 use tracing::{error, info};
 use weir_dataplane::subnet::Subnet;
 
+/// What the kernel goes on refusing is tried again after this long at last.
+const RETRY_MAX: Duration = Duration::from_secs(60);
+
 /// An interface's name and an address on it.
 type Placed = (String, IpAddr, u8);
 
-/// Keeps the kernel's interfaces as they are wanted, until nobody wants any more.
-pub(super) async fn keep(mut wanted: watch::Receiver<Vec<Interface>>) {
-    let mut set = None;
-    loop {
-        let now = wanted.borrow_and_update().clone();
-        match apply(&now, &mut set).await {
-            Ok(()) => {
-                info!(interfaces = now.len(), "the kernel has the gateway's addresses");
-                if wanted.changed().await.is_err() {
-                    return;
-                }
+/// The addresses that have been set; nothing before the first time.
+type Set = Option<BTreeSet<Placed>>;
+
+/// What has been done about the kernel's interfaces.
+#[derive(Debug, Default)]
+pub(super) struct Keeper {
+    set: Set,
+    /// Whether the kernel has refused something.
+    is_refused: bool,
+}
+
+impl Keeper {
+    /// Makes the interfaces and sets their addresses; the log has what the kernel refuses.
+    pub(super) async fn place(&mut self, wanted: &[Interface]) {
+        let done = apply(wanted, &mut self.set).await;
+        self.is_refused = done.is_err();
+        match done {
+            Ok(()) => info!(interfaces = wanted.len(), "the kernel has the gateway's addresses"),
+            Err(error) => error!("the kernel has not all of the gateway's addresses: {error}"),
+        }
+    }
+
+    /// Keeps the interfaces as they are wanted, until nobody wants any more.
+    pub(super) async fn keep(mut self, mut wanted: watch::Receiver<Vec<Interface>>) {
+        let mut retry = RETRY;
+        loop {
+            let changed = if self.is_refused {
+                tokio::time::timeout(retry, wanted.changed()).await.unwrap_or(Ok(()))
+            } else {
+                wanted.changed().await
+            };
+            if changed.is_err() {
+                return;
             }
-            Err(error) => {
-                error!("the kernel has not all of the gateway's addresses: {error}");
-                tokio::time::sleep(RETRY).await;
-            }
+            retry = if self.is_refused { RETRY_MAX.min(retry * 2) } else { RETRY };
+            let now = wanted.borrow_and_update().clone();
+            self.place(&now).await;
         }
     }
 }
 
-/// Makes the interfaces and sets their addresses. `set` is what has been set before.
-async fn apply(wanted: &[Interface], set: &mut Option<BTreeSet<Placed>>) -> Result<(), KernelError> {
+async fn apply(wanted: &[Interface], set: &mut Set) -> Result<(), KernelError> {
     let (connection, handle, _) = rtnetlink::new_connection()?;
     let connection = tokio::spawn(connection);
     let done = with(&handle, wanted, set).await;
@@ -48,11 +72,7 @@ async fn apply(wanted: &[Interface], set: &mut Option<BTreeSet<Placed>>) -> Resu
     done
 }
 
-async fn with(
-    handle: &Handle,
-    wanted: &[Interface],
-    set: &mut Option<BTreeSet<Placed>>,
-) -> Result<(), KernelError> {
+async fn with(handle: &Handle, wanted: &[Interface], set: &mut Set) -> Result<(), KernelError> {
     let mut trouble = None;
     for interface in wanted {
         // Without one VLAN the others are of use.
