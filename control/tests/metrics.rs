@@ -11,8 +11,8 @@ use std::io::Write;
 use std::process::{Command, Stdio};
 use weir_control::observe::{
     AgreedStatus, AlarmRow, BucketStatus, ClusterStatus, METRICS, MemberRow, NeighbourCounts, NeighbourRow,
-    Neighbours, Occupancy, PortStatistics, PortStatus, SpreadBy, StationStatus, Status, collect, reference,
-    render,
+    Neighbours, Occupancy, PortStatistics, PortStatus, SpreadBy, StationStatus, Status, TapStatus, collect,
+    reference, render,
 };
 use weir_dataplane::counters::{DropReason, Verdict, WorkerCounters};
 
@@ -48,6 +48,7 @@ fn page() -> String {
         numa_node: None,
         spread: SpreadBy::Nobody,
         rss: None,
+        tap: Some(TapStatus { name: "weir-lan".to_owned(), to_kernel: 3, ..TapStatus::default() }),
         statistics: PortStatistics { rx_frames: 9, ..PortStatistics::default() },
         driver_statistics: [("rx_good_packets".to_owned(), 9)].into(),
     };

@@ -96,6 +96,8 @@ fn interface(side: Side, mac: Mac, address: &str, reverse_path: ReversePath) -> 
         mtu: 1500,
         addresses: vec![address.parse().unwrap()],
         reverse_path,
+        management: Vec::new(),
+        tapped: false,
     }
 }
 

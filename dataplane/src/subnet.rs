@@ -1,7 +1,7 @@
 //! Networks by their prefix.
 
 use core::fmt;
-use core::net::IpAddr;
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use core::str::FromStr;
 
 /// A network: any address of it, and how many of its leading bits are the network's.
@@ -22,6 +22,21 @@ impl Subnet {
             _ => return false,
         };
         differ >= u32::from(self.prefix_len)
+    }
+
+    /// The same network by its first address.
+    #[must_use]
+    pub fn network(self) -> Self {
+        let len = self.prefix_len.into();
+        let address = match self.address {
+            IpAddr::V4(address) => {
+                Ipv4Addr::from_bits(address.to_bits() & !u32::MAX.checked_shr(len).unwrap_or(0)).into()
+            }
+            IpAddr::V6(address) => {
+                Ipv6Addr::from_bits(address.to_bits() & !u128::MAX.checked_shr(len).unwrap_or(0)).into()
+            }
+        };
+        Self { address, ..self }
     }
 }
 

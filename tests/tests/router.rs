@@ -65,6 +65,8 @@ fn interface(side: Side, vlan: Option<u16>, addresses: [&str; 2], reverse_path: 
         source_mac: MacAddr(source_mac.0),
         mtu: if vlan.is_some() { VLAN_MTU } else { 1500 },
         addresses: addresses.map(|address| address.parse().unwrap()).into(),
+        management: Vec::new(),
+        tapped: false,
         reverse_path,
     }
 }
@@ -95,8 +97,11 @@ fn routing() -> Routing {
 }
 
 fn router() -> Router {
-    let routing = routing();
-    let router = Router::compile(&routing);
+    router_of(&routing())
+}
+
+fn router_of(routing: &Routing) -> Router {
+    let router = Router::compile(routing);
     let known = [
         (0, CLIENT.into(), HOST),
         (0, CLIENT6.into(), HOST),
@@ -108,7 +113,7 @@ fn router() -> Router {
     let others = (0..TALKS).flat_map(|n| [client(n).into(), client6(n).into()]);
     let known = known.into_iter().chain(others.map(|address| (0, address, HOST)));
     let known = known.map(|(at, address, mac)| Neighbour { interface: id(at), address, mac: MacAddr(mac.0) });
-    let adjacencies = Adjacencies::compile(&routing, router.fib(), |_| true, known);
+    let adjacencies = Adjacencies::compile(routing, router.fib(), |_| true, known);
     router.with_neighbours(Arc::new(adjacencies))
 }
 
@@ -252,8 +257,89 @@ fn what_a_router_has_something_to_say_about_is_left_to_control() {
     for (reason, frame) in &cases {
         assert_eq!(verdict(Side::Lan, frame.clone()), Verdict::Punt(*reason), "{frame:02x?}");
     }
-    let missing = PuntReason::ALL.iter().find(|reason| cases.iter().all(|(told, _)| told != *reason));
+    let told = |reason: &PuntReason| cases.iter().any(|(told, _)| told == reason);
+    // That takes a tap.
+    let missing = PuntReason::ALL.iter().find(|reason| **reason != PuntReason::Group && !told(reason));
     assert_eq!(missing, None, "all reasons are here");
+}
+
+/// The same with a tap on the LAN's port, and an address there that is this node's alone.
+fn hosting() -> Router {
+    let mut routing = routing();
+    for interface in [0, 2] {
+        routing.interfaces[interface].tapped = true;
+    }
+    routing.interfaces[0].addresses.push("10.0.0.11/24".parse().unwrap());
+    routing.interfaces[0].management.push(ip("10.0.0.11"));
+    router_of(&routing)
+}
+
+/// Of a node that owns nothing: what is for the gateway itself is for control to share out.
+fn verdict_of_host(side: Side, frame: Vec<u8>) -> Verdict {
+    let other = member(2, 2..2, Tracking::All);
+    Node::routed(&other, hosting()).verdict(side, MemFrame::new(frame))
+}
+
+#[test]
+fn what_is_for_the_gateway_itself_is_left_to_control_before_it_is_tracked() {
+    for (side, frame) in [
+        (Side::Lan, up4("10.0.0.1").tcp(4000, 22).seq(1).syn().build()),
+        // No flow knows of it.
+        (Side::Lan, up4("10.0.0.1").tcp(4000, 22).seq(2).ack(10).build()),
+        (Side::Lan, up4("10.0.0.11").tcp(4000, 22).seq(2).ack(10).build()),
+        (Side::Lan, up6("2001:db8:ff::2").tcp(4000, 179).seq(2).ack(10).build()),
+        (Side::Wan, eth(UPLINK, TO_WAN).ip(SERVER, "198.51.100.2".parse().unwrap()).udp(1, 2).build()),
+    ] {
+        let mut node = Node::routed(&Config::default(), hosting());
+        assert_eq!(node.verdict(side, MemFrame::new(frame)), Verdict::Punt(PuntReason::Local));
+        assert!(node.flows().is_empty());
+    }
+    assert_eq!(verdict_of_host(Side::Lan, datagram(up4("10.0.0.1"))), Verdict::Punt(PuntReason::Local));
+    let spoofed = datagram(up().ip(Ipv4Addr::new(10, 0, 20, 7), Ipv4Addr::new(10, 0, 0, 1)));
+    assert_eq!(verdict_of_host(Side::Lan, spoofed), Verdict::Drop(DropReason::ReversePath));
+}
+
+#[test]
+fn what_is_for_this_node_alone_comes_to_its_own_mac_address_and_nothing_else_does() {
+    let own = || eth(HOST, FROM_LAN);
+    let to =
+        |link: Link, destination: &str| datagram(link.ip(CLIENT, destination.parse::<Ipv4Addr>().unwrap()));
+    assert_eq!(verdict_of_host(Side::Lan, to(own(), "10.0.0.11")), Verdict::Punt(PuntReason::Local));
+    let question = own().arp_request(CLIENT, Ipv4Addr::new(10, 0, 0, 11));
+    assert_eq!(verdict_of_host(Side::Lan, question), Verdict::Punt(PuntReason::Arp));
+    for other in [
+        to(own(), "192.0.2.80"),
+        // Another node's address, at its MAC address.
+        to(eth(HOST, Mac::host(0xc)), "10.0.0.12"),
+        to(eth(HOST, Mac::host(0xc)), "10.0.0.11"),
+    ] {
+        assert_eq!(verdict_of_host(Side::Lan, other), Verdict::Drop(DropReason::OtherHost));
+    }
+    // The other side's port has none, and its MAC address is no router's.
+    let wan = eth(UPLINK, FROM_WAN).ip(SERVER, Ipv4Addr::new(10, 0, 0, 11));
+    assert_eq!(verdict_of_host(Side::Wan, datagram(wan)), Verdict::Drop(DropReason::OtherHost));
+}
+
+#[test]
+fn groups_of_the_link_are_heard_where_the_kernel_has_a_tap() {
+    let to = |group: &str| {
+        let group: Ipv4Addr = group.parse().unwrap();
+        let [_, b, c, d] = group.octets();
+        let mac = if group.is_broadcast() { Mac::BROADCAST } else { Mac([1, 0, 0x5e, b & 0x7f, c, d]) };
+        datagram(eth(HOST, mac).ip(CLIENT, group))
+    };
+    let to6 = |group: &str| {
+        let group: Ipv6Addr = group.parse().unwrap();
+        datagram(eth(HOST, Mac::multicast_v6(group)).ip(CLIENT6, group))
+    };
+    let group = Verdict::Punt(PuntReason::Group);
+    for frame in [to("224.0.0.5"), to("255.255.255.255"), to6("ff02::5"), to6("ff02::1:2")] {
+        assert_eq!(verdict_of_host(Side::Lan, frame.clone()), group, "{frame:02x?}");
+        assert_eq!(verdict_of_host(Side::Wan, frame), Verdict::Drop(DropReason::Multicast));
+    }
+    for frame in [to("224.0.2.1"), to("239.1.1.1"), to6("ff05::2"), to6("ff1e::1")] {
+        assert_eq!(verdict_of_host(Side::Lan, frame), Verdict::Drop(DropReason::Multicast));
+    }
 }
 
 #[test]

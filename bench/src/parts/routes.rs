@@ -122,6 +122,8 @@ fn interfaces() -> Vec<Interface> {
             address(lan(u32::from(u16::MAX) - 1), 16),
             address(Ipv4Addr::new(192, 0, 2, 254).into(), 24),
         ],
+        management: Vec::new(),
+        tapped: false,
         reverse_path: ReversePath::Off,
     }]
 }

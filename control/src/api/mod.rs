@@ -21,7 +21,7 @@ pub use trace::TraceRequest;
 use crate::cluster::Order;
 use crate::observe::{
     ClusterStatus, Counters, Deleted, Expectations, Explanation, FlowEvent, Flows, Flushed, Neighbours,
-    Status, TraceEvent,
+    Routes, Status, TraceEvent,
 };
 use core::net::IpAddr;
 use serde::{Deserialize, Serialize};
@@ -60,6 +60,8 @@ pub enum Call {
     FlushNeighbour(NeighbourName, Answer<Result<Flushed, Refusal>>),
     /// This node's part of its cluster.
     Cluster(Answer<Result<ClusterStatus, Refusal>>),
+    /// The routes in force.
+    Routes(Answer<Result<Routes, Refusal>>),
     /// Whose the flows from an address are.
     Explain(IpAddr, Answer<Result<Explanation, Refusal>>),
     /// An order about a cluster whose nodes have names.

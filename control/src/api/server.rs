@@ -28,6 +28,7 @@ pub fn router(calls: Calls) -> Router {
         .route("/neighbours", get(neighbours))
         .route("/neighbours/{address}", delete(flush_neighbour))
         .route("/cluster", get(cluster))
+        .route("/routes", get(routes))
         .route("/explain/{address}", get(explain))
         .route("/cluster/drain", post(drain).delete(resume))
         .route("/cluster/pins/{bucket}/{node}", put(pin))
@@ -126,6 +127,10 @@ async fn flush_neighbour(
         (Err(_), _) => refuse(no_address(&address)),
         (_, Err(rejection)) => refuse(Refusal::configuration(rejection.body_text())),
     }
+}
+
+async fn routes(State(calls): State<Calls>) -> Response {
+    outcome(ask(&calls, Call::Routes).await)
 }
 
 async fn cluster(State(calls): State<Calls>) -> Response {

@@ -15,6 +15,7 @@ mod output;
 mod reference;
 mod reload;
 mod replay;
+mod routes;
 mod run;
 mod schema;
 mod status;
@@ -53,6 +54,7 @@ enum Command {
     Neighbours(neighbours::Args),
     Cluster(cluster::Args),
     Explain(explain::Args),
+    Routes(routes::Args),
     Counters(counters::Args),
     Reload(reload::Args),
     Schema(schema::Args),
@@ -93,6 +95,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Neighbours(args) => args.run(),
         Command::Cluster(args) => args.run(),
         Command::Explain(args) => args.run(),
+        Command::Routes(args) => args.run(),
         Command::Counters(args) => args.run(),
         Command::Reload(args) => args.run(),
         Command::Schema(args) => args.run(),

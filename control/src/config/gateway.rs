@@ -105,9 +105,15 @@ pub struct Port {
     pub(super) promiscuous: Promiscuous,
     pub(super) checksum_offload: bool,
     pub(super) descriptors: Descriptors,
+    pub(super) tap: Option<String>,
 }
 
 impl Port {
+    /// The kernel's network interface for what is for the gateway itself, if there is one.
+    pub fn tap(&self) -> Option<&str> {
+        self.tap.as_deref()
+    }
+
     /// Its name in configuration, metrics and commands.
     pub fn name(&self) -> &str {
         &self.name

@@ -24,7 +24,7 @@ pub use gateway::{
     Workers,
 };
 pub use membership::{Carrier, Fixed, FixedMember, Membership};
-pub use network::{NamedInterface, Network, StaticNeighbour};
+pub use network::{Kernel, NamedInterface, Network, StaticNeighbour};
 pub use problem::{ConfigErrors, Problem, Severity};
 pub use reference::reference;
 pub use schema::schema;

@@ -12,6 +12,16 @@ pub struct Network {
     pub(super) interfaces: Vec<NamedInterface>,
     pub(super) routes: Vec<Route>,
     pub(super) neighbours: Vec<StaticNeighbour>,
+    pub(super) kernel: Kernel,
+}
+
+/// What the kernel of the machine has to do with the gateway.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Kernel {
+    /// Whether its routes are the gateway's.
+    pub routes: bool,
+    /// Packets a second that each tap gives it at most.
+    pub packets_per_s: u32,
 }
 
 /// An interface as the configuration has it: MAC addresses that it does not give are the port's own.
@@ -59,6 +69,11 @@ impl Network {
     /// The ways to networks that no interface is in.
     pub fn routes(&self) -> &[Route] {
         &self.routes
+    }
+
+    /// What the kernel has to do with it.
+    pub fn kernel(&self) -> Kernel {
+        self.kernel
     }
 
     /// Stations whose MAC addresses are known for good.

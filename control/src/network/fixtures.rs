@@ -17,6 +17,8 @@ pub(super) fn interfaces(addresses: &[&[&str]]) -> Vec<Interface> {
         source_mac: MacAddr([2, 0, 0, 0, 0, 1]),
         mtu: 1500,
         addresses: addresses.iter().map(|address| address.parse().unwrap()).collect(),
+        management: Vec::new(),
+        tapped: false,
         reverse_path: ReversePath::Strict,
     };
     addresses.iter().map(interface).collect()

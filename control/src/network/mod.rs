@@ -9,7 +9,10 @@ pub mod errors;
 #[cfg(test)]
 mod fixtures;
 pub mod fragments;
+pub mod host;
 mod icmp;
+pub mod kernel_routes;
 pub mod limit;
 pub mod neighbours;
 mod packet;
+pub(crate) mod rate;

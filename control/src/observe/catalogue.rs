@@ -71,6 +71,13 @@ metrics! {
     PORT_DRIVER = Gauge "weir_port_driver_statistic" ["port", "statistic"]
         "The driver's own statistics (DPDK xstats), under the driver's names.";
 
+    TAP_TO_KERNEL = Counter "weir_tap_to_kernel_frames_total" ["port"] "Frames given to the kernel by the port's tap.";
+    TAP_FROM_KERNEL = Counter "weir_tap_from_kernel_frames_total" ["port"] "Frames that the kernel sent by the port's tap and that left.";
+    TAP_LIMITED = Counter "weir_tap_limited_frames_total" ["port"]
+        "Frames for the kernel above `forwarding.kernel_packets_per_s`, or that its queue had no room for.";
+    TAP_REFUSED = Counter "weir_tap_refused_frames_total" ["port"]
+        "Frames of the kernel that it may not send: from an address that is not the gateway's, or, in a cluster, to another node's station.";
+
     WORKER_RX_FRAMES = Counter "weir_worker_rx_frames_total" ["worker", "port"] "Frames taken from the worker's receive queue.";
     WORKER_RX_BYTES = Counter "weir_worker_rx_bytes_total" ["worker", "port"] "Bytes taken from the worker's receive queue.";
     WORKER_TX_FRAMES = Counter "weir_worker_tx_frames_total" ["worker", "port"] "Frames that the worker's transmit queue took.";

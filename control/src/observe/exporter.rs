@@ -112,6 +112,12 @@ fn port_metrics(page: &Page, port: &PortStatus) {
     for (metric, value) in samples {
         page.set(metric, &[&port.name], value);
     }
+    if let Some(tap) = &port.tap {
+        page.set(c::TAP_TO_KERNEL, &[&port.name], tap.to_kernel);
+        page.set(c::TAP_FROM_KERNEL, &[&port.name], tap.from_kernel);
+        page.set(c::TAP_LIMITED, &[&port.name], tap.limited);
+        page.set(c::TAP_REFUSED, &[&port.name], tap.refused);
+    }
     for (statistic, value) in &port.driver_statistics {
         page.set(c::PORT_DRIVER, &[&port.name, statistic], *value);
     }

@@ -14,6 +14,7 @@ mod neighbour;
 pub mod neighbour_tables;
 mod pressure;
 pub mod protocol;
+pub mod routes;
 pub mod tables;
 pub mod trace;
 pub mod trace_text;
@@ -24,10 +25,11 @@ pub use flow::{Deleted, Detail, ExpectationRow, Expectations, FlowEvent, FlowRow
 pub use model::{
     AgreedStatus, AlarmRow, BucketStatus, ClusterStatus, Counters, Explanation, FlowClassCount, FlowCounts,
     HistoryRow, MemberRow, Occupancy, PortStatistics, PortStatus, PublishedRow, RssStatus, SpreadBy, Status,
-    WorkerCounts, WorkerPortCounts, WorkerStatus,
+    TapStatus, WorkerCounts, WorkerPortCounts, WorkerStatus,
 };
 pub use neighbour::{
     Flushed, NeighbourAlarm, NeighbourCounts, NeighbourRow, Neighbours, StationCounts, StationStatus,
 };
 pub use pressure::Pressure;
+pub use routes::{NextHopRow, Origin, RouteRow, Routes};
 pub use trace::{TraceEnd, TraceEvent};

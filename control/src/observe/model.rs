@@ -198,10 +198,28 @@ pub struct PortStatus {
     pub spread: SpreadBy,
     /// How the device spreads frames over its queues; none where it does not.
     pub rss: Option<RssStatus>,
+    /// The kernel's network interface beside it, if there is one.
+    #[serde(default)]
+    pub tap: Option<TapStatus>,
     /// What the device counted.
     pub statistics: PortStatistics,
     /// The driver's own statistics, under its own names.
     pub driver_statistics: BTreeMap<String, u64>,
+}
+
+/// What a port's tap has carried since the start.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TapStatus {
+    /// The network interface's name.
+    pub name: String,
+    /// Frames given to the kernel.
+    pub to_kernel: u64,
+    /// Frames that the kernel sent and that left by the port.
+    pub from_kernel: u64,
+    /// Frames for the kernel that were too many.
+    pub limited: u64,
+    /// Frames that the kernel may not send.
+    pub refused: u64,
 }
 
 /// Who spreads a port's frames over the workers.

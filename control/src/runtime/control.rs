@@ -26,6 +26,8 @@ pub(super) async fn run(
     socket: &ControlSocket,
     metrics: Option<TcpListener>,
 ) -> Result<(), Failure> {
+    // First: the node may speak to the others from an address on a tap.
+    gateway.join_kernel().await;
     gateway.join().await.map_err(|error| Failure::runtime(format!("cannot join the cluster: {error}")))?;
     let (sender, mut calls) = mpsc::channel(CALLS_MAX);
     serve(socket, metrics, &sender).map_err(Failure::runtime)?;

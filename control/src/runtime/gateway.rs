@@ -2,11 +2,12 @@
 
 use super::crew::{Crew, End};
 use super::followers::Followers;
+use super::kernel::Kernel;
 use super::links::Links;
 use super::membership::{self, JoinError, Seat};
 use super::ports::{self, OpenPort};
 use super::pressure::Watch;
-use super::reload::{self, Asked, Prepared, Reloads};
+use super::reload::{self, Asked, Prepared, Reloads, Surroundings};
 use super::station::{self, Station};
 use super::topology::Warning;
 use super::traced::Names;
@@ -19,7 +20,7 @@ use crate::cluster::Order;
 use crate::config::{GatewayConfig, NamedInterface, Network};
 use crate::observe::{
     self, AgreedStatus, ClusterStatus, Counters, Deleted, Expectations, Explanation, FlowEvent, Flows,
-    Flushed, Neighbours, StationStatus, Status, collect,
+    Flushed, Neighbours, PortStatus, Routes, StationStatus, Status, collect,
 };
 use core::net::IpAddr;
 use core::ops::ControlFlow;
@@ -33,7 +34,6 @@ use weir_dataplane::config::{Config, Membership};
 use weir_dataplane::gate::cluster_match::ClusterMatch;
 use weir_dataplane::mailbox::{Errand, WorkerHandle};
 use weir_dataplane::units::{Epoch, MEMBERS_MAX, MemberId, NodeNumber};
-use weir_dataplane::wire::MacAddr;
 
 /// A worker looks at its mailbox every turn; one that has not by then is stuck.
 pub(super) const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
@@ -85,6 +85,8 @@ pub(super) struct Gateway {
     pressure: Watch,
     reloads: Reloads,
     links: Links,
+    /// Where the kernel has taps.
+    kernel: Option<Kernel>,
 }
 
 impl Gateway {
@@ -102,6 +104,7 @@ impl Gateway {
             pressure: Watch::default(),
             reloads: Reloads::default(),
             links: Links::default(),
+            kernel: None,
         }
     }
 
@@ -133,6 +136,15 @@ impl Gateway {
             self.running.seat = Some(Seat::take(membership, cluster, digest, self.started).await?);
         }
         Ok(())
+    }
+
+    /// Has the kernel take part, where it has taps. Call it inside a tokio runtime.
+    pub(super) async fn join_kernel(&mut self) {
+        let joined = Kernel::join(&self.config).await;
+        if let (Some(station), Some((kernel, routes))) = (&mut self.running.station, joined) {
+            station.follow(routes);
+            self.kernel = Some(kernel);
+        }
     }
 
     /// Whether it has a seat, and so what to do for [`Gateway::deliberate`].
@@ -220,6 +232,7 @@ impl Gateway {
             Call::Neighbours(which, answer) => drop(answer.send(self.neighbours(&which))),
             Call::FlushNeighbour(who, answer) => drop(answer.send(self.flush_neighbour(&who))),
             Call::Cluster(answer) => drop(answer.send(self.cluster())),
+            Call::Routes(answer) => drop(answer.send(self.routes())),
             Call::Explain(address, answer) => drop(answer.send(self.explain(address))),
             Call::Order(order, answer) => drop(answer.send(self.order(&order).await)),
             Call::SetLocal { node, local, answer } => drop(answer.send(self.set_local(node, local).await)),
@@ -238,12 +251,17 @@ impl Gateway {
             uptime_s: self.started.elapsed().as_secs(),
             epoch: self.epoch.number(),
             cluster: self.cluster().ok(),
-            ports: self.running.ports.iter().map(|port| state::port(port, workers.len())).collect(),
+            ports: self.running.ports.iter().map(|port| self.port(port)).collect(),
             flows: state::flow_occupancy(&counters, workers),
             expectations: state::expectation_occupancy(&counters, &self.dataplane),
             workers: state::workers(&counters, &self.running.cpus),
             warnings: self.running.warnings.iter().map(ToString::to_string).collect(),
         }
+    }
+
+    fn port(&self, open: &OpenPort) -> PortStatus {
+        let tap = self.running.station.as_ref().and_then(|station| station.tap(open.id));
+        PortStatus { tap, ..state::port(open, self.running.workers.len()) }
     }
 
     fn counters(&self) -> Counters {
@@ -310,6 +328,13 @@ impl Gateway {
         state::agreed(&seat.status(), &by_name.collect(), shadows)
     }
 
+    fn routes(&self) -> Result<Routes, Refusal> {
+        match (&self.running.station, self.config.network()) {
+            (Some(station), Some(network)) => Ok(station.routes(network.interfaces())),
+            _ => Err(Refusal::conflict("this gateway is a bridge: it has no routes")),
+        }
+    }
+
     /// Whose the flows are that an address opens.
     fn explain(&self, address: IpAddr) -> Result<Explanation, Refusal> {
         let status = self.cluster()?;
@@ -374,8 +399,8 @@ impl Gateway {
 
     /// Has the configuration read again; what comes of it is for [`Gateway::take_over`].
     pub(super) fn reload(&mut self, asked: Asked) {
-        let macs = self.macs();
-        self.reloads.ask(asked, &self.path, macs);
+        let around = self.surroundings();
+        self.reloads.ask(asked, &self.path, around);
     }
 
     /// Takes over what may change while running, and tells those who asked for it.
@@ -384,13 +409,16 @@ impl Gateway {
             Ok(prepared) => self.go_on_by(prepared).await,
             Err(refusal) => Err(refusal),
         };
-        let macs = self.macs();
-        self.reloads.over(&outcome, &self.path, macs);
+        let around = self.surroundings();
+        self.reloads.over(&outcome, &self.path, around);
     }
 
-    /// The ports' own MAC addresses, in their order.
-    fn macs(&self) -> Vec<MacAddr> {
-        self.config.port_ids().map(|(id, _)| ports::mac(&self.running.ports, id)).collect()
+    fn surroundings(&self) -> Surroundings {
+        let ports = self.config.port_ids();
+        Surroundings {
+            macs: ports.map(|(id, _)| ports::mac(&self.running.ports, id)).collect(),
+            kernel: self.running.station.as_ref().map(Station::kernel_routes).unwrap_or_default(),
+        }
     }
 
     /// Nothing changes on refusal.
@@ -419,6 +447,9 @@ impl Gateway {
         reload::discard(core::mem::replace(&mut self.config, prepared.config));
         if let Some(seat) = &mut self.running.seat {
             seat.configure(prepared.digest, prepared.keys);
+        }
+        if let Some(kernel) = &self.kernel {
+            kernel.reload(&self.config);
         }
         Ok(Reloaded { epoch: self.epoch.number() })
     }

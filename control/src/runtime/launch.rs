@@ -4,6 +4,7 @@ use super::crew::{self, Crew, End};
 use super::gateway::{Gateway, Running};
 use super::ports::{self, OpenPort, PortsError};
 use super::station::{self, Station};
+use super::tap::Taps;
 use super::topology::{Topology, Warning};
 use crate::config::{self, GatewayConfig};
 use std::hash::{BuildHasher, RandomState};
@@ -58,9 +59,10 @@ pub(super) fn launch(path: &Path, config: GatewayConfig) -> Result<Gateway, Laun
     }
     let (ends, rings): (Vec<_>, Vec<_>) = (0..config.workers().count()).map(|_| punt::new()).unzip();
     let seed = RandomState::new().hash_one("neighbours");
+    let taps = Taps::open(&eal, &pool, &config, &open)?;
     let station = config.network().map(|network| {
         let gate = station::gate(config.dataplane());
-        Station::new(rings, pool.clone(), network, gate, |port| ports::mac(&open, port), seed)
+        Station::new(rings, pool.clone(), taps, network, gate, |port| ports::mac(&open, port), seed)
     });
     let snapshot = Arc::new(station::snapshot(Epoch::FIRST, config.dataplane(), station.as_ref()));
     let setups = setups(eal, &config, &mut open, ends, &snapshot);

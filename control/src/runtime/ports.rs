@@ -1,5 +1,6 @@
 //! From configuration to running ports: EAL, packet memory, devices, queues.
 
+use super::tap::DESCRIPTORS;
 use crate::config::{self, GatewayConfig, Network, Promiscuous, Queues};
 use core::net::{IpAddr, Ipv6Addr};
 use weir_dataplane::subnet::Subnet;
@@ -216,7 +217,9 @@ fn buffers(config: &GatewayConfig) -> u32 {
     let descriptors =
         |port: &config::Port| u32::from(port.descriptors().rx) + u32::from(port.descriptors().tx);
     let queues: u32 = config.ports().iter().map(|port| (descriptors(port) + WAITING_FRAMES) * workers).sum();
-    queues + workers * WORKER_FRAMES + config.dataplane().conntrack.fragments.frames_max
+    let taps: u32 =
+        config.ports().iter().filter_map(config::Port::tap).map(|_| 2 * u32::from(DESCRIPTORS)).sum();
+    queues + taps + workers * WORKER_FRAMES + config.dataplane().conntrack.fragments.frames_max
 }
 
 /// The MAC address of a port's own.

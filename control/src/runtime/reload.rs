@@ -9,7 +9,9 @@ use crate::api::{Answer, Refusal, Reloaded};
 use crate::cluster::Digest;
 use crate::cluster::engine::gossip::KeyRing;
 use crate::config::{self, Carrier, GatewayConfig, Loaded, Membership, Problem};
+use crate::network::kernel_routes::KernelRoute;
 use std::path::Path;
+use std::sync::Arc;
 use tokio::task::JoinHandle;
 use tracing::{error, info};
 use weir_dataplane::units::PortId;
@@ -48,11 +50,21 @@ pub(super) struct Prepared {
     pub(super) network: Option<station::Compiled>,
 }
 
-/// Makes everything ready by the file at `path`; `macs` are the ports' own, in their order.
+/// What a configuration is compiled with that no file says.
+#[derive(Debug)]
+pub(super) struct Surroundings {
+    /// The ports' own, in their order.
+    pub(super) macs: Vec<MacAddr>,
+    /// The kernel's routes.
+    pub(super) kernel: Arc<[KernelRoute]>,
+}
+
+/// Makes everything ready by the file at `path`.
 ///
 /// # Errors
 /// What is wrong with the file, or with that of the keys.
-fn prepare(path: &Path, macs: &[MacAddr]) -> Result<Prepared, Refusal> {
+fn prepare(path: &Path, around: Surroundings) -> Result<Prepared, Refusal> {
+    let Surroundings { macs, kernel } = around;
     let Loaded { config, warnings } = config::load(path).map_err(Refusal::configuration)?;
     let keys = match config.membership() {
         Some(Membership { carrier: Carrier::Gossip { key_file, .. }, .. }) => {
@@ -61,7 +73,7 @@ fn prepare(path: &Path, macs: &[MacAddr]) -> Result<Prepared, Refusal> {
         Some(_) | None => None,
     };
     let mac_of = |port: PortId| macs.get(port.index()).copied().unwrap_or_default();
-    let network = config.network().map(|network| station::Compiled::of(network, mac_of));
+    let network = config.network().map(|network| station::Compiled::of(network, kernel, mac_of));
     Ok(Prepared { digest: membership::digest(&config), warnings, keys, network, config })
 }
 
@@ -77,10 +89,10 @@ pub(super) struct Reloads {
 
 impl Reloads {
     /// Takes in that one is asked for, and begins to prepare it once none is under way.
-    pub(super) fn ask(&mut self, asked: Asked, path: &Path, macs: Vec<MacAddr>) {
+    pub(super) fn ask(&mut self, asked: Asked, path: &Path, around: Surroundings) {
         self.next.push(asked);
         if self.current.is_empty() {
-            self.begin(path, macs);
+            self.begin(path, around);
         }
     }
 
@@ -93,17 +105,17 @@ impl Reloads {
     }
 
     /// Tells those who asked how it ended, and begins the next one if that was asked for.
-    pub(super) fn over(&mut self, outcome: &Result<Reloaded, Refusal>, path: &Path, macs: Vec<MacAddr>) {
+    pub(super) fn over(&mut self, outcome: &Result<Reloaded, Refusal>, path: &Path, around: Surroundings) {
         self.current.drain(..).for_each(|asked| asked.tell(outcome.clone()));
         if !self.next.is_empty() {
-            self.begin(path, macs);
+            self.begin(path, around);
         }
     }
 
-    fn begin(&mut self, path: &Path, macs: Vec<MacAddr>) {
+    fn begin(&mut self, path: &Path, around: Surroundings) {
         self.current.append(&mut self.next);
         let path = path.to_owned();
-        self.work = Some(tokio::task::spawn_blocking(move || prepare(&path, &macs)));
+        self.work = Some(tokio::task::spawn_blocking(move || prepare(&path, around)));
     }
 }
 

@@ -52,7 +52,7 @@ fn seat(config: &GatewayConfig) -> Option<(String, u16, u32)> {
     Some((format!("{membership:?}"), cluster.total_nodes, cluster.hash_seed))
 }
 
-fn port(old: &Port, new: &Port) -> [(bool, &'static str); 8] {
+fn port(old: &Port, new: &Port) -> [(bool, &'static str); 9] {
     [
         (old.device() == new.device(), "device"),
         (old.mtu() == new.mtu(), "mtu"),
@@ -62,6 +62,7 @@ fn port(old: &Port, new: &Port) -> [(bool, &'static str); 8] {
         (old.promiscuous() == new.promiscuous(), "promiscuous"),
         (old.checksum_offload() == new.checksum_offload(), "checksum_offload"),
         (old.descriptors() == new.descriptors(), "descriptors"),
+        (old.tap() == new.tap(), "tap"),
     ]
 }
 

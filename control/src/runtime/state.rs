@@ -35,6 +35,7 @@ pub(super) fn port(open: &OpenPort, workers: usize) -> PortStatus {
             Spread::All => SpreadBy::Software,
         },
         rss: facts.rss.as_ref().map(rss),
+        tap: None,
         statistics: PortStatistics {
             rx_frames: counted.rx_frames,
             rx_bytes: counted.rx_bytes,

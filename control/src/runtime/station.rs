@@ -4,20 +4,27 @@
 //! The rules are those of [`crate::network`]; here they meet the rings, the packet memory and the clock.
 
 mod gate;
+mod host;
 mod neighbours;
+mod routes;
 
 pub(super) use gate::{Gate, gate};
+pub(super) use host::KernelRoutes;
 
+use super::tap::Taps;
 use crate::config::Network;
 use crate::network::addresses::{Addresses, is_link_local};
 use crate::network::echo;
 use crate::network::errors::{self, Fault};
 use crate::network::fragments;
+use crate::network::kernel_routes::KernelRoute;
 use crate::network::limit::{Limit, Rates};
 use crate::network::neighbours::{Action, At, Config as Discovery, Neighbour, Neighbours};
 use core::net::{IpAddr, Ipv4Addr};
 use gate::owns;
+use host::Kernel;
 use neighbours::{Alarms, permanent};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use weir_dataplane::config::{Config, Routing};
 use weir_dataplane::counters::{PuntReason, Verdict};
@@ -45,12 +52,14 @@ enum Waiting {
     Transit(PortId, Vec<u8>),
     /// An IP packet of the gateway's own.
     Own(Vec<u8>),
+    /// The frame by which the kernel asks for the next hop through the tap of a port.
+    Question(PortId, Vec<u8>),
 }
 
 impl AsRef<[u8]> for Waiting {
     fn as_ref(&self) -> &[u8] {
         match self {
-            Self::Transit(_, bytes) | Self::Own(bytes) => bytes,
+            Self::Transit(_, bytes) | Self::Own(bytes) | Self::Question(_, bytes) => bytes,
         }
     }
 }
@@ -74,13 +83,22 @@ pub(super) struct Compiled {
     routing: Routing,
     router: Router,
     permanent: Vec<Neighbour>,
+    /// The kernel's routes that are in it, and how many they came to.
+    kernel: Arc<[KernelRoute]>,
+    kernel_count: usize,
 }
 
 impl Compiled {
-    /// `mac_of` knows the ports' own MAC addresses.
-    pub(super) fn of(network: &Network, mac_of: impl Fn(PortId) -> MacAddr) -> Self {
-        let routing = network.routing(mac_of);
-        Self { router: Router::compile(&routing), routing, permanent: permanent(network) }
+    /// With these routes of the kernel. `mac_of` knows the ports' own MAC addresses.
+    pub(super) fn of(
+        network: &Network,
+        kernel: Arc<[KernelRoute]>,
+        mac_of: impl Fn(PortId) -> MacAddr,
+    ) -> Self {
+        let mut routing = network.routing(mac_of);
+        let kernel_count = host::prepend(&kernel, &mut routing);
+        let (router, permanent) = (Router::compile(&routing), permanent(network));
+        Self { routing, router, permanent, kernel, kernel_count }
     }
 }
 
@@ -96,6 +114,7 @@ pub(super) struct Station {
     alarms: Alarms,
     next_use_ms: u64,
     limit: Limit,
+    kernel: Kernel,
     tally: Tally,
     start: Instant,
 }
@@ -105,12 +124,13 @@ impl Station {
     pub(super) fn new(
         rings: Vec<ControlEnd<Mbuf>>,
         pool: Mempool,
+        taps: Taps,
         network: &Network,
         gate: Option<Gate>,
         mac_of: impl Fn(PortId) -> MacAddr,
         seed: u64,
     ) -> Self {
-        let Compiled { routing, router, permanent } = Compiled::of(network, mac_of);
+        let Compiled { routing, router, permanent, .. } = Compiled::of(network, Arc::from([]), mac_of);
         let neighbours = Neighbours::new(Discovery::default(), &routing, &permanent, seed);
         let mut station = Self {
             rings,
@@ -122,6 +142,7 @@ impl Station {
             alarms: Alarms::default(),
             next_use_ms: 0,
             limit: Limit::new(Rates::default(), seed),
+            kernel: Kernel::new(taps),
             tally: Tally::default(),
             start: Instant::now(),
         };
@@ -131,9 +152,10 @@ impl Station {
 
     /// Goes on by another configuration; answers what it replaces.
     pub(super) fn reload(&mut self, compiled: Compiled, gate: Option<Gate>) -> (Routing, Router) {
-        let Compiled { routing, router, permanent } = compiled;
+        let Compiled { routing, router, permanent, kernel, kernel_count } = compiled;
         let replaced =
             (core::mem::replace(&mut self.routing, routing), core::mem::replace(&mut self.router, router));
+        self.kernel.reload(kernel, kernel_count);
         self.gate = gate;
         self.neighbours.reload(&self.routing, &permanent);
         self.begin();
@@ -143,11 +165,16 @@ impl Station {
     /// What a configuration begins with: what is known, the routers that are to be known, the networks told.
     fn begin(&mut self) {
         self.learn();
+        self.manage(self.now_ms());
+        self.announce();
+    }
+
+    /// Keeps the routers known that routes lead to.
+    fn manage(&mut self, now_ms: u64) {
         let hops = self.router.fib().hops().iter();
         let routers: Vec<At> =
             hops.map(|hop| At { interface: hop.interface, address: hop.gateway }).collect();
-        self.neighbours.manage(routers, self.now_ms());
-        self.announce();
+        self.neighbours.manage(routers, now_ms);
     }
 
     /// Goes on with other buckets, and tells the networks of the addresses that are this node's now.
@@ -173,10 +200,11 @@ impl Station {
             }
         }
         self.note_uses(now_ms);
+        self.serve_kernel(now_ms);
         if self.neighbours.next_tick_ms().is_some_and(|at_ms| at_ms <= now_ms) {
             self.neighbours.tick(now_ms);
         }
-        self.act(now_ms)
+        self.follow_kernel(now_ms) | self.act(now_ms)
     }
 
     fn now_ms(&self) -> u64 {
@@ -192,10 +220,13 @@ impl Station {
                 let Self { gate, neighbours, .. } = self;
                 neighbours.heard(interface, frame, |address| owns(gate.as_ref(), address), now_ms);
             }
+            PuntReason::Local | PuntReason::Group if !self.is_mine(packet, arrival) => {}
             PuntReason::Local => match echo::answer(packet, Addresses::of(&self.routing.interfaces)) {
                 Some(answer) => self.say(answer, interface, now_ms),
+                None if self.pass_up(frame, port, arrival, now_ms) => {}
                 None => self.tally.unclaimed += 1,
             },
+            PuntReason::Group => drop(self.pass_up(frame, port, arrival, now_ms)),
             PuntReason::Unresolved => match self.router.next_hop_of(frame, &flow(frame)) {
                 Some((interface, address)) => {
                     let waiting = Waiting::Transit(port, frame.to_vec());
@@ -260,7 +291,7 @@ impl Station {
                         self.tell(packet, arrival.interface, Fault::Host, now_ms);
                     }
                 }
-                Action::GiveUp { packet: Waiting::Own(_), .. } | Action::Publish => {}
+                Action::GiveUp { packet: Waiting::Own(_) | Waiting::Question(..), .. } | Action::Publish => {}
                 Action::Alarm(alarm) => self.alarms.raise(alarm, now_ms),
             }
         }
@@ -271,6 +302,7 @@ impl Station {
     fn release(&mut self, to: Neighbour, packet: Waiting, now_ms: u64) {
         match packet {
             Waiting::Own(packet) => self.send_packet(to, &packet),
+            Waiting::Question(port, question) => self.answer_kernel(port, &question, to.mac),
             Waiting::Transit(port, frame) => {
                 let flow = flow(&frame);
                 self.forward(frame, port, &flow, now_ms);

@@ -42,6 +42,10 @@ pub struct Interface {
     pub mtu: u16,
     /// Its addresses, each with the length of the network that it is in.
     pub addresses: Vec<Subnet>,
+    /// Those of its addresses that are this node's alone, whatever cluster it is in. They are answered with `source_mac`.
+    pub management: Vec<IpAddr>,
+    /// The kernel has a tap here: it takes what is for the gateway itself, and for groups of the link.
+    pub tapped: bool,
     /// Which sources it believes.
     pub reverse_path: ReversePath,
 }

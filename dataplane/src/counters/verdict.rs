@@ -112,6 +112,8 @@ named_enum! {
         NeighbourDiscovery = "neighbour_discovery",
         /// To one of the gateway's addresses.
         Local = "local",
+        /// To a group, or to all stations, of a link on which the kernel has a tap.
+        Group = "group",
         /// Its time to live, or hop limit, runs out here.
         TimeExceeded = "time_exceeded",
         /// Longer than its way out lets pass.

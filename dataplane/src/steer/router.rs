@@ -35,12 +35,16 @@ pub struct Router {
     ours: Arc<[Ipv4Addr]>,
     fib: Arc<Fib>,
     adjacencies: Arc<Adjacencies>,
+    /// What is for the gateway itself is left to control before it is tracked: the kernel's answers pass no worker,
+    /// and one direction alone tells the tracker nothing.
+    has_host: bool,
 }
 
 /// What is to be known of an interface when a packet comes in.
 #[derive(Clone, Copy, Debug)]
 struct Interface {
     reverse_path: ReversePath,
+    tapped: bool,
 }
 
 /// The interfaces of one port.
@@ -51,6 +55,8 @@ struct Door {
     tagged: Vec<(VlanId, InterfaceId)>,
     /// Whom frames for the gateway are addressed to.
     macs: Vec<MacAddr>,
+    /// Whom frames for this node alone are addressed to, where that is another.
+    node_mac: Option<MacAddr>,
 }
 
 impl Door {
@@ -172,6 +178,9 @@ impl Router {
             if !door.macs.contains(&interface.mac) {
                 door.macs.push(interface.mac);
             }
+            if !interface.management.is_empty() && interface.source_mac != interface.mac {
+                door.node_mac = Some(interface.source_mac);
+            }
         }
         doors.iter_mut().for_each(|door| door.tagged.sort_unstable());
         let ours: Arc<[Ipv4Addr]> = routing.interfaces.iter().flat_map(ipv4_addresses).collect();
@@ -179,10 +188,12 @@ impl Router {
         let signer = |interface| ipv4_addresses(interface).next().unwrap_or(any);
         let signers = routing.interfaces.iter().map(signer).collect();
         let interfaces = routing.interfaces.iter();
-        let interfaces = interfaces.map(|of| Interface { reverse_path: of.reverse_path }).collect();
+        let interfaces = interfaces.map(|of| Interface { reverse_path: of.reverse_path, tapped: of.tapped });
+        let interfaces = interfaces.collect();
+        let has_host = routing.interfaces.iter().any(|of| of.tapped || !of.management.is_empty());
         let fib = Fib::compile(routing);
         let adjacencies = Arc::new(Adjacencies::compile(routing, &fib, |_| true, core::iter::empty()));
-        Self { doors: doors.into(), interfaces, signers, ours, fib: Arc::new(fib), adjacencies }
+        Self { doors: doors.into(), interfaces, signers, ours, fib: Arc::new(fib), adjacencies, has_host }
     }
 
     /// The same with other neighbours.
@@ -285,20 +296,27 @@ impl Router {
             _ => None,
         };
         if let Some(reason) = neighbours {
-            let heard = ours || destination.is_group();
+            let heard = ours || destination.is_group() || door.node_mac == Some(destination);
             return if heard { Entry::Punt(reason) } else { Entry::Drop(DropReason::OtherHost) };
         }
         let Some(ends) = Ends::read(frame, link) else { return Entry::Drop(DropReason::NonIp) };
-        if !ours {
+        if !ours && (door.node_mac != Some(destination) || !self.is_local(ends)) {
             return self.overhear(destination, interface, shadows, ends);
         }
         let mode = self.interfaces[interface.index()].reverse_path;
         match reverse_path::check(&self.fib, mode, interface, ends.family, ends.source) {
-            Ok(()) => Entry::Sent,
-            Err(Doubt::Martian) if self.is_from_beside(ends) => Entry::Sent,
-            Err(Doubt::Martian) => Entry::Drop(DropReason::Martian),
-            Err(Doubt::ReversePath) => Entry::Drop(DropReason::ReversePath),
+            Ok(()) => {}
+            Err(Doubt::Martian) if self.is_from_beside(ends) => {}
+            Err(Doubt::Martian) => return Entry::Drop(DropReason::Martian),
+            Err(Doubt::ReversePath) => return Entry::Drop(DropReason::ReversePath),
         }
+        if self.has_host && self.is_local(ends) { Entry::Punt(PuntReason::Local) } else { Entry::Sent }
+    }
+
+    /// Whether it is for the gateway itself.
+    #[inline]
+    fn is_local(&self, ends: Ends) -> bool {
+        matches!(self.fib.ways(ends.family, ends.destination), [Way::Local])
     }
 
     /// Whether it is a neighbour's to the gateway itself, by an address that counts on their link only
@@ -309,7 +327,7 @@ impl Router {
             IpAddr::V4(_) => false,
             IpAddr::V6(source) => source.is_unicast_link_local(),
         };
-        is_link_local && matches!(self.fib.ways(ends.family, ends.destination), [Way::Local])
+        is_link_local && self.is_local(ends)
     }
 
     /// A packet that is addressed to another station. Another node of the cluster may have forwarded it: then it goes
@@ -317,7 +335,8 @@ impl Router {
     fn overhear(&self, destination: MacAddr, interface: InterfaceId, shadows: bool, ends: Ends) -> Entry {
         if destination.is_group() {
             // To a group of hosts; or on the link to everybody and in IP to one of them (RFC 1122 3.3.6).
-            return Entry::Drop(DropReason::Multicast);
+            let told = self.interfaces[interface.index()].tapped && is_for_all_of_link(ends);
+            return if told { Entry::Punt(PuntReason::Group) } else { Entry::Drop(DropReason::Multicast) };
         }
         let leads =
             |address| self.fib.ways(ends.family, address).iter().any(|way| self.is_by(*way, interface));
@@ -406,6 +425,15 @@ impl Router {
             Err(Refusal::SourceRoute) => Some(Verdict::Drop(DropReason::SourceRoute)),
             Err(Refusal::Malformed { .. }) => Some(Verdict::Punt(PuntReason::OptionInvalid)),
         }
+    }
+}
+
+/// Whether it is for a group that no router passes on (RFC 5771 4, RFC 4291 2.7), or for all stations: what routing
+/// daemons and DHCP servers listen to.
+fn is_for_all_of_link(ends: Ends) -> bool {
+    match ends.destination.ip(ends.family) {
+        IpAddr::V4(ip) => ip.is_broadcast() || ip.octets().starts_with(&[224, 0, 0]),
+        IpAddr::V6(ip) => ip.octets()[0] == 0xff && ip.octets()[1] & 0xf == 2,
     }
 }
 

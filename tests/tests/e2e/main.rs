@@ -14,8 +14,10 @@ mod carrying;
 mod clients;
 mod discovery;
 mod fragmenting;
+mod frr;
 mod gateway;
 mod healing;
+mod host;
 mod lab;
 mod listing;
 mod neighbours;
@@ -45,6 +47,7 @@ fn ready() -> bool {
         "in.tftpd",
         "iperf3",
         "iptables-legacy",
+        "nstat",
         "ping",
         "pptp",
         "pptpd",
@@ -54,6 +57,7 @@ fn ready() -> bool {
         "tcpdump",
         "traceroute",
         "vsftpd",
+        "vtysh",
     ];
     if !netns::available("end-to-end test") {
         return false;

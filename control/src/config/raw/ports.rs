@@ -41,6 +41,16 @@ pub(in crate::config) struct Port {
     #[serde(default)]
     #[schemars(example = &["192.0.2.1/24", "2001:db8::1/64"])]
     pub(in crate::config) addresses: Items<String>,
+    /// Addresses of this node alone, whatever cluster it is in: beside the shared ones, and answered with the port's own
+    /// MAC address. For `forwarding.mode: route`.
+    #[serde(default)]
+    #[schemars(example = &["192.0.2.11/24"])]
+    pub(in crate::config) management: Items<String>,
+    /// A network interface of this name for the kernel, with the port's addresses: what is for the gateway itself and is
+    /// not answered by Weir goes there, and comes from there. VLAN 10 is `NAME.10`. For `forwarding.mode: route`.
+    #[serde(default)]
+    #[schemars(example = &"weir-lan")]
+    pub(in crate::config) tap: Option<String>,
     /// The MAC address that all nodes of a cluster answer with for their addresses here: a multicast one, or a unicast
     /// one that no station has. Without it the port's own.
     #[serde(default)]
@@ -65,6 +75,10 @@ pub(in crate::config) struct Vlan {
     #[serde(default)]
     #[schemars(example = &["198.51.100.1/24"])]
     pub(in crate::config) addresses: Items<String>,
+    /// Addresses of this node alone, whatever cluster it is in.
+    #[serde(default)]
+    #[schemars(example = &["198.51.100.11/24"])]
+    pub(in crate::config) management: Items<String>,
     /// Largest IP packet in bytes; without it the port's.
     #[serde(default)]
     #[schemars(range(min = 68, max = 16110))]

@@ -1,6 +1,7 @@
 //! Checks `forwarding`: pairs of ports.
 
 use crate::config::finding::{Findings, Target};
+use crate::config::network::Kernel;
 use crate::config::path::Path;
 use crate::config::raw;
 use crate::config::words;
@@ -17,7 +18,7 @@ pub(super) fn validate(
     findings: &mut Findings,
 ) -> Option<Bridge> {
     let target = Target::Key(if raw.is_some() { path.clone() } else { Path::root().key("ports") });
-    let raw::Forwarding { mode, pairs, stp } = raw.unwrap_or_default();
+    let raw::Forwarding { mode, pairs, stp, .. } = raw.unwrap_or_default();
     if mode == raw::Mode::Route {
         let mut fine = true;
         for (key, _) in
@@ -39,6 +40,32 @@ pub(super) fn validate(
     }?;
     bridge.forward_stp = stp == raw::Stp::Forward;
     Some(bridge)
+}
+
+/// What the kernel has to do with the gateway.
+pub(super) fn kernel(
+    raw: Option<&raw::Forwarding>,
+    ports: &raw::Items<raw::Port>,
+    findings: &mut Findings,
+) -> Kernel {
+    let default = raw::Forwarding::default();
+    let raw = raw.unwrap_or(&default);
+    let mut warn = |message: &str, hint: &str| {
+        let key = Path::root().key("forwarding").key("kernel_routes");
+        findings.warning(Target::Value(key), message.to_owned(), hint.to_owned());
+    };
+    if raw.kernel_routes && raw.mode == raw::Mode::Bridge {
+        warn(
+            "a bridge has no routes, the kernel's neither",
+            "to route, say `mode: route`; else leave it out",
+        );
+    } else if raw.kernel_routes && ports.iter().flatten().all(|port| port.tap.is_none()) {
+        warn(
+            "the kernel has no tap, so none of its routes leads anywhere here",
+            "for example `tap: weir-lan` below a port",
+        );
+    }
+    Kernel { routes: raw.kernel_routes, packets_per_s: raw.kernel_packets_per_s }
 }
 
 fn only_pair(names: &[Option<String>], target: Target, findings: &mut Findings) -> Option<Bridge> {

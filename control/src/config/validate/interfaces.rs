@@ -36,7 +36,7 @@ fn of_port(
         Some(text) => cluster_mac(text, &path.key("cluster_mac"), findings).map(Some),
         None => Some(None),
     };
-    let own = addresses(&raw.addresses, &path.key("addresses"), findings);
+    let own = own_addresses(&raw.addresses, &raw.management, path, findings);
     let of_vlans = raw.vlans.iter().enumerate().map(|(i, vlan)| {
         let path = path.key("vlans").item(i);
         let vlan = vlan.as_ref()?;
@@ -45,7 +45,7 @@ fn of_port(
     });
     let of_vlans: Vec<Option<Interface>> = of_vlans.collect();
     let (name, cluster_mac, own) = (raw.name.as_ref()?, cluster_mac?, own?);
-    let untagged = (!own.is_empty()).then(|| interface(port, None, raw.mtu, own, raw.reverse_path));
+    let untagged = (!own.is_empty()).then(|| interface(raw, port, None, raw.mtu, own, raw.reverse_path));
     let interfaces = untagged.into_iter().map(Some).chain(of_vlans).map(|interface| {
         let interface = interface?;
         let name = match interface.vlan {
@@ -76,7 +76,7 @@ fn of_vlan(
     if mtu > of.mtu {
         wrong("mtu", format!("the port's `mtu` is {}", of.mtu), "leave it out, or raise the port's");
     }
-    let addresses = addresses(&raw.addresses, &path.key("addresses"), findings)?;
+    let addresses = own_addresses(&raw.addresses, &raw.management, path, findings)?;
     if addresses.is_empty() {
         let message = "a VLAN needs `addresses`, and this one has none".to_owned();
         let hint = "for example `addresses: [192.0.2.1/24]`".to_owned();
@@ -84,20 +84,64 @@ fn of_vlan(
         return None;
     }
     let vlan = VlanId::new(raw.id?)?;
-    (is_new && mtu <= of.mtu).then(|| interface(port, Some(vlan), mtu, addresses, raw.reverse_path))
+    (is_new && mtu <= of.mtu).then(|| interface(of, port, Some(vlan), mtu, addresses, raw.reverse_path))
 }
 
 /// An interface whose MAC addresses are not known yet.
 fn interface(
+    of: &raw::Port,
     port: PortId,
     vlan: Option<VlanId>,
     mtu: u16,
-    addresses: Vec<Subnet>,
+    own: OwnAddresses,
     reverse_path: raw::ReversePath,
 ) -> Interface {
     let nobody = MacAddr::default();
-    let reverse_path = reverse(reverse_path);
-    Interface { port, vlan, mac: nobody, source_mac: nobody, mtu, addresses, reverse_path }
+    Interface {
+        port,
+        vlan,
+        mac: nobody,
+        source_mac: nobody,
+        mtu,
+        management: own.management.iter().map(|own| own.address).collect(),
+        addresses: [own.shared, own.management].concat(),
+        tapped: of.tap.is_some(),
+        reverse_path: reverse(reverse_path),
+    }
+}
+
+/// The addresses of an interface.
+struct OwnAddresses {
+    /// Those that all nodes of a cluster have.
+    shared: Vec<Subnet>,
+    /// Those that only this one has.
+    management: Vec<Subnet>,
+}
+
+impl OwnAddresses {
+    const fn is_empty(&self) -> bool {
+        self.shared.is_empty() && self.management.is_empty()
+    }
+}
+
+fn own_addresses(
+    shared: &raw::Items<String>,
+    management: &raw::Items<String>,
+    path: &Path,
+    findings: &mut Findings,
+) -> Option<OwnAddresses> {
+    let (shared_path, path) = (path.key("addresses"), path.key("management"));
+    let shared = addresses(shared, &shared_path, findings);
+    let management = addresses(management, &path, findings);
+    let (shared, management) = (shared?, management?);
+    let twice = |own: &Subnet| shared.iter().any(|shared| shared.address == own.address);
+    if let Some(k) = management.iter().position(twice) {
+        let message = format!("`{}` is among `addresses` too", management[k].address);
+        let hint = "those of `addresses` are the same on all nodes, those of `management` are not".to_owned();
+        findings.error(Target::Value(path.item(k)), message, hint);
+        return None;
+    }
+    Some(OwnAddresses { shared, management })
 }
 
 const fn reverse(raw: raw::ReversePath) -> ReversePath {
@@ -181,7 +225,12 @@ fn overlap(all: &[NamedInterface], path: &Path, findings: &mut Findings) -> bool
             };
             let message = format!("`{}` is in a network of `{}` too", a.address, other.name);
             let hint = "each network is behind one interface".to_owned();
-            findings.error(Target::Value(interface.key("addresses").item(k)), message, hint);
+            let shared = one.interface.addresses.len() - one.interface.management.len();
+            let place = match k.checked_sub(shared) {
+                None => interface.key("addresses").item(k),
+                Some(k) => interface.key("management").item(k),
+            };
+            findings.error(Target::Value(place), message, hint);
             return true;
         }
     }

@@ -32,10 +32,13 @@ pub(super) fn gateway(raw: Option<raw::Gateway>, findings: &mut Findings) -> Opt
     let raw_ports = raw.ports.unwrap_or_default();
     let names: Vec<_> = raw_ports.iter().map(|port| port.as_ref()?.name.clone()).collect();
     let routes = raw.forwarding.as_ref().is_some_and(|forwarding| forwarding.mode == raw::Mode::Route);
+    let kernel = forwarding::kernel(raw.forwarding.as_ref(), &raw_ports, findings);
     let bridge = forwarding::validate(raw.forwarding, &names, &root.key("forwarding"), findings);
     let interfaces = interfaces::validate(&raw_ports, &root.key("ports"), findings);
     let network = if routes {
-        interfaces.and_then(|all| routes::validate(all, &raw.routes, &raw.neighbours, findings)).map(Some)
+        let network =
+            interfaces.and_then(|all| routes::validate(all, &raw.routes, &raw.neighbours, kernel, findings));
+        network.map(Some)
     } else {
         routes::has_none(&raw_ports, &raw.routes, &raw.neighbours, findings).then_some(None)
     };

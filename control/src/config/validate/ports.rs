@@ -6,6 +6,9 @@ use crate::config::path::Path;
 use crate::config::raw;
 use core::num::NonZeroU16;
 
+/// Longest name of a network interface (Linux's `IFNAMSIZ`, less the end).
+const KERNEL_NAME_LEN_MAX: usize = 15;
+
 /// One entry for each port; `None` where it is wrong.
 pub(super) fn validate(
     raw: raw::Items<raw::Port>,
@@ -16,6 +19,7 @@ pub(super) fn validate(
     let device =
         |port: &Option<raw::Port>| Some(Device::new(port.as_ref()?.device.as_ref()?)?.name().to_owned());
     unique(raw.iter().map(device), "device", path, findings);
+    unique(raw.iter().map(|port| port.as_ref()?.tap.clone()), "tap", path, findings);
     raw.into_iter().enumerate().map(|(i, raw)| port(raw?, &path.item(i), findings)).collect()
 }
 
@@ -38,6 +42,10 @@ fn unique(values: impl Iterator<Item = Option<String>>, key: &str, path: &Path, 
 fn port(raw: raw::Port, path: &Path, findings: &mut Findings) -> Option<Port> {
     let name = raw.name.and_then(|name| port_name(name, &path.key("name"), findings));
     let device = raw.device.and_then(|text| device(&text, &path.key("device"), findings));
+    let tap = match raw.tap {
+        Some(name) => tap(name, &raw.vlans, &path.key("tap"), findings).map(Some),
+        None => Some(None),
+    };
     let multicast_macs = raw
         .multicast_macs
         .iter()
@@ -64,7 +72,28 @@ fn port(raw: raw::Port, path: &Path, findings: &mut Findings) -> Option<Port> {
         },
         checksum_offload: raw.checksum_offload,
         descriptors: Descriptors { rx: raw.descriptors.rx, tx: raw.descriptors.tx },
+        tap: tap?,
     })
+}
+
+/// A name that the kernel takes, for the port's VLANs as well.
+fn tap(name: String, vlans: &raw::Items<raw::Vlan>, path: &Path, findings: &mut Findings) -> Option<String> {
+    let letters = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
+    let ids = vlans.iter().flatten().filter_map(|vlan| vlan.id);
+    let longest = ids.map(|id| id.to_string().len() + 1).max().unwrap_or(0);
+    let fits = name.len() + longest <= KERNEL_NAME_LEN_MAX;
+    if fits && name.starts_with(|c: char| c.is_ascii_alphabetic()) && name.chars().all(letters) {
+        return Some(name);
+    }
+    findings.error(
+        Target::Value(path.clone()),
+        format!("`{name}` cannot be the name of a network interface"),
+        format!(
+            "a letter, then letters, digits, `_` and `-`, {} at most here; for example `tap: weir-lan`",
+            KERNEL_NAME_LEN_MAX - longest
+        ),
+    );
+    None
 }
 
 fn port_name(name: String, path: &Path, findings: &mut Findings) -> Option<String> {

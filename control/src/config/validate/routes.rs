@@ -1,7 +1,7 @@
 //! Checks `routes` and `neighbours`: where a gateway that routes sends packets on to.
 
 use crate::config::finding::{Findings, Target};
-use crate::config::network::{NamedInterface, Network, StaticNeighbour, interface_towards};
+use crate::config::network::{Kernel, NamedInterface, Network, StaticNeighbour, interface_towards};
 use crate::config::path::Path;
 use crate::config::{gateway, raw, words};
 use crate::network::addresses::is_link_local;
@@ -17,6 +17,7 @@ pub(super) fn validate(
     interfaces: Vec<NamedInterface>,
     raw_routes: &raw::Items<raw::Route>,
     raw_neighbours: &raw::Items<raw::Neighbour>,
+    kernel: Kernel,
     findings: &mut Findings,
 ) -> Option<Network> {
     let root = Path::root();
@@ -42,6 +43,7 @@ pub(super) fn validate(
         routes: routes.into_iter().collect::<Option<_>>()?,
         neighbours: neighbours.into_iter().collect::<Option<_>>()?,
         interfaces,
+        kernel,
     })
 }
 
@@ -57,6 +59,8 @@ pub(super) fn has_none(
         let port = port.as_ref()?;
         let key = match port {
             _ if !port.addresses.is_empty() => "addresses",
+            _ if !port.management.is_empty() => "management",
+            _ if port.tap.is_some() => "tap",
             _ if !port.vlans.is_empty() => "vlans",
             _ if port.cluster_mac.is_some() => "cluster_mac",
             _ if port.reverse_path != raw::ReversePath::Off => "reverse_path",
@@ -184,12 +188,12 @@ fn destination(text: &str, target: Option<&Fate>, path: &Path, findings: &mut Fi
         )
     } else {
         match text.parse::<Subnet>() {
-            Ok(subnet) if subnet == network_of(subnet) => return Some(subnet),
+            Ok(subnet) if subnet == subnet.network() => return Some(subnet),
             Ok(subnet) => (
                 format!("`{text}` is an address in a network, not the network"),
                 format!(
                     "did you mean `{}`, or `{}`?",
-                    network_of(subnet),
+                    subnet.network(),
                     Subnet { prefix_len: if subnet.address.is_ipv4() { 32 } else { 128 }, ..subnet }
                 ),
             ),
@@ -201,20 +205,6 @@ fn destination(text: &str, target: Option<&Fate>, path: &Path, findings: &mut Fi
     };
     findings.error(Target::Value(path.clone()), message, hint);
     None
-}
-
-/// The network by its first address.
-fn network_of(subnet: Subnet) -> Subnet {
-    let behind = subnet.prefix_len.into();
-    let address = match subnet.address {
-        IpAddr::V4(address) => {
-            IpAddr::from(Ipv4Addr::from_bits(address.to_bits() & !u32::MAX.checked_shr(behind).unwrap_or(0)))
-        }
-        IpAddr::V6(address) => {
-            Ipv6Addr::from_bits(address.to_bits() & !u128::MAX.checked_shr(behind).unwrap_or(0)).into()
-        }
-    };
-    Subnet { address, ..subnet }
 }
 
 fn next_hop(

@@ -50,7 +50,9 @@ impl<P: AsRef<[u8]>> Neighbours<P> {
     /// Tells the networks of those of our addresses that this node owns, now and twice more. For the start, and for
     /// when addresses have come to this node.
     pub fn announce(&mut self, owns: impl Fn(IpAddr) -> bool, now_ms: u64) {
-        for at in own_addresses(&self.links).filter(|at| owns(at.address)) {
+        let alone = |at: &At| self.link(at.interface).is_some_and(|link| link.is_management(at.address));
+        let told: Vec<At> = own_addresses(&self.links).filter(|at| owns(at.address) || alone(at)).collect();
+        for at in told {
             self.rounds.insert(at, Round { left: ANNOUNCEMENTS, next_ms: now_ms });
         }
         self.tick(now_ms);

@@ -43,7 +43,7 @@ impl<P: AsRef<[u8]>> Neighbours<P> {
     /// A frame with ARP or neighbour discovery has come in by an interface, with its VLAN tag or without.
     ///
     /// `owns` says whether this node is the one to answer whoever has this address; of all nodes of a cluster it is
-    /// true on one.
+    /// true on one. It is not asked for addresses that are this node's alone.
     pub fn heard(
         &mut self,
         interface: InterfaceId,
@@ -93,10 +93,10 @@ impl<P: AsRef<[u8]>> Neighbours<P> {
         let Heard { link, message, .. } = heard;
         let mac = message.mac.unwrap_or(message.source);
         if let Some(ours) = message.speaker.filter(|speaker| link.has(*speaker)) {
-            if mac == link.announced() {
+            if mac == link.announced_as(ours) {
                 return Err(Ignored::Cluster);
             }
-            self.contest(heard.at(ours), mac, owns, heard.now_ms);
+            self.contest(heard.at(ours), mac, link.is_management(ours) || owns(ours), heard.now_ms);
             return Err(Ignored::Conflict);
         }
         if mac.is_group() || mac == MacAddr::default() {
@@ -111,13 +111,13 @@ impl<P: AsRef<[u8]>> Neighbours<P> {
     }
 
     /// Somebody claims an address of ours: its owner says again whose it is, and the operator has to know.
-    fn contest(&mut self, at: At, mac: MacAddr, owns: &impl Fn(IpAddr) -> bool, now_ms: u64) {
+    fn contest(&mut self, at: At, mac: MacAddr, owned: bool, now_ms: u64) {
         let contest = self.contested.entry(at).or_default();
         if contest.claims.happened(1, DEFEND_INTERVAL_MS, now_ms) {
             self.actions.push_back(Action::Alarm(Alarm::Conflict { at, mac }));
         }
         let defended = contest.defended_at_ms.is_some_and(|at_ms| now_ms < at_ms + DEFEND_INTERVAL_MS);
-        if !defended && owns(at.address) {
+        if !defended && owned {
             contest.defended_at_ms = Some(now_ms);
             self.announce_one(at);
         }
@@ -188,7 +188,7 @@ impl<P: AsRef<[u8]>> Neighbours<P> {
     /// owner of the address answers it.
     fn answer(&mut self, heard: Heard<'_>, target: IpAddr, owns: &impl Fn(IpAddr) -> bool) {
         let Heard { interface, link, message, .. } = heard;
-        if !owns(message.speaker.unwrap_or(target)) {
+        if !link.is_management(target) && !owns(message.speaker.unwrap_or(target)) {
             return;
         }
         if let Some(frame) = speech::answer(link, message, target) {

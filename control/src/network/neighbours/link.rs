@@ -48,6 +48,16 @@ impl Link {
         self.interface.mac
     }
 
+    /// What one of the interface's addresses is announced with.
+    pub(super) fn announced_as(&self, address: IpAddr) -> MacAddr {
+        if self.is_management(address) { self.source() } else { self.announced() }
+    }
+
+    /// Whether an address is this node's alone, whatever cluster it is in.
+    pub(super) fn is_management(&self, address: IpAddr) -> bool {
+        self.interface.management.contains(&address)
+    }
+
     /// What frames come from.
     pub(super) const fn source(&self) -> MacAddr {
         self.interface.source_mac
@@ -135,6 +145,8 @@ mod tests {
             source_mac: OWN,
             mtu: 1500,
             addresses: addresses.iter().map(|text| text.parse().unwrap()).collect(),
+            management: Vec::new(),
+            tapped: false,
             reverse_path: ReversePath::Strict,
         };
         let hop = |gateway: Option<&str>| NextHop {

@@ -33,7 +33,7 @@ pub(super) fn answer(link: &Link, question: &Message, target: IpAddr) -> Option<
                 destination: to,
                 source: link.source(),
                 operation: ArpOperation::Reply,
-                sender: (link.announced(), target),
+                sender: (link.announced_as(target.into()), target),
                 target: (to, asker),
             };
             Some(arp.bytes())
@@ -60,7 +60,7 @@ fn request(link: &Link, from: Ipv4Addr, target: Ipv4Addr, known: Option<MacAddr>
         destination: known.unwrap_or(MacAddr::BROADCAST),
         source: link.source(),
         operation: ArpOperation::Request,
-        sender: (link.announced(), from),
+        sender: (link.announced_as(from.into()), from),
         target: (MacAddr::default(), target),
     };
     arp.bytes()
@@ -80,7 +80,7 @@ fn solicitation(link: &Link, from: Ipv6Addr, target: Ipv6Addr, known: Option<Mac
         kind: Icmpv6Type::NEIGHBOUR_SOLICITATION,
         flags: 0,
         target,
-        option: Some((OPTION_SOURCE, link.announced())),
+        option: Some((OPTION_SOURCE, link.announced_as(from.into()))),
     };
     nd.bytes()
 }
@@ -94,7 +94,7 @@ fn advertisement(link: &Link, address: Ipv6Addr, to: (MacAddr, Ipv6Addr), flags:
         kind: Icmpv6Type::NEIGHBOUR_ADVERTISEMENT,
         flags: FLAG_ROUTER | FLAG_OVERRIDE | flags,
         target: address,
-        option: Some((OPTION_TARGET, link.announced())),
+        option: Some((OPTION_TARGET, link.announced_as(address.into()))),
     };
     nd.bytes()
 }

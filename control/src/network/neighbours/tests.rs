@@ -45,6 +45,8 @@ fn interface(announced: MacAddr, source: MacAddr) -> Interface {
         source_mac: source,
         mtu: 1500,
         addresses: ["192.0.2.1/24", "2001:db8::1/64"].map(|text| text.parse().unwrap()).into(),
+        management: Vec::new(),
+        tapped: false,
         reverse_path: ReversePath::Strict,
     }
 }

@@ -24,6 +24,8 @@ fn interface(addresses: &[&str]) -> Interface {
         source_mac: MacAddr([2, 0, 0, 0, 0, 1]),
         mtu: 1500,
         addresses: addresses.iter().map(|text| text.parse().unwrap()).collect(),
+        management: Vec::new(),
+        tapped: false,
         reverse_path: ReversePath::Strict,
     }
 }

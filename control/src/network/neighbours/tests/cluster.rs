@@ -80,6 +80,37 @@ fn no_frame_carries_a_nodes_own_mac_inside() {
     }
 }
 
+/// An address of the node that sends from `source`, beside the shared ones.
+fn with_own(source: MacAddr, own: &str) -> Interface {
+    let mut interface = interface(CLUSTER, source);
+    interface.addresses.push(format!("{own}/24").parse().unwrap());
+    interface.management.push(own.parse().unwrap());
+    interface
+}
+
+#[test]
+fn an_address_of_one_node_is_answered_and_announced_by_it_alone_with_its_own_mac() {
+    let mut nodes = nodes(CLUSTER);
+    nodes[0].neighbours.reload(&routing(&[with_own(OWN, "192.0.2.11")]), &[]);
+    nodes[1].neighbours.reload(&routing(&[with_own(SIBLING, "192.0.2.12")]), &[]);
+    for (own, mac) in [("192.0.2.11", OWN), ("192.0.2.12", SIBLING)] {
+        // Whoever asks.
+        for asker in ["192.0.2.8", "192.0.2.9"] {
+            let answers = all_hear(&mut nodes, &arp_request(HOST, asker, own).bytes());
+            assert_eq!(answers.len(), 1, "{answers:?}");
+            assert_eq!((answers[0].mac, answers[0].source), (Some(mac), mac));
+        }
+    }
+    nodes[0].neighbours.announce(|_| false, nodes[0].now_ms);
+    let told = said(&nodes[0].actions());
+    assert_eq!(told.len(), 1);
+    assert_eq!((told[0].speaker, told[0].mac), (Some(at("192.0.2.11").address), Some(OWN)));
+    // What the other says of its own is no claim on anything here.
+    let before = nodes[0].ignored(Ignored::Conflict);
+    nodes[0].hears(&arp_announcement(SIBLING, "192.0.2.12").bytes());
+    assert_eq!(nodes[0].ignored(Ignored::Conflict), before);
+}
+
 #[test]
 fn addresses_are_announced_by_their_owner_alone() {
     let mut nodes = nodes(CLUSTER);

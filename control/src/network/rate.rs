@@ -2,7 +2,7 @@
 
 /// A token bucket that holds a second's worth.
 #[derive(Debug)]
-pub(super) struct Rate {
+pub(crate) struct Rate {
     per_s: u64,
     /// In thousandths, so that a millisecond adds a whole number of them.
     tokens: u64,
@@ -10,12 +10,12 @@ pub(super) struct Rate {
 }
 
 impl Rate {
-    pub(super) const fn new(per_s: u64) -> Self {
+    pub(crate) const fn new(per_s: u64) -> Self {
         Self { per_s, tokens: per_s * 1_000, filled_at_ms: 0 }
     }
 
     /// Takes one; false when there is none.
-    pub(super) fn take(&mut self, now_ms: u64) -> bool {
+    pub(crate) fn take(&mut self, now_ms: u64) -> bool {
         let passed_ms = now_ms.saturating_sub(self.filled_at_ms).min(1_000);
         self.tokens = (self.tokens + passed_ms * self.per_s).min(self.per_s * 1_000);
         self.filled_at_ms = self.filled_at_ms.max(now_ms);
