@@ -235,6 +235,7 @@ fn frr_beside_the_gateway_gives_it_routes_and_takes_them_back() {
     // Routes of an administrator's: IPv6, several next hops, less than the file's.
     namespace.ip(&format!("-6 route add fd88::/64 via {B6} dev weir-wan")).unwrap();
     wait_for_route(&node, "fd88::/64", Some(&[B6])).unwrap();
+    lab.a.run(&format!("ping -n -c 1 -W 2 {LAN6}")).unwrap();
     let said = ping(&lab, "fd88::1").unwrap();
     assert!(said.contains(" 0% packet loss"), "{said}");
     let hops = format!("nexthop via {B4} dev weir-wan nexthop via 10.77.0.9 dev weir-wan weight 3");
