@@ -230,7 +230,7 @@ fn the_key_of_a_cluster_is_changed_by_reloads_and_nobody_dies() {
     }
     let maps = nodes.each_ref().map(|node| node.json(&["cluster", "show"])["agreed"]["map"].clone());
     let [first, second] = &nodes;
-    for keys in [format!("{old}\n{new}\n"), format!("{new}\n{old}\n"), new.clone()] {
+    for keys in [format!("{old}\n{new}\n"), format!("{new}\n{old}\n"), new] {
         write_keys(first.directory.path(), &keys);
         write_keys(second.directory.path(), &keys);
         first.json(&["reload"]);

@@ -13,8 +13,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::net::UnixStream;
 
-/// A gateway that has not answered by then is in trouble.
-const TIMEOUT: Duration = Duration::from_secs(10);
+/// A gateway that has not answered by then is in trouble. A reload of a million routes takes half a minute.
+const TIMEOUT: Duration = Duration::from_secs(120);
 
 /// Why a request got no answer.
 #[derive(Debug, thiserror::Error)]
