@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use serde_json::Value;
+use weir_tests::conformance::Mode;
 use weir_tests::netns::Namespace;
 use weir_tests::packet::{Mac, eth};
 use weir_tests::process::{Background, wait_until};
@@ -16,7 +17,7 @@ use crate::clients;
 use crate::discovery::{Kind, Said, Wire, destination, said, send, source};
 use crate::gateway::greet;
 use crate::lab::{A4, A6, B4, B6, LAN4, LAN6, Lab, WAN4, WAN6, clients4};
-use crate::node::{self, Weir};
+use crate::node::{self, Membership, Plan, Weir};
 use crate::ready;
 use crate::servers::{HTTP_PORT, Servers};
 
@@ -154,6 +155,34 @@ fn answers_carry_the_clusters_mac_address_once() {
     }
     greet(&lab).unwrap();
     drop(nodes);
+}
+
+#[test]
+fn a_shared_unicast_mac_address_serves_as_well() {
+    if !ready() {
+        return;
+    }
+    let lab = Lab::routed(2).unwrap();
+    let start = |number: usize| {
+        let plan = Plan {
+            number,
+            tracking: Mode::All,
+            share: "owner",
+            between: lab.between,
+            membership: Membership::Numbers,
+        };
+        Weir::start_by(&lab.nodes[number - 1], number, |socket| {
+            node::configuration(plan, socket).replace("01:00:5e:00:01:", "02:00:5e:00:01:")
+        })
+    };
+    let _nodes = [start(1).unwrap(), start(2).unwrap()];
+    for (host, gateway, mac) in [(&lab.a, LAN4, "02:00:5e:00:01:01"), (&lab.b, WAN6, "02:00:5e:00:01:02")] {
+        let said = host.run(&format!("ping -n -c 5 -i 0.1 -W 2 {gateway}")).unwrap();
+        assert!(said.contains(" 0% packet loss") && !said.contains("duplicates"), "{said}");
+        let known = host.run(&format!("ip neigh show to {gateway}")).unwrap();
+        assert!(known.contains(mac), "{known}");
+    }
+    clients::ping(&lab.a).unwrap();
 }
 
 #[test]
