@@ -5,14 +5,21 @@
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
 use weir_dataplane::config::{Config, Tracking};
 use weir_dataplane::counters::{DropReason, FlowClass, Verdict};
 use weir_dataplane::parse::Class;
-use weir_dataplane::pipeline::{Release, Sight};
+use weir_dataplane::pipeline::{Limits, Release, Sight};
+use weir_dataplane::port::mem::{MemClock, MemFrame, MemQueue};
+use weir_dataplane::punt;
+use weir_dataplane::snapshot::Snapshot;
+use weir_dataplane::spread::Spread;
 use weir_dataplane::trace::{Filter, Passage as Traced, Told, Trace};
 use weir_dataplane::track::ConnState;
 use weir_dataplane::track::filter::EndFilter;
+use weir_dataplane::units::{Epoch, PORTS_MAX, WorkerId};
 use weir_dataplane::wire::{IpProtocol, TcpFlags};
+use weir_dataplane::worker::{Idle, Mesh, Setup, Worker, WorkerPort};
 use weir_tests::conversation::{Fate, Passage, Side};
 use weir_tests::mischief::Recipe;
 use weir_tests::node::{Node, bridge, member, port};
@@ -222,8 +229,48 @@ fn a_fragment_that_completes_its_datagram_is_told_with_that() {
 fn a_trace_that_is_closed_is_let_go() {
     let mut node = Node::new(&Config::default());
     let trace = node.trace(16, Filter::default());
-    assert_eq!(std::sync::Arc::strong_count(&trace), 2);
+    assert_eq!(Arc::strong_count(&trace), 2);
     trace.close();
     take(&mut node, Side::Lan, up().udp(1, 2).build());
-    assert_eq!(std::sync::Arc::strong_count(&trace), 1);
+    assert_eq!(Arc::strong_count(&trace), 1);
+}
+
+#[test]
+fn a_worker_tells_of_its_frames_and_of_those_that_control_sends_and_forwards_as_without() {
+    let queues = [MemQueue::new(), MemQueue::new()];
+    let (end, mut control) = punt::new();
+    let (_, mesh) = Mesh::new(1, [WorkerId::default(); PORTS_MAX]).into_iter().enumerate().next().unwrap();
+    let ports = [Side::Lan, Side::Wan].map(|side| {
+        let queue = queues[side as usize].clone();
+        let (rx, tx) = if side == Side::Lan { (queue, MemQueue::new()) } else { (MemQueue::new(), queue) };
+        WorkerPort { port: port(side), rx: Some(rx), tx: Some(tx), spread: Spread::None }
+    });
+    let (mut worker, handle) = Worker::new(Setup {
+        id: WorkerId::default(),
+        ports: ports.into(),
+        mesh,
+        control: end,
+        clock: MemClock::default(),
+        idle: Idle::Backoff,
+        limits: Limits { flows_max: 512, expectations_max: 1 },
+        secret: 1,
+        snapshot: Arc::new(Snapshot::compile(Epoch::FIRST, &bridge())),
+    });
+    let trace = Trace::new(10, Filter { protocol: Some(IpProtocol::UDP), ..Filter::default() });
+    handle.trace(&trace).unwrap();
+    for client_port in 1..=100 {
+        queues[0].push(MemFrame::new(up().udp(client_port, 53).build()));
+    }
+    while worker.turn() > 0 {}
+    assert_eq!((frames(&trace).len(), trace.lost()), (10, 90));
+    assert_eq!(std::iter::from_fn(|| queues[1].pop()).count(), 100, "all are forwarded");
+    control.send(port(Side::Wan), MemFrame::new(up().udp(7, 53).build())).unwrap();
+    while worker.turn() > 0 {}
+    match heard(&trace).as_slice() {
+        [Told::Sent(view)] => assert_eq!((view.port, view.len), (port(Side::Wan), 42)),
+        told => panic!("{told:?}"),
+    }
+    trace.close();
+    worker.turn();
+    assert_eq!(Arc::strong_count(&trace), 1, "it is control's to free");
 }

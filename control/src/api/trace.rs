@@ -102,7 +102,7 @@ mod tests {
 
     #[test]
     fn it_survives_the_way_through_a_query() {
-        let query = "address=10.1.2.3&protocol=6&family=ipv4&sport=40000&dport=80&count=5&seconds=7";
+        let query = "address=10.1.2.3%2F32&protocol=6&family=ipv4&sport=40000&dport=80&count=5&seconds=7";
         let request = queried(query).unwrap();
         assert_eq!(serde_urlencoded::to_string(&request).unwrap(), query);
         let filter = request.filter();

@@ -159,3 +159,120 @@ fn unix_ms() -> u64 {
     let since = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+    use std::time::Duration;
+    use weir_dataplane::config::Config;
+    use weir_dataplane::pipeline::Limits;
+    use weir_dataplane::port::mem::{MemClock, MemFrame, MemQueue};
+    use weir_dataplane::punt;
+    use weir_dataplane::snapshot::Snapshot;
+    use weir_dataplane::spread::Spread;
+    use weir_dataplane::units::{Epoch, PORTS_MAX, PortId, WorkerId};
+    use weir_dataplane::worker::{Idle, Mesh, Setup, Worker, WorkerPort};
+    use weir_tests::packet::{Mac, eth};
+
+    const NAMES: Names<'static> = Names { ports: &[], interfaces: None, cluster: None, members: Vec::new() };
+
+    struct Gateway {
+        worker: Worker<MemQueue, MemQueue, MemClock>,
+        handles: Vec<WorkerHandle>,
+        rx: MemQueue,
+        tracers: Tracers,
+    }
+
+    impl Gateway {
+        fn new() -> Self {
+            let rx = MemQueue::new();
+            let port = PortId::FIRST;
+            let port =
+                WorkerPort { port, rx: Some(rx.clone()), tx: Some(MemQueue::new()), spread: Spread::None };
+            let (worker, handle) = Worker::new(Setup {
+                id: WorkerId::default(),
+                ports: vec![port],
+                mesh: Mesh::new(1, [WorkerId::default(); PORTS_MAX]).remove(0),
+                control: punt::new().0,
+                clock: MemClock::default(),
+                idle: Idle::Backoff,
+                limits: Limits { flows_max: 512, expectations_max: 1 },
+                secret: 1,
+                snapshot: Arc::new(Snapshot::compile(Epoch::FIRST, &Config::default())),
+            });
+            Self { worker, handles: vec![handle], rx, tracers: Tracers::default() }
+        }
+
+        fn trace(&mut self, count: u32, seconds: u32) -> Result<mpsc::Receiver<TraceEvent>, Refusal> {
+            let bounds =
+                TraceRequest { count: Some(count), seconds: Some(seconds), ..TraceRequest::default() };
+            self.tracers.add(&self.handles, &bounds)
+        }
+
+        /// Takes frames in, then looks once at what is told.
+        fn take(&mut self, frames: u8) {
+            let [from, to] = [Mac::host(1), Mac::host(2)];
+            for n in 0..frames {
+                let [client, server] = [[10, 0, 0, n], [192, 0, 2, 1]].map(std::net::Ipv4Addr::from);
+                self.rx.push(MemFrame::new(eth(from, to).ip(client, server).udp(1, 2).build()));
+            }
+            while self.worker.turn() > 0 {}
+            self.tracers.pass_on(&NAMES);
+        }
+    }
+
+    /// The frames among the events that are there, and the last event if that is another.
+    fn heard(events: &mut mpsc::Receiver<TraceEvent>) -> (usize, Option<TraceEvent>) {
+        let (mut frames, mut last) = (0, None);
+        while let Ok(event) = events.try_recv() {
+            match event {
+                TraceEvent::Frame(_) => frames += 1,
+                other => last = Some(other),
+            }
+        }
+        (frames, last)
+    }
+
+    #[test]
+    fn a_trace_ends_after_its_frames_and_after_its_time() {
+        let mut gateway = Gateway::new();
+        let (mut by_count, mut by_time) = (gateway.trace(3, 60).unwrap(), gateway.trace(100, 1).unwrap());
+        gateway.take(5);
+        let end = |reason, frames| Some(TraceEvent::End { reason, frames, missed: 0 });
+        assert_eq!(heard(&mut by_count), (3, end(TraceEnd::Count, 3)));
+        assert_eq!(heard(&mut by_time), (5, None));
+        std::thread::sleep(Duration::from_millis(1010));
+        gateway.take(0);
+        assert_eq!(heard(&mut by_time), (0, end(TraceEnd::Time, 5)));
+        // The worker lets go in its next turn.
+        gateway.take(0);
+        gateway.take(0);
+        assert!(gateway.tracers.is_empty());
+    }
+
+    #[test]
+    fn a_look_tells_so_much_and_what_finds_no_room_is_missed() {
+        let mut gateway = Gateway::new();
+        let mut events = gateway.trace(1000, 60).unwrap();
+        for _ in 0..2 {
+            gateway.take(200);
+        }
+        let missed = |frames| Some(TraceEvent::Missed { worker: 0, frames });
+        // When 200 more came, 100 waited, and there was room for 256.
+        assert_eq!(heard(&mut events), (2 * FRAMES_A_LOOK, missed(44)));
+        gateway.take(250);
+        assert_eq!(heard(&mut events), (FRAMES_A_LOOK, missed(150)));
+    }
+
+    #[test]
+    fn four_trace_at_once_and_who_leaves_makes_room() {
+        let mut gateway = Gateway::new();
+        let mut clients: Vec<_> = (0..WATCHES_MAX).map(|_| gateway.trace(9, 9).unwrap()).collect();
+        gateway.take(1);
+        assert!(gateway.trace(9, 9).is_err());
+        clients.pop();
+        (0..3).for_each(|_| gateway.take(0));
+        assert!(gateway.trace(9, 9).is_ok());
+    }
+}
