@@ -12,11 +12,17 @@
 mod announcing;
 mod carrying;
 mod clients;
+mod cluster;
+mod dying;
+mod flow;
 mod fragmenting;
 mod gateway;
 mod healing;
 mod lab;
+mod linux;
 mod listing;
+mod load;
+mod mixing;
 mod node;
 mod observing;
 mod operating;

@@ -250,6 +250,9 @@ fn gossip(number: usize, key: &std::path::Path) -> String {
     )
 }
 
+/// The router's MAC addresses towards host A and host B.
+pub(crate) const CLUSTER_MACS: [&str; 2] = ["01:00:5e:00:01:01", "01:00:5e:00:01:02"];
+
 /// What makes a router of a gateway: of its ports, and beside them.
 const ROUTER: (&str, &str, &str) = (
     ", addresses: [10.77.1.254/24, 'fd77:ffff::fe/64'], cluster_mac: '01:00:5e:00:01:01'",
