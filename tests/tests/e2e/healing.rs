@@ -66,7 +66,7 @@ fn three_nodes_are_restarted_one_by_one_and_no_flow_ends() {
             cluster.agreed()
         })
     };
-    assert_healed(&watched(3, Duration::from_secs(30), restart).unwrap(), 1000);
+    assert_healed(&watched(3, Duration::from_secs(20), restart).unwrap(), 1000);
 }
 
 /// A third node joins; the first one drains, leaves, and joins again.
@@ -85,5 +85,5 @@ fn nodes_join_drain_and_leave_and_no_flow_ends() {
         cluster.launch(1)?;
         cluster.agreed()
     };
-    assert_healed(&watched(2, Duration::from_secs(20), change).unwrap(), 1000);
+    assert_healed(&watched(2, Duration::from_secs(15), change).unwrap(), 1000);
 }

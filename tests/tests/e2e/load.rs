@@ -363,6 +363,8 @@ fn ftp(a: &Namespace, servers: &Servers) -> Result<Vec<Watched<Transfer>>> {
             "1",
         ]);
         command.args(["--speed-time", &SILENCE.as_secs().to_string(), "--interface", &client]);
+        // A node that learns does not hear of a control connection that is silent meanwhile.
+        command.args(["--keepalive-time", "1"]);
         command.args(if number % 2 == 0 { &["--ftp-pasv"][..] } else { &["--ftp-port", "-"] });
         command.arg(format!("ftp://{}/novel", in_url(server)));
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;

@@ -244,7 +244,7 @@ fn gossip(number: usize, key: &std::path::Path) -> String {
     let other = gossip_address(2);
     format!(
         "\x20 total_nodes: 64\n\
-         \x20 learning_s: 3\n\
+         \x20 learning_s: 1\n\
          \x20 gossip: {{ listen: '{listen}:7946', seeds: ['{seed}:7946', '{other}:7946'], key_file: {} }}\n",
         key.display()
     )

@@ -8,7 +8,7 @@ use std::{fmt, thread};
 
 use anyhow::{Context, Result, ensure};
 use tempfile::TempDir;
-use weir_tests::capture;
+use weir_tests::capture::{self, Record};
 use weir_tests::netns::Namespace;
 use weir_tests::process::{Background, wait_until};
 
@@ -49,8 +49,14 @@ pub(crate) struct Ledger {
     pub(crate) copies: Vec<(Flow, Vec<usize>)>,
 }
 
-/// Who sent each copy of a frame.
-type Heard = HashMap<Vec<u8>, Vec<Mac>>;
+/// Each frame and how it was heard.
+type Heard = HashMap<Vec<u8>, Vec<Copy>>;
+
+/// Who sent a copy of a frame to this link, and when, in microseconds since 1970.
+struct Copy {
+    sender: Mac,
+    at_us: u64,
+}
 
 impl Taps {
     /// Starts listening.
@@ -95,13 +101,13 @@ impl Taps {
         }
         let mut ledger = Ledger::default();
         for pair in self.taps.chunks_exact(2) {
-            let heard = |place: usize, when_us: &Range<u64>| heard(&pair[place].1, self.between, when_us);
-            let (out, into) = (heard(0, &sent)?, heard(1, &received)?);
-            ledger.sent += out.values().map(Vec::len).sum::<usize>();
-            ledger.received += into.values().map(Vec::len).sum::<usize>();
-            ledger.lost += ledger.excess(&out, &heard(1, &(0..u64::MAX))?);
-            let out = heard(0, &(0..u64::MAX))?;
-            ledger.doubled += ledger.excess(&into, &out);
+            let (out, into) = (heard(&pair[0].1, self.between)?, heard(&pair[1].1, self.between)?);
+            let (now_sent, lost) = ledger.excess(&out, &sent, &into);
+            let (now_received, doubled) = ledger.excess(&into, &received, &out);
+            ledger.sent += now_sent;
+            ledger.received += now_received;
+            ledger.lost += lost;
+            ledger.doubled += doubled;
             ledger.attribute(&into, &out, &self.stations);
         }
         Ok(ledger)
@@ -136,8 +142,9 @@ impl Ledger {
 
     /// Notes which node passed on what of that which was sent.
     fn attribute(&mut self, heard: &Heard, sent: &Heard, stations: &BTreeMap<Mac, usize>) {
-        for (packet, senders) in heard {
-            let by: Vec<usize> = senders.iter().filter_map(|mac| stations.get(mac)).copied().collect();
+        for (packet, copies) in heard {
+            let by: Vec<usize> =
+                copies.iter().filter_map(|copy| stations.get(&copy.sender)).copied().collect();
             let Some(flow) = Flow::of(packet).filter(|_| !by.is_empty()) else { continue };
             self.passed_by.entry(flow).or_default().extend(&by);
             if by.len() > sent.get(packet).map_or(0, Vec::len) {
@@ -146,18 +153,20 @@ impl Ledger {
         }
     }
 
-    /// How many frames there are more of here than there.
-    fn excess(&mut self, here: &Heard, there: &Heard) -> usize {
-        let mut excess = 0;
+    /// How many frames there were here at that time, and how many more than ever there.
+    fn excess(&mut self, here: &Heard, when_us: &Range<u64>, there: &Heard) -> (usize, usize) {
+        let (mut all, mut excess) = (0, 0);
         for (frame, copies) in here {
-            let more = copies.len().saturating_sub(there.get(frame).map_or(0, Vec::len));
+            let now = copies.iter().filter(|copy| when_us.contains(&copy.at_us)).count();
+            let more = now.saturating_sub(there.get(frame).map_or(0, Vec::len));
             if more > 0 {
                 self.example
                     .get_or_insert_with(|| frame.iter().take(80).map(|b| format!("{b:02x}")).collect());
             }
+            all += now;
             excess += more;
         }
-        excess
+        (all, excess)
     }
 }
 
@@ -181,13 +190,13 @@ fn now_us() -> Result<u64> {
     Ok(u64::try_from(SystemTime::now().duration_since(UNIX_EPOCH)?.as_micros())?)
 }
 
-/// The frames that were heard at that time, in microseconds since 1970.
-fn heard(path: &Path, between: Between, when_us: &Range<u64>) -> Result<Heard> {
+/// All frames that were heard.
+fn heard(path: &Path, between: Between) -> Result<Heard> {
     let mut heard = Heard::new();
-    for record in capture::read(path)?.into_iter().filter(|record| when_us.contains(&record.at_us)) {
-        let sender = record.bytes.get(6..12).and_then(|mac| mac.try_into().ok()).context("no frame")?;
-        let frame = if between == Between::Router { unrouted(record.bytes) } else { record.bytes };
-        heard.entry(frame).or_default().push(sender);
+    for Record { at_us, bytes } in capture::read(path)? {
+        let sender = bytes.get(6..12).and_then(|mac| mac.try_into().ok()).context("no frame")?;
+        let frame = if between == Between::Router { unrouted(bytes) } else { bytes };
+        heard.entry(frame).or_default().push(Copy { sender, at_us });
     }
     Ok(heard)
 }
