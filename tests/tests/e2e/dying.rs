@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 
 use crate::cluster::Cluster;
 use crate::lab::Lab;
@@ -34,6 +34,8 @@ fn of_weir() -> Result<Death> {
     let lab = Lab::routed(2)?;
     let servers = Servers::start_slow(&lab.b, READING)?;
     let mut cluster = Cluster::start(&lab, 2)?;
+    let explained = cluster.node(HEIR).ask(&["explain", "10.77.1.1"])?;
+    ensure!(explained["heirs"][format!("gw{DEAD}")] == format!("gw{HEIR}"), "{explained}");
     let (report, noticed) = under_load(&lab, &servers, || cluster.kill(DEAD, HEIR))?;
     cluster.agreed()?;
     Ok(Death { noticed, report })

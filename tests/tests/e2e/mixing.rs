@@ -54,15 +54,18 @@ fn a_gateway_routes_beside_linux_which_doubles_answers() {
 /// Of each packet that came too often our node passed on its own copies, and Linux as many more.
 fn assert_linux_doubled(ledger: &Ledger) {
     let servers = [B4, B6].map(|server| server.parse::<IpAddr>().unwrap());
-    let mut doubled = 0;
+    let mut answers = 0;
     for (flow, by) in &ledger.copies {
         let client = flow.client(&servers).expect("an end that is no server").to_string();
         assert_eq!(owner(&client), OURS, "Linux's own flow was doubled: {flow:?} by {by:?}");
         let of_linux = by.iter().filter(|node| **node == LINUX).count();
-        assert_eq!(of_linux * 2, by.len(), "{flow:?} by {by:?}");
-        doubled += of_linux;
+        assert!(of_linux > 0, "not Linux's doing: {flow:?} by {by:?}");
+        // TCP makes more of what comes twice: what follows need not pass both.
+        if flow.is_udp() {
+            assert_eq!(of_linux * 2, by.len(), "{flow:?} by {by:?}");
+            answers += of_linux;
+        }
     }
-    println!("{doubled} packets of {OURS}'s flows passed on by Linux, too");
-    assert_eq!(doubled, ledger.doubled, "{:?}", ledger.example);
-    assert!(ledger.copies.iter().any(|(flow, _)| flow.is_udp()), "Linux doubled no UDP answer");
+    println!("passed on by Linux, too, though not its own: {answers} UDP answers");
+    assert!(answers > 0, "Linux doubled no UDP answer");
 }
