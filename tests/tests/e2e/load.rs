@@ -233,7 +233,10 @@ fn connect(lab: &Lab, clients: &[(IpAddr, IpAddr)]) -> Result<Vec<(TcpStream, Tc
         let connect = |(client, server): &(IpAddr, IpAddr)| {
             let socket = socket2::Socket::new(domain(*client), socket2::Type::STREAM, None)?;
             socket.bind(&SocketAddr::new(*client, 0).into())?;
-            socket.connect_timeout(&SocketAddr::new(*server, PORT).into(), Duration::from_secs(5))?;
+            let place = SocketAddr::new(*server, PORT).into();
+            socket
+                .connect_timeout(&place, Duration::from_secs(5))
+                .with_context(|| format!("from {client}"))?;
             let listener = if client.is_ipv4() { &listener4 } else { &listener6 };
             Ok((socket.into(), listener.accept()?.0))
         };
