@@ -26,8 +26,11 @@ fn watched(
     let taps = Taps::start(&lab)?;
     let (report, ()) = under_load(&lab, &servers, || happens(&mut cluster))?;
     let ledger = taps.ledger()?;
-    for node in cluster.nodes().filter(|_| ledger.doubled > 0) {
-        println!("{}", node.print(&["cluster", "show"])?);
+    if ledger.doubled > 0 {
+        println!("{}", ledger.twice());
+        cluster
+            .nodes()
+            .try_for_each(|node| node.print(&["cluster", "show"]).map(|said| println!("{said}")))?;
     }
     let longest = report.tcp.iter().chain(&report.ftp).map(|transfer| transfer.gap).max();
     let longest_udp = report.udp.iter().map(|flow| flow.gap).max();

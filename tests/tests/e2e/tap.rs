@@ -140,6 +140,20 @@ impl Ledger {
         assert_eq!(used.len(), nodes, "idle nodes, of {} flows", self.passed_by.len());
     }
 
+    /// The flows of which a router passed on packets too often: how many, and by which nodes.
+    pub(crate) fn twice(&self) -> String {
+        let mut flows = BTreeMap::<Flow, (usize, BTreeSet<usize>)>::new();
+        for (flow, by) in &self.copies {
+            let (packets, nodes) = flows.entry(*flow).or_default();
+            *packets += 1;
+            nodes.extend(by);
+        }
+        let line = |(flow, (packets, nodes)): (&Flow, &(usize, BTreeSet<usize>))| {
+            format!("{packets} packets of {:?} ({}) twice, by nodes {nodes:?}\n", flow.ends, flow.protocol)
+        };
+        flows.iter().map(line).collect()
+    }
+
     /// Notes which node passed on what of that which was sent.
     fn attribute(&mut self, heard: &Heard, sent: &Heard, stations: &BTreeMap<Mac, usize>) {
         for (packet, copies) in heard {
