@@ -37,7 +37,11 @@ impl Servers {
     /// The same with an FTP server that takes `duration` to send `novel`, little by little.
     pub(crate) fn start_slow(host: &Namespace, duration: Duration) -> Result<Self> {
         let novel = FTP_RATE * duration.as_millis() as usize / 1000;
-        let slowly = format!("anon_max_rate={FTP_RATE}\ntrans_chunk_size={FTP_CHUNK}\n");
+        // A node that comes in the middle takes the end with the higher port for the client.
+        let (low, high) = (20_000, 20_999);
+        let slowly = format!(
+            "anon_max_rate={FTP_RATE}\ntrans_chunk_size={FTP_CHUNK}\npasv_min_port={low}\npasv_max_port={high}\n"
+        );
         Self::start_with(host, &[("novel", novel)], &slowly)
     }
 
