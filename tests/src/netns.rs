@@ -12,7 +12,10 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
+use nix::errno::Errno;
 use nix::sched::{CloneFlags, setns};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::Value;
 
 use crate::process::wait_until;
@@ -23,7 +26,7 @@ pub const MTU_MAX: u32 = 65_535;
 /// The kernel tells a bridge once a second at most that its ports have a carrier; until then they lose every frame.
 const FORWARDING: Duration = Duration::from_secs(10);
 
-/// A network namespace; deleted on drop.
+/// A network namespace; deleted on drop, and what still runs inside is ended.
 #[derive(Debug)]
 pub struct Namespace {
     name: String,
@@ -131,8 +134,25 @@ impl Namespace {
     }
 }
 
+impl Namespace {
+    /// Ends what still runs inside: sessions of servers, which outlive their server while a client hangs.
+    fn clear(&self) -> Result<()> {
+        for pid in output(Command::new("ip").args(["netns", "pids", &self.name]))?.lines() {
+            match kill(Pid::from_raw(pid.parse()?), Signal::SIGKILL) {
+                // It has ended by itself since.
+                Ok(()) | Err(Errno::ESRCH) => {}
+                Err(error) => bail!("process {pid} goes on: {error}"),
+            }
+        }
+        Ok(())
+    }
+}
+
 impl Drop for Namespace {
     fn drop(&mut self) {
+        if let Err(error) = self.clear() {
+            eprintln!("something goes on in namespace {}: {error:#}", self.name);
+        }
         if let Err(error) = output(Command::new("ip").args(["netns", "del", &self.name])) {
             eprintln!("namespace {} is left behind: {error:#}", self.name);
         }
@@ -210,6 +230,7 @@ fn which(program: &str) -> Command {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::process::ExitStatusExt;
 
     #[test]
     fn two_namespaces_reach_each_other_and_are_gone_after_a_panic() {
@@ -218,6 +239,7 @@ mod tests {
         }
         let (a, b) = (Namespace::create("a").unwrap(), Namespace::create("b").unwrap());
         let name = a.name().to_owned();
+        let mut left = a.command("sleep").arg("60").spawn().unwrap();
         veth((&a, "eth0"), (&b, "eth0"), 1500).unwrap();
         a.ip("addr add 10.0.0.1/24 dev eth0").unwrap();
         b.ip("addr add 10.0.0.2/24 dev eth0").unwrap();
@@ -230,5 +252,6 @@ mod tests {
         });
         assert!(panicked.join().is_err());
         assert!(!fs::exists(format!("/run/netns/{name}")).unwrap());
+        assert_eq!(left.wait().unwrap().signal(), Some(9), "what was left inside is ended");
     }
 }

@@ -44,6 +44,7 @@ pub(super) async fn run(
     watch_links.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut deliberate = tokio::time::interval(membership::LOOK);
     deliberate.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut news = gateway.news();
     let mut stopping = false;
     let mut look = tokio::time::interval(pressure::LOOK);
     let trouble = loop {
@@ -60,6 +61,8 @@ pub(super) async fn run(
             _ = pass_on.tick(), if gateway.is_followed() => gateway.pass_on(),
             _ = attend.tick(), if gateway.is_station() => gateway.attend().await,
             _ = watch_links.tick(), if gateway.is_station() => gateway.watch_links().await,
+            // What another node gives up is nobody's until this one has heard of it.
+            Ok(()) = news.changed() => gateway.deliberate().await,
             _ = deliberate.tick(), if gateway.has_seat() => {
                 gateway.deliberate().await;
                 if stopping && gateway.has_handed_over() {

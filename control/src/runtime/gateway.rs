@@ -16,7 +16,7 @@ use super::{errands, restart, rows, state};
 use crate::api::{
     self, Call, FLOWS_LIMIT_MAX, NeighbourName, NeighbourSelection, Refusal, Reloaded, Selection,
 };
-use crate::cluster::Order;
+use crate::cluster::{Order, View};
 use crate::config::{GatewayConfig, NamedInterface, Network};
 use crate::observe::{
     self, AgreedStatus, ClusterStatus, Counters, Deleted, Expectations, Explanation, FlowEvent, Flows,
@@ -28,7 +28,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tracing::{info, warn};
 use weir_dataplane::config::{Config, Membership};
 use weir_dataplane::gate::cluster_match::ClusterMatch;
@@ -150,6 +150,11 @@ impl Gateway {
     /// Whether it has a seat, and so what to do for [`Gateway::deliberate`].
     pub(super) fn has_seat(&self) -> bool {
         self.running.seat.is_some()
+    }
+
+    /// Where it is seen that other nodes have said something new; without a seat never.
+    pub(super) fn news(&self) -> watch::Receiver<View> {
+        self.running.seat.as_ref().map_or_else(|| watch::channel(View::default()).1, Seat::news)
     }
 
     /// Goes on with what the other nodes say: has the workers act by it, then tells the others.

@@ -7,18 +7,19 @@
 use crate::cluster::engine::{Clock, Engine, etcd, fixed, gossip};
 use crate::cluster::{
     Alarm, ClusterEnd, Coordinator, Digest, Incarnation, Member, NodeName, Order, OrderError, Ownership,
-    State, Status, link,
+    State, Status, View, link,
 };
 use crate::config::{Carrier, FixedMember, GatewayConfig, Membership};
 use core::hash::{BuildHasher, BuildHasherDefault};
 use std::collections::BTreeMap;
 use std::hash::DefaultHasher;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use tokio::sync::watch;
 use tracing::{info, warn};
 use weir_dataplane::config::{Cluster, Members};
 use weir_dataplane::units::{BucketId, Epoch, MEMBERS_MAX, MemberId};
 
-/// Between two looks at what the engine knows and what the time is.
+/// Between two looks at what the time is, and what the engine knows.
 pub(super) const LOOK: Duration = Duration::from_millis(20);
 
 /// Why this node cannot be a member.
@@ -122,6 +123,11 @@ impl Seat {
             told: Vec::new(),
             told_changes: 0,
         })
+    }
+
+    /// Where it is seen that the engine knows something new.
+    pub(super) fn news(&self) -> watch::Receiver<View> {
+        self.end.views.clone()
     }
 
     /// Goes on with what the engine knows now. `Some`: the workers are to go by this from `epoch` on, and then

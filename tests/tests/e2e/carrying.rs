@@ -8,7 +8,7 @@ use crate::servers::Servers;
 use crate::tap::{Ledger, Taps};
 
 /// Everything but load, with the taps running.
-pub(crate) fn traffic(lab: &Lab, servers: &Servers) -> Ledger {
+fn traffic(lab: &Lab, servers: &Servers) -> Ledger {
     let taps = Taps::start(lab).unwrap();
     clients::ping(&lab.a).unwrap();
     clients::http(&lab.a, servers).unwrap();

@@ -1,213 +1,95 @@
-//! A cluster that heals itself: a node dies under load, and each connection goes on through the others.
+//! A cluster that heals itself: nodes join, drain, leave and come back under load, and each flow goes on.
 
-use std::io::{Read, Write};
-use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
-use weir_tests::conformance::Mode;
-use weir_tests::netns::Namespace;
-use weir_tests::process::wait_until;
+use anyhow::Result;
 
-use crate::lab::{B4, B6, Lab, clients4, clients6};
-use crate::node::{Membership, Plan, Weir};
+use crate::cluster::Cluster;
+use crate::lab::Lab;
+use crate::load::{Report, under_load};
 use crate::ready;
+use crate::servers::Servers;
+use crate::tap::{Ledger, Taps};
 
-const PORT: u16 = 7100;
-/// Connections of each client address.
-const CONNECTIONS: usize = 2;
-/// From one request of a connection to the next.
-const PACE: Duration = Duration::from_millis(20);
-/// For how long connections are used before and after what happens.
-const BEFORE: Duration = Duration::from_secs(2);
-const AFTER: Duration = Duration::from_secs(5);
-/// The longest that a connection may wait for an answer: detection, and what TCP makes of it. A segment that is lost is
-/// sent again after 0.2 s, then 0.4, 0.8 and 1.6 s later.
-const GAP_MAX: Duration = Duration::from_secs(4);
+/// How long a transfer may wait for a byte while nobody is missing: what was lost in passing, TCP has sent again.
+const GAP_MAX: Duration = Duration::from_secs(2);
 
-/// Starts a node of a router that agrees by gossip.
-fn start(lab: &Lab, number: usize) -> Result<Weir<'_>> {
-    let membership = Membership::Gossip;
-    let plan = Plan { number, tracking: Mode::All, share: "owner", between: lab.between, membership };
-    Weir::start(&lab.nodes[number - 1], plan)
-}
-
-/// Waits until `node` sees these nodes serve, and each bucket is one of theirs.
-fn agreed(node: &Weir<'_>, serving: &[&str]) -> Result<()> {
-    wait_until(&format!("agreement on {serving:?}"), Duration::from_secs(30), || {
-        let status = node.ask(&["cluster", "show"])?;
-        let agreed = &status["agreed"];
-        let owners = agreed["owners"].as_array().context("no owners")?;
-        let all = !owners.is_empty()
-            && owners.iter().all(|owner| owner.as_str().is_some_and(|owner| serving.contains(&owner)));
-        let each = serving.iter().all(|name| owners.iter().any(|owner| owner.as_str() == Some(name)));
-        Ok(all && each && agreed["next_map"].is_null())
-    })
-    .with_context(|| node.print(&["cluster", "show"]).unwrap_or_default() + &node.log())
-}
-
-/// Answers each connection's bytes with the same.
-fn echo(host: &Namespace) -> Result<()> {
-    for address in ["0.0.0.0", "::"] {
-        let address: IpAddr = address.parse()?;
-        let listener = host.inside(|| {
-            let socket = socket2::Socket::new(
-                if address.is_ipv4() { socket2::Domain::IPV4 } else { socket2::Domain::IPV6 },
-                socket2::Type::STREAM,
-                None,
-            )?;
-            if address.is_ipv6() {
-                socket.set_only_v6(true)?;
-            }
-            socket.bind(&SocketAddr::new(address, PORT).into())?;
-            socket.listen(512)?;
-            Ok(TcpListener::from(socket))
-        })?;
-        thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                thread::spawn(move || serve(stream));
-            }
-        });
+/// Starts `nodes` of three nodes and lets `happens` happen to them under load and before taps.
+fn watched(
+    nodes: usize,
+    reading: Duration,
+    happens: impl FnOnce(&mut Cluster<'_>) -> Result<()>,
+) -> Result<(Report, Ledger)> {
+    let lab = Lab::routed(3)?;
+    let servers = Servers::start_slow(&lab.b, reading)?;
+    let mut cluster = Cluster::start(&lab, nodes)?;
+    let taps = Taps::start(&lab)?;
+    let (report, ()) = under_load(&lab, &servers, || happens(&mut cluster))?;
+    let ledger = taps.ledger()?;
+    if ledger.doubled > 0 {
+        println!("{}", ledger.twice());
+        cluster
+            .nodes()
+            .try_for_each(|node| node.print(&["cluster", "show"]).map(|said| println!("{said}")))?;
     }
-    Ok(())
-}
-
-fn serve(mut stream: TcpStream) {
-    let mut word = [0; 8];
-    while stream.read_exact(&mut word).is_ok() && stream.write_all(&word).is_ok() {}
-}
-
-/// Opens a connection from `client` and asks and hears until `until`; the longest time between two answers.
-fn talk(host: &Namespace, client: &str, server: &str, until: Instant) -> Result<Duration> {
-    let (client, server): (IpAddr, IpAddr) = (client.parse()?, server.parse()?);
-    let mut stream = host.inside(|| {
-        let domain = if client.is_ipv4() { socket2::Domain::IPV4 } else { socket2::Domain::IPV6 };
-        let socket = socket2::Socket::new(domain, socket2::Type::STREAM, None)?;
-        socket.bind(&SocketAddr::new(client, 0).into())?;
-        socket.connect_timeout(&SocketAddr::new(server, PORT).into(), Duration::from_secs(5))?;
-        Ok(TcpStream::from(socket))
-    })?;
-    stream.set_nodelay(true)?;
-    stream.set_read_timeout(Some(Duration::from_secs(20)))?;
-    let (mut gap, mut number) = (Duration::ZERO, 0_u64);
-    while Instant::now() < until {
-        let asked = Instant::now();
-        stream.write_all(&number.to_be_bytes())?;
-        let mut word = [0; 8];
-        stream.read_exact(&mut word).with_context(|| format!("{client}, word {number}"))?;
-        ensure!(word == number.to_be_bytes(), "{client} heard another word");
-        gap = gap.max(asked.elapsed());
-        number += 1;
-        thread::sleep(PACE);
-    }
-    Ok(gap)
-}
-
-/// Two connections of each client address, used while `happens` happens. The gaps, in order.
-fn under_load(lab: &Lab, happens: impl FnOnce() -> Result<()>) -> Result<Vec<Duration>> {
-    let until = Instant::now() + BEFORE + AFTER;
-    let pairs: Vec<(String, &str)> =
-        clients4().map(|client| (client, B4)).chain(clients6().map(|client| (client, B6))).collect();
-    let mut gaps = thread::scope(|scope| {
-        let talks: Vec<_> = pairs
-            .iter()
-            .flat_map(|pair| core::iter::repeat_n(pair, CONNECTIONS))
-            .map(|(client, server)| scope.spawn(|| talk(&lab.a, client, server, until)))
-            .collect();
-        thread::sleep(BEFORE);
-        happens()?;
-        talks.into_iter().map(|talk| talk.join().expect("a talk does not panic")).collect::<Result<Vec<_>>>()
-    })?;
-    gaps.sort();
+    let longest = report.tcp.iter().chain(&report.ftp).map(|transfer| transfer.gap).max();
+    let longest_udp = report.udp.iter().map(|flow| flow.gap).max();
     println!(
-        "{} connections, gaps: median {:?}, longest {:?}",
-        gaps.len(),
-        gaps[gaps.len() / 2],
-        gaps[gaps.len() - 1]
+        "{ledger}; UDP unanswered {}; longest gap of TCP {longest:?}, of UDP {longest_udp:?}",
+        report.unanswered()
     );
-    Ok(gaps)
+    Ok((report, ledger))
 }
 
-/// A router's laboratory with an echo at host B.
-fn lab(nodes: usize) -> Result<Lab> {
-    let lab = Lab::routed(nodes)?;
-    echo(&lab.b)?;
-    Ok(lab)
+/// Not one flow is broken, not one frame came twice, and what was lost is no more than one in so many.
+fn assert_healed((report, ledger): &(Report, Ledger), lost_one_in: usize) {
+    report.assert_unbroken();
+    assert_eq!(ledger.doubled, 0, "{:?}", ledger.example);
+    assert!(ledger.lost * lost_one_in <= ledger.sent, "lost {} of {}", ledger.lost, ledger.sent);
+    assert!(report.tcp.iter().chain(&report.ftp).all(|transfer| transfer.gap < GAP_MAX), "{report:?}");
 }
 
-/// One after the other is stopped, comes back, learns, and gets its part again, while connections go on.
 #[test]
-fn three_nodes_are_restarted_one_by_one_and_no_connection_ends() {
+fn nodes_read_their_configurations_again_and_no_flow_waits() {
     if !ready() {
         return;
     }
-    let lab = lab(3).unwrap();
-    let names = ["gw1", "gw2", "gw3"];
-    let mut nodes: Vec<Option<Weir<'_>>> = (1..=3).map(|number| Some(start(&lab, number).unwrap())).collect();
-    nodes.iter().flatten().for_each(|node| agreed(node, &names).unwrap());
-    for i in 0..3 {
-        under_load(&lab, || {
-            let (status, log) = nodes[i].take().context("it runs")?.stop()?;
-            ensure!(status.success(), "{log}");
-            Ok(())
+    let reload = |cluster: &mut Cluster<'_>| cluster.nodes().try_for_each(|node| node.reload());
+    assert_healed(&watched(3, Duration::from_secs(4), reload).unwrap(), usize::MAX);
+}
+
+/// One after the other is stopped, comes back, learns, and gets its part again.
+#[test]
+fn three_nodes_are_restarted_one_by_one_and_no_flow_ends() {
+    if !ready() {
+        return;
+    }
+    let restart = |cluster: &mut Cluster<'_>| {
+        (1..=3).try_for_each(|number| {
+            cluster.stop(number)?;
+            cluster.agreed()?;
+            cluster.launch(number)?;
+            cluster.agreed()
         })
-        .unwrap();
-        nodes[i] = Some(start(&lab, i + 1).unwrap());
-        nodes.iter().flatten().for_each(|node| agreed(node, &names).unwrap());
-    }
+    };
+    assert_healed(&watched(3, Duration::from_secs(20), restart).unwrap(), 1000);
 }
 
+/// A third node joins; the first one drains, leaves, and joins again.
 #[test]
-fn a_node_dies_and_every_connection_goes_on() {
+fn nodes_join_drain_and_leave_and_no_flow_ends() {
     if !ready() {
         return;
     }
-    let lab = lab(2).unwrap();
-    let [first, second] = [1, 2].map(|number| start(&lab, number).unwrap());
-    agreed(&first, &["gw1", "gw2"]).unwrap();
-    agreed(&second, &["gw1", "gw2"]).unwrap();
-    println!("{}", first.print(&["cluster", "show"]).unwrap());
-    println!("{}", first.print(&["explain", "10.77.1.1"]).unwrap());
-    let explained = first.ask(&["explain", "10.77.1.1"]).unwrap();
-    assert_eq!(explained["heirs"]["gw2"], "gw1", "{explained}");
-    let gaps = under_load(&lab, || second.kill()).unwrap();
-    println!("{}", first.print(&["cluster", "show"]).unwrap());
-    agreed(&first, &["gw1"]).unwrap();
-    assert!(gaps[gaps.len() - 1] < GAP_MAX, "{gaps:?}");
-}
-
-#[test]
-fn a_node_reads_its_configuration_again_and_no_connection_waits() {
-    if !ready() {
-        return;
-    }
-    let lab = lab(2).unwrap();
-    let [first, second] = [1, 2].map(|number| start(&lab, number).unwrap());
-    agreed(&first, &["gw1", "gw2"]).unwrap();
-    agreed(&second, &["gw1", "gw2"]).unwrap();
-    let gaps = under_load(&lab, || second.reload()).unwrap();
-    assert!(gaps[gaps.len() - 1] < GAP_MAX / 2, "nobody was missing: {gaps:?}");
-    agreed(&second, &["gw1", "gw2"]).unwrap();
-}
-
-#[test]
-fn a_node_stops_and_comes_back_and_no_connection_ends() {
-    if !ready() {
-        return;
-    }
-    let lab = lab(2).unwrap();
-    let [first, second] = [1, 2].map(|number| start(&lab, number).unwrap());
-    agreed(&first, &["gw1", "gw2"]).unwrap();
-    agreed(&second, &["gw1", "gw2"]).unwrap();
-    under_load(&lab, || {
-        let (status, log) = second.stop()?;
-        ensure!(status.success(), "{log}");
-        Ok(())
-    })
-    .unwrap();
-    agreed(&first, &["gw1"]).unwrap();
-    let second = start(&lab, 2).unwrap();
-    agreed(&second, &["gw1", "gw2"]).unwrap();
-    under_load(&lab, || Ok(())).unwrap();
+    let change = |cluster: &mut Cluster<'_>| {
+        cluster.launch(3)?;
+        cluster.agreed()?;
+        cluster.drain(1, Duration::from_secs(2))?;
+        println!("{}", cluster.node(2).print(&["cluster", "show"])?);
+        cluster.stop(1)?;
+        cluster.agreed()?;
+        cluster.launch(1)?;
+        cluster.agreed()
+    };
+    assert_healed(&watched(2, Duration::from_secs(15), change).unwrap(), 1000);
 }

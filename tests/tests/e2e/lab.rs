@@ -3,6 +3,7 @@
 //! The hubs give every frame to everybody, as the switches of a cluster do. Where the nodes hear each other, too,
 //! a node that forwards what is not its own starts a storm at once.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -15,8 +16,8 @@ use weir_tests::node::member;
 
 use crate::node::gossip_address;
 
-/// Addresses of host A beside its first: clients enough to fall to every node.
-pub(crate) const CLIENTS: u8 = 40;
+/// Addresses of each family that host A has beside its first: clients enough to fall to every node.
+pub(crate) const CLIENTS: u8 = 100;
 
 /// Largest packet on the WAN side of routers.
 pub(crate) const NARROW: u32 = 1400;
@@ -67,6 +68,9 @@ pub(crate) const B6: &str = "fd77::2";
 /// The router's addresses towards host A.
 pub(crate) const LAN4: &str = "10.77.1.254";
 pub(crate) const LAN6: &str = "fd77:ffff::fe";
+/// Host A's addresses in the router's own networks.
+pub(crate) const NEAR4: &str = "10.77.1.253";
+pub(crate) const NEAR6: &str = "fd77:ffff::fd";
 /// The router's addresses towards host B.
 pub(crate) const WAN4: &str = "10.77.0.254";
 pub(crate) const WAN6: &str = "fd77::fe";
@@ -168,7 +172,7 @@ impl Lab {
             host.sysctl("net/ipv6/icmp/ratelimit", 0)?;
         }
         let mut batch = format!("addr add {A4}/32 dev eth0\naddr add {A6}/128 dev eth0\n");
-        batch += "addr add 10.77.1.253/24 dev eth0\naddr add fd77:ffff::fd/64 dev eth0\n";
+        batch += &format!("addr add {NEAR4}/24 dev eth0\naddr add {NEAR6}/64 dev eth0\n");
         for address in clients4() {
             batch += &format!("addr add {address}/24 dev eth0\n");
         }
@@ -197,9 +201,23 @@ impl Lab {
         self.b.ip(&format!("addr add {B6}/16 dev eth0"))
     }
 
+    /// Whose each MAC address of the nodes is, by number.
+    pub(crate) fn stations(&self) -> Result<BTreeMap<Mac, usize>> {
+        let mut stations = BTreeMap::new();
+        for (n, node) in self.nodes.iter().enumerate() {
+            for side in ["lan", "wan"] {
+                let text = mac(node, side)?;
+                let bytes = text.split(':').map(|byte| u8::from_str_radix(byte, 16));
+                let bytes = bytes.collect::<Result<Vec<_>, _>>()?;
+                stations.insert(bytes.try_into().ok().context("no MAC address")?, n + 1);
+            }
+        }
+        Ok(stations)
+    }
+
     /// Tells both hosts the other's MAC address for good: from now on nobody asks, and all that crosses is IP.
     pub(crate) fn introduce(&self) -> Result<()> {
-        let (a, b) = (mac(&self.a)?, mac(&self.b)?);
+        let (a, b) = (mac(&self.a, "eth0")?, mac(&self.b, "eth0")?);
         let clients = clients4().chain(clients6()).chain([A4, A6].map(str::to_owned));
         for (host, mac, addresses) in
             [(&self.b, &a, clients.collect::<Vec<_>>()), (&self.a, &b, [B4, B6].map(str::to_owned).to_vec())]
@@ -215,8 +233,12 @@ impl Lab {
     }
 }
 
-fn mac(host: &Namespace) -> Result<String> {
-    let mut command = host.command("ip");
-    let links: Value = serde_json::from_str(&output(command.args(["-json", "link", "show", "eth0"]))?)?;
+/// A station's address on its link.
+pub(crate) type Mac = [u8; 6];
+
+/// The MAC address of a namespace's interface, as text.
+pub(crate) fn mac(namespace: &Namespace, interface: &str) -> Result<String> {
+    let mut command = namespace.command("ip");
+    let links: Value = serde_json::from_str(&output(command.args(["-json", "link", "show", interface]))?)?;
     Ok(links[0]["address"].as_str().context("no MAC address")?.to_owned())
 }

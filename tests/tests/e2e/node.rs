@@ -259,11 +259,14 @@ fn gossip(number: usize, key: &Path) -> String {
     let other = gossip_address(2);
     format!(
         "\x20 total_nodes: 64\n\
-         \x20 learning_s: 3\n\
+         \x20 learning_s: 1\n\
          \x20 gossip: {{ listen: '{listen}:7946', seeds: ['{seed}:7946', '{other}:7946'], key_file: {} }}\n",
         key.display()
     )
 }
+
+/// The router's MAC addresses towards host A and host B.
+pub(crate) const CLUSTER_MACS: [&str; 2] = ["01:00:5e:00:01:01", "01:00:5e:00:01:02"];
 
 /// What makes a router of a gateway: of its ports, and beside them.
 const ROUTER: (&str, &str, &str) = (

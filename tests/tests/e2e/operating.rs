@@ -30,8 +30,10 @@ impl Pings {
     const PERIOD_S: f32 = 0.01;
 
     fn start(a: &Namespace) -> Self {
-        let clients =
-            clients4().map(|from| (from, B4)).step_by(5).chain(clients6().map(|from| (from, B6)).step_by(5));
+        let clients = clients4()
+            .map(|from| (from, B4))
+            .step_by(12)
+            .chain(clients6().map(|from| (from, B6)).step_by(12));
         let count = (Self::SECONDS as f32 / Self::PERIOD_S).to_string();
         let start = |(from, to): (String, &str)| {
             let mut command = a.command("ping");

@@ -16,6 +16,10 @@ pub(crate) const DNS_NAME: &str = "gateway.weir.test";
 /// What it answers.
 pub(crate) const DNS_ANSWER: &str = "192.0.2.77";
 
+/// At what rate a slow FTP server sends, in bytes a second, and how much at once.
+pub(crate) const FTP_RATE: usize = 200_000;
+const FTP_CHUNK: usize = 4096;
+
 const READY: Duration = Duration::from_secs(10);
 
 /// Everything that runs on host B; ended on drop.
@@ -27,15 +31,31 @@ pub(crate) struct Servers {
 impl Servers {
     /// Starts all of them and waits until they listen.
     pub(crate) fn start(host: &Namespace) -> Result<Self> {
+        Self::start_with(host, &[("page", 2_000), ("book", 300_000)], "")
+    }
+
+    /// The same with an FTP server that takes `duration` to send `novel`, little by little.
+    pub(crate) fn start_slow(host: &Namespace, duration: Duration) -> Result<Self> {
+        let novel = FTP_RATE * duration.as_millis() as usize / 1000;
+        // A node that comes in the middle takes the end with the higher port for the client.
+        let (low, high) = (20_000, 20_999);
+        let slowly = format!(
+            "anon_max_rate={FTP_RATE}\ntrans_chunk_size={FTP_CHUNK}\npasv_min_port={low}\npasv_max_port={high}\n"
+        );
+        Self::start_with(host, &[("novel", novel)], &slowly)
+    }
+
+    fn start_with(host: &Namespace, offered: &[(&str, usize)], ftp_settings: &str) -> Result<Self> {
         let files = tempfile::tempdir()?;
         let root = files.path().join("ftp");
         fs::create_dir_all(root.join("upload"))?;
         open_to_all(files.path(), 0o755)?;
         open_to_all(&root.join("upload"), 0o777)?;
-        for (name, size) in [("page", 2_000), ("book", 300_000)] {
-            fs::write(root.join(name), content(name, size))?;
+        for (name, size) in offered {
+            fs::write(root.join(name), content(name, *size))?;
         }
-        let running = vec![http(host, &root)?, dns(host)?, ftp(host, files.path(), &root)?, iperf(host)?];
+        let running =
+            vec![http(host, &root)?, dns(host)?, ftp(host, files.path(), &root, ftp_settings)?, iperf(host)?];
         let servers = Self { files, _running: running };
         let wanted = [(HTTP_PORT, 't'), (53, 'u'), (21, 't'), (5201, 't')];
         wait_until("a server", READY, || {
@@ -92,13 +112,13 @@ fn dns(host: &Namespace) -> Result<Background> {
     Background::start("dnsmasq", &mut command)
 }
 
-fn ftp(host: &Namespace, folder: &Path, root: &Path) -> Result<Background> {
+fn ftp(host: &Namespace, folder: &Path, root: &Path, more: &str) -> Result<Background> {
     let empty = folder.join("empty");
     fs::create_dir(&empty)?;
     let settings = format!(
         "listen=NO\nlisten_ipv6=YES\nbackground=NO\nseccomp_sandbox=NO\nanonymous_enable=YES\nlocal_enable=NO\n\
          no_anon_password=YES\nwrite_enable=YES\nanon_upload_enable=YES\nanon_umask=022\nport_enable=YES\n\
-         pasv_enable=YES\nconnect_from_port_20=YES\nxferlog_enable=NO\nanon_root={}\nsecure_chroot_dir={}\n",
+         pasv_enable=YES\nconnect_from_port_20=YES\nxferlog_enable=NO\nanon_root={}\nsecure_chroot_dir={}\n{more}",
         root.display(),
         empty.display()
     );

@@ -1,18 +1,19 @@
 //! The taps at the hosts: what one host sent must reach the other exactly once.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::{fmt, thread};
 
 use anyhow::{Context, Result, ensure};
 use tempfile::TempDir;
-use weir_tests::capture;
+use weir_tests::capture::{self, Record};
 use weir_tests::netns::Namespace;
 use weir_tests::process::{Background, wait_until};
 
-use crate::lab::{Between, Lab};
+use crate::flow::Flow;
+use crate::lab::{Between, Lab, Mac};
 
 /// Enough of a frame to tell it from every other: headers, and the start of the payload.
 const SNAPLEN: u32 = 192;
@@ -24,6 +25,7 @@ pub(crate) struct Taps {
     _folder: TempDir,
     taps: Vec<(Background, PathBuf)>,
     between: Between,
+    stations: BTreeMap<Mac, usize>,
     /// When all of them listened, in microseconds since 1970.
     from_us: u64,
 }
@@ -41,6 +43,19 @@ pub(crate) struct Ledger {
     pub(crate) lost: usize,
     /// The start of one frame that was doubled or lost, in hexadecimal.
     pub(crate) example: Option<String>,
+    /// Which nodes of a router passed on the packets of each flow, by number.
+    pub(crate) passed_by: BTreeMap<Flow, BTreeSet<usize>>,
+    /// The packets that a router passed on too often: their flow, and the node of each copy, by number.
+    pub(crate) copies: Vec<(Flow, Vec<usize>)>,
+}
+
+/// Each frame and how it was heard.
+type Heard = HashMap<Vec<u8>, Vec<Copy>>;
+
+/// Who sent a copy of a frame to this link, and when, in microseconds since 1970.
+struct Copy {
+    sender: Mac,
+    at_us: u64,
 }
 
 impl Taps {
@@ -61,7 +76,13 @@ impl Taps {
             wait_until("tcpdump", Duration::from_secs(5), || Ok(tap.log().contains("listening on")))
                 .with_context(|| tap.log())?;
         }
-        Ok(Self { _folder: folder, taps, between: lab.between, from_us: now_us()? })
+        Ok(Self {
+            _folder: folder,
+            taps,
+            between: lab.between,
+            stations: lab.stations()?,
+            from_us: now_us()?,
+        })
     }
 
     /// Stops listening and compares, direction by direction, what was sent while all listened with what ever arrived,
@@ -80,14 +101,27 @@ impl Taps {
         }
         let mut ledger = Ledger::default();
         for pair in self.taps.chunks_exact(2) {
-            let count = |place: usize, when_us: &Range<u64>| count(&pair[place].1, self.between, when_us);
-            let (out, into) = (count(0, &sent)?, count(1, &received)?);
-            ledger.sent += out.values().sum::<usize>();
-            ledger.received += into.values().sum::<usize>();
-            ledger.lost += ledger.excess(&out, &count(1, &(0..u64::MAX))?);
-            ledger.doubled += ledger.excess(&into, &count(0, &(0..u64::MAX))?);
+            let (out, into) = (heard(&pair[0].1, self.between)?, heard(&pair[1].1, self.between)?);
+            let (now_sent, lost) = ledger.excess(&out, &sent, &into);
+            let (now_received, doubled) = ledger.excess(&into, &received, &out);
+            ledger.sent += now_sent;
+            ledger.received += now_received;
+            ledger.lost += lost;
+            ledger.doubled += doubled;
+            ledger.attribute(&into, &out, &self.stations);
         }
         Ok(ledger)
+    }
+}
+
+impl fmt::Display for Ledger {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { sent, received, doubled, lost, passed_by, .. } = self;
+        write!(
+            f,
+            "sent {sent}, received {received}, doubled {doubled}, lost {lost}; {} flows",
+            passed_by.len()
+        )
     }
 }
 
@@ -98,18 +132,55 @@ impl Ledger {
         assert_eq!((self.doubled, self.lost), (0, 0), "not exactly once: {self:?}");
     }
 
-    /// How many frames there are more of here than there.
-    fn excess(&mut self, here: &HashMap<Vec<u8>, usize>, there: &HashMap<Vec<u8>, usize>) -> usize {
-        let mut excess = 0;
-        for (frame, times) in here {
-            let more = times.saturating_sub(there.get(frame).copied().unwrap_or(0));
+    /// Each flow went through one node of a router, and each of `nodes` nodes had some.
+    pub(crate) fn assert_one_node_each(&self, nodes: usize) {
+        let astray: Vec<_> = self.passed_by.iter().filter(|(_, by)| by.len() != 1).collect();
+        assert!(astray.is_empty(), "through several nodes: {astray:?}");
+        let used: BTreeSet<usize> = self.passed_by.values().flatten().copied().collect();
+        assert_eq!(used.len(), nodes, "idle nodes, of {} flows", self.passed_by.len());
+    }
+
+    /// The flows of which a router passed on packets too often: how many, and by which nodes.
+    pub(crate) fn twice(&self) -> String {
+        let mut flows = BTreeMap::<Flow, (usize, BTreeSet<usize>)>::new();
+        for (flow, by) in &self.copies {
+            let (packets, nodes) = flows.entry(*flow).or_default();
+            *packets += 1;
+            nodes.extend(by);
+        }
+        let line = |(flow, (packets, nodes)): (&Flow, &(usize, BTreeSet<usize>))| {
+            format!("{packets} packets of {:?} ({}) twice, by nodes {nodes:?}\n", flow.ends, flow.protocol)
+        };
+        flows.iter().map(line).collect()
+    }
+
+    /// Notes which node passed on what of that which was sent.
+    fn attribute(&mut self, heard: &Heard, sent: &Heard, stations: &BTreeMap<Mac, usize>) {
+        for (packet, copies) in heard {
+            let by: Vec<usize> =
+                copies.iter().filter_map(|copy| stations.get(&copy.sender)).copied().collect();
+            let Some(flow) = Flow::of(packet).filter(|_| !by.is_empty()) else { continue };
+            self.passed_by.entry(flow).or_default().extend(&by);
+            if by.len() > sent.get(packet).map_or(0, Vec::len) {
+                self.copies.push((flow, by));
+            }
+        }
+    }
+
+    /// How many frames there were here at that time, and how many more than ever there.
+    fn excess(&mut self, here: &Heard, when_us: &Range<u64>, there: &Heard) -> (usize, usize) {
+        let (mut all, mut excess) = (0, 0);
+        for (frame, copies) in here {
+            let now = copies.iter().filter(|copy| when_us.contains(&copy.at_us)).count();
+            let more = now.saturating_sub(there.get(frame).map_or(0, Vec::len));
             if more > 0 {
                 self.example
                     .get_or_insert_with(|| frame.iter().take(80).map(|b| format!("{b:02x}")).collect());
             }
+            all += now;
             excess += more;
         }
-        excess
+        (all, excess)
     }
 }
 
@@ -133,14 +204,15 @@ fn now_us() -> Result<u64> {
     Ok(u64::try_from(SystemTime::now().duration_since(UNIX_EPOCH)?.as_micros())?)
 }
 
-/// How often each frame was heard at that time, in microseconds since 1970.
-fn count(path: &Path, between: Between, when_us: &Range<u64>) -> Result<HashMap<Vec<u8>, usize>> {
-    let mut seen = HashMap::new();
-    for record in capture::read(path)?.into_iter().filter(|record| when_us.contains(&record.at_us)) {
-        let frame = if between == Between::Router { unrouted(record.bytes) } else { record.bytes };
-        *seen.entry(frame).or_insert(0) += 1;
+/// All frames that were heard.
+fn heard(path: &Path, between: Between) -> Result<Heard> {
+    let mut heard = Heard::new();
+    for Record { at_us, bytes } in capture::read(path)? {
+        let sender = bytes.get(6..12).and_then(|mac| mac.try_into().ok()).context("no frame")?;
+        let frame = if between == Between::Router { unrouted(bytes) } else { bytes };
+        heard.entry(frame).or_default().push(Copy { sender, at_us });
     }
-    Ok(seen)
+    Ok(heard)
 }
 
 /// A packet without what a router changes: the link header, the time to live and the IPv4 header's checksum.
