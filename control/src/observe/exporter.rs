@@ -79,6 +79,9 @@ fn gateway(page: &Page, status: &Status) {
             page.set(c::MEMBER_FLOWS, &[&member.node], member.flows);
         }
         page.set(c::ALARMS, &[], agreed.alarms.len() as u64);
+        for (event, count) in &agreed.engine {
+            page.set(c::ENGINE, &[event], *count);
+        }
     }
     page.set(c::FLOWS_MAX, &[], status.flows.max);
     page.set(c::EXPECTATIONS_MAX, &[], status.expectations.max);

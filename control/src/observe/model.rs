@@ -76,6 +76,8 @@ pub struct AgreedStatus {
     pub alarms: Vec<String>,
     /// The last changes, the oldest first.
     pub history: Vec<HistoryRow>,
+    /// What the node has met in speaking with the others, or with etcd, by name.
+    pub engine: BTreeMap<String, u64>,
 }
 
 /// Whose the flows are that an address opens.

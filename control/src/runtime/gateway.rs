@@ -230,7 +230,7 @@ impl Gateway {
         };
         let ids = (0..MEMBERS_MAX).filter_map(MemberId::new);
         let flows = ids.map_while(|id| Some((seat.name(id)?.to_string(), flows(id))));
-        state::agreed(&seat.status(), &flows.collect())
+        state::agreed(&seat.status(), &flows.collect(), seat.counts())
     }
 
     /// Whose the flows are that an address opens.

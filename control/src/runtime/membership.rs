@@ -4,7 +4,7 @@
 //! What the coordinator says of this node is told to the others once the workers have acted by it: "released" is true
 //! when it is heard.
 
-use crate::cluster::engine::{Clock, Engine, etcd, gossip};
+use crate::cluster::engine::{Clock, Counts, Engine, etcd, gossip};
 use crate::cluster::{
     Alarm, ClusterEnd, Coordinator, Digest, Incarnation, Member, NodeName, Order, OrderError, Ownership,
     State, Status, link,
@@ -144,6 +144,14 @@ impl Seat {
     /// The cluster as this node sees it.
     pub(super) fn status(&self) -> Status {
         self.coordinator.status(&self.end.views.borrow(), self.clock.ms(Instant::now()))
+    }
+
+    /// What the engine has counted.
+    pub(super) fn counts(&self) -> &Counts {
+        match &self.carried {
+            Carried::Gossip(gossip) => gossip.engine.counts(),
+            Carried::Etcd(engine) => engine.counts(),
+        }
     }
 
     /// Whose a bucket would be if one node died, for each that may own any.

@@ -25,6 +25,9 @@ mod refusing;
 mod routing;
 mod servers;
 mod sip;
+mod splitting;
+mod store;
+mod talking;
 mod tap;
 mod tftp;
 

@@ -16,7 +16,10 @@ use weir_tests::oracle::{EVERY_HELPER, Rules};
 use weir_tests::process::{Background, wait_until};
 
 use crate::lab::{Between, Lab};
+use crate::store::{self, write_credentials};
 
+/// How long leases are in etcd.
+pub(crate) const LEASE: Duration = Duration::from_secs(4);
 /// DPDK and its memory take their time on a busy machine.
 const START: Duration = Duration::from_secs(20);
 
@@ -42,6 +45,8 @@ pub(crate) enum Membership {
     Numbers,
     /// By gossip over the laboratory's third hub.
     Gossip,
+    /// By leases of [`LEASE`] in the [etcd](crate::store) at the laboratory's third hub.
+    Etcd,
 }
 
 /// A running gateway of ours; ended on drop.
@@ -73,16 +78,36 @@ impl<'a> Weir<'a> {
         Self::start_with(namespace, plan, |side| af_packet(plan, side))
     }
 
+    /// The same, with what `edit` makes of its configuration.
+    pub(crate) fn start_edited(
+        namespace: &'a Namespace,
+        plan: Plan,
+        edit: impl Fn(String) -> String,
+    ) -> Result<Self> {
+        Self::start_as(namespace, plan, |socket| edit(configuration(plan, socket)))
+    }
+
     /// The same, on the devices that `device` names for `lan` and `wan`.
     pub(crate) fn start_with(
         namespace: &'a Namespace,
         plan: Plan,
         device: impl Fn(&str) -> String,
     ) -> Result<Self> {
+        Self::start_as(namespace, plan, |socket| configuration_with(plan, socket, device))
+    }
+
+    /// The same, with the configuration that `text` gives to the one with this socket.
+    fn start_as(
+        namespace: &'a Namespace,
+        plan: Plan,
+        text: impl FnOnce(&std::path::Path) -> String,
+    ) -> Result<Self> {
         let folder = tempfile::tempdir()?;
-        let text = configuration_with(plan, &folder.path().join("weir.sock"), device);
-        fs::write(folder.path().join("weir.yaml"), text)?;
+        fs::write(folder.path().join("weir.yaml"), text(&folder.path().join("weir.sock")))?;
         write_key(&folder.path().join("cluster.key"))?;
+        if plan.membership == Membership::Etcd {
+            write_credentials(folder.path())?;
+        }
         let gateway = run(namespace, &folder.path().join("weir.yaml"), plan)?;
         let mut weir = Self { namespace, folder, gateway };
         wait_until("the gateway's socket", START, || {
@@ -209,6 +234,7 @@ fn configuration_with(plan: Plan, socket: &std::path::Path, device: impl Fn(&str
     let membership = match membership {
         Membership::Numbers => format!("\x20 total_nodes: 2\n\x20 local_nodes: [{number}]\n"),
         Membership::Gossip => gossip(number, socket.with_file_name("cluster.key").as_path()),
+        Membership::Etcd => etcd(socket),
     };
     format!(
         "node: gw{number}\n\
@@ -247,6 +273,24 @@ fn gossip(number: usize, key: &std::path::Path) -> String {
          \x20 learning_s: 3\n\
          \x20 gossip: {{ listen: '{listen}:7946', seeds: ['{seed}:7946', '{other}:7946'], key_file: {} }}\n",
         key.display()
+    )
+}
+
+/// The same with leases in etcd, and the files with which a node proves itself beside its `socket`.
+fn etcd(socket: &std::path::Path) -> String {
+    let file = |name| socket.with_file_name(name).display().to_string();
+    format!(
+        "\x20 total_nodes: 64\n\
+         \x20 learning_s: 3\n\
+         \x20 etcd:\n\
+         \x20   endpoints: ['{}']\n\
+         \x20   lease_s: {}\n\
+         \x20   tls: {{ ca: {}, certificate: {}, key: {} }}\n",
+        store::endpoint(),
+        LEASE.as_secs(),
+        file(store::CA),
+        file(store::CERTIFICATE),
+        file(store::KEY)
     )
 }
 

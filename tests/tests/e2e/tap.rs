@@ -1,6 +1,7 @@
 //! The taps at the hosts: what one host sent must reach the other exactly once.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -39,8 +40,27 @@ pub(crate) struct Ledger {
     pub(crate) doubled: usize,
     /// Frames that were sent and not received.
     pub(crate) lost: usize,
+    /// When all that was.
+    pub(crate) moments: Moments,
     /// The start of one frame that was doubled or lost, in hexadecimal.
     pub(crate) example: Option<String>,
+}
+
+/// When what is in a ledger happened, in microseconds since 1970, in order.
+#[derive(Clone, Default)]
+pub(crate) struct Moments {
+    /// Frames reached the other host.
+    pub(crate) received_us: Vec<u64>,
+    /// Frames reached it once more than they were sent.
+    pub(crate) doubled_us: Vec<u64>,
+    /// Frames were sent and not received.
+    pub(crate) lost_us: Vec<u64>,
+}
+
+impl fmt::Debug for Moments {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("…")
+    }
 }
 
 impl Taps {
@@ -78,15 +98,21 @@ impl Taps {
                 tap.log()
             );
         }
-        let mut ledger = Ledger::default();
+        let (mut ledger, mut moments) = (Ledger::default(), Moments::default());
         for pair in self.taps.chunks_exact(2) {
-            let count = |place: usize, when_us: &Range<u64>| count(&pair[place].1, self.between, when_us);
-            let (out, into) = (count(0, &sent)?, count(1, &received)?);
-            ledger.sent += out.values().sum::<usize>();
-            ledger.received += into.values().sum::<usize>();
-            ledger.lost += ledger.excess(&out, &count(1, &(0..u64::MAX))?);
-            ledger.doubled += ledger.excess(&into, &count(0, &(0..u64::MAX))?);
+            let heard = |place: usize, when_us: &Range<u64>| heard(&pair[place].1, self.between, when_us);
+            let (out, into) = (heard(0, &sent)?, heard(1, &received)?);
+            ledger.sent += out.values().map(Vec::len).sum::<usize>();
+            moments.received_us.extend(into.values().flatten());
+            moments.lost_us.extend(ledger.excess(&out, &heard(1, &(0..u64::MAX))?));
+            moments.doubled_us.extend(ledger.excess(&into, &heard(0, &(0..u64::MAX))?));
         }
+        for moments in [&mut moments.received_us, &mut moments.doubled_us, &mut moments.lost_us] {
+            moments.sort_unstable();
+        }
+        ledger.received = moments.received_us.len();
+        (ledger.doubled, ledger.lost) = (moments.doubled_us.len(), moments.lost_us.len());
+        ledger.moments = moments;
         Ok(ledger)
     }
 }
@@ -98,16 +124,16 @@ impl Ledger {
         assert_eq!((self.doubled, self.lost), (0, 0), "not exactly once: {self:?}");
     }
 
-    /// How many frames there are more of here than there.
-    fn excess(&mut self, here: &HashMap<Vec<u8>, usize>, there: &HashMap<Vec<u8>, usize>) -> usize {
-        let mut excess = 0;
-        for (frame, times) in here {
-            let more = times.saturating_sub(there.get(frame).copied().unwrap_or(0));
-            if more > 0 {
+    /// When frames were heard here oftener than there.
+    fn excess(&mut self, here: &Heard, there: &Heard) -> Vec<u64> {
+        let mut excess = Vec::new();
+        for (frame, moments) in here {
+            let known = there.get(frame).map_or(0, Vec::len);
+            if moments.len() > known {
                 self.example
                     .get_or_insert_with(|| frame.iter().take(80).map(|b| format!("{b:02x}")).collect());
             }
-            excess += more;
+            excess.extend(moments.iter().skip(known));
         }
         excess
     }
@@ -129,18 +155,22 @@ fn tap(name: &str, host: &Namespace, direction: &str, between: Between, path: &P
     Background::start(format!("tcpdump {name}"), &mut command)
 }
 
-fn now_us() -> Result<u64> {
+/// This moment, in microseconds since 1970.
+pub(crate) fn now_us() -> Result<u64> {
     Ok(u64::try_from(SystemTime::now().duration_since(UNIX_EPOCH)?.as_micros())?)
 }
 
-/// How often each frame was heard at that time, in microseconds since 1970.
-fn count(path: &Path, between: Between, when_us: &Range<u64>) -> Result<HashMap<Vec<u8>, usize>> {
-    let mut seen = HashMap::new();
+/// When each frame was heard, in microseconds since 1970.
+type Heard = HashMap<Vec<u8>, Vec<u64>>;
+
+/// What was heard at that time.
+fn heard(path: &Path, between: Between, when_us: &Range<u64>) -> Result<Heard> {
+    let mut heard = Heard::new();
     for record in capture::read(path)?.into_iter().filter(|record| when_us.contains(&record.at_us)) {
         let frame = if between == Between::Router { unrouted(record.bytes) } else { record.bytes };
-        *seen.entry(frame).or_insert(0) += 1;
+        heard.entry(frame).or_default().push(record.at_us);
     }
-    Ok(seen)
+    Ok(heard)
 }
 
 /// A packet without what a router changes: the link header, the time to live and the IPv4 header's checksum.
