@@ -19,7 +19,7 @@ use crate::lab::{Between, Lab};
 use crate::store::{self, write_credentials};
 
 /// How long leases are in etcd.
-pub(crate) const LEASE: Duration = Duration::from_secs(4);
+pub(crate) const LEASE: Duration = Duration::from_secs(6);
 /// DPDK and its memory take their time on a busy machine.
 const START: Duration = Duration::from_secs(20);
 
@@ -180,6 +180,11 @@ impl<'a> Weir<'a> {
     /// Sends it SIGHUP.
     pub(crate) fn hang_up(&self) -> Result<()> {
         self.gateway.signal(Signal::SIGHUP)
+    }
+
+    /// Sends it any other.
+    pub(crate) fn signal(&self, signal: Signal) -> Result<()> {
+        self.gateway.signal(signal)
     }
 
     /// What it has said so far.

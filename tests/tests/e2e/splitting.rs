@@ -1,14 +1,16 @@
 //! A cluster whose nodes cannot hear each other, or their store, while all of them hear every frame: what
 //! `docs/cluster.md` promises of that, and not more.
 
+use std::net::UdpSocket;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
+use weir_tests::capture;
 use weir_tests::conformance::Mode;
 use weir_tests::netns::Namespace;
-use weir_tests::process::wait_until;
+use weir_tests::process::{Background, wait_until};
 
 use crate::lab::{Lab, STATION};
 use crate::node::{LEASE, Membership, Plan, Weir, gossip_address};
@@ -304,4 +306,203 @@ fn a_node_that_is_cut_off_from_etcd_stops_before_the_other_inherits() {
     assert_eq!(ledger.doubled, 0, "{ledger:?}");
     let ownerless = stopped - us(LATE)..inherited + us(LATE);
     assert_eq!(outside(&ledger.moments.lost_us, ownerless.start, ownerless.end), 0, "{ledger:?}");
+}
+
+/// The samples of `metric` on `node`'s page of metrics, by what is in their braces.
+fn samples(lab: &Lab, node: usize, metric: &str) -> Result<Vec<(String, f64)>> {
+    let page = lab.nodes[node - 1].run("curl -sS --fail http://127.0.0.1:9475/metrics")?;
+    let of = page.lines().filter_map(|line| line.strip_prefix(metric));
+    of.map(|rest| {
+        let (labels, value) = rest.rsplit_once(' ').context("no value")?;
+        Ok((labels.to_owned(), value.parse()?))
+    })
+    .collect()
+}
+
+/// The one sample of `metric` with these labels.
+fn sample(lab: &Lab, node: usize, metric: &str, labels: &str) -> Result<f64> {
+    let found = samples(lab, node, metric)?.into_iter().find(|(of, _)| of == labels);
+    Ok(found.with_context(|| format!("no {metric}{labels} on node {node}"))?.1)
+}
+
+/// Waits until `node` tells of this trouble wherever it tells of any.
+fn alarmed(lab: &Lab, node: usize, weir: &Weir<'_>, trouble: &str) -> Result<()> {
+    wait_until(&format!("{trouble:?} on node {node}"), 10 * SECOND, || {
+        let shown = shows(weir)?["alarms"].to_string().contains(trouble);
+        let counted = sample(lab, node, "weir_cluster_alarms", "")? >= 1.0;
+        Ok(shown && counted && weir.log().contains(trouble))
+    })
+    .with_context(|| weir.print(&["cluster", "show"]).unwrap_or_default() + &weir.log())
+}
+
+/// Recorded gossip, and what is none, is refused and counted, and changes nothing.
+#[test]
+fn datagrams_of_strangers_change_nothing() {
+    if !ready() {
+        return;
+    }
+    const GARBAGE: usize = 5000;
+    let lab = lab(2).unwrap();
+    let stranger = lab.station("stranger").unwrap();
+    let nodes = start(&lab, Membership::Gossip, |text| text).unwrap();
+    let recorded = record(&stranger).unwrap();
+    let map = shows(&nodes[0]).unwrap()["map"].clone();
+    let taps = Taps::start(&lab).unwrap();
+    talk_while(&lab, || {
+        let socket = stranger.inside(|| Ok(UdpSocket::bind((STATION, 0))?))?;
+        for i in 0..GARBAGE {
+            let (mut garbage, last) = (recorded.clone(), recorded.len() - 1);
+            // Half of it is no gossip, half is gossip that a key of the cluster has not sealed.
+            garbage[if i % 2 == 0 { 0 } else { last }] ^= 1;
+            socket.send_to(&garbage, (gossip_address(1), 7946))?;
+            if i % 50 == 0 {
+                socket.send_to(&recorded, (gossip_address(1), 7946))?;
+                thread::sleep(Duration::from_millis(20));
+            }
+        }
+        thread::sleep(SECOND);
+        Ok(())
+    })
+    .unwrap();
+    taps.ledger().unwrap().assert_exactly_once();
+    let refused = |why: &str| {
+        sample(&lab, 1, "weir_cluster_engine_total", &format!("{{event=\"refused_{why}\"}}")).unwrap()
+    };
+    println!(
+        "refused: {} of no format, {} of another key, {} again",
+        refused("format"),
+        refused("key"),
+        refused("replay")
+    );
+    assert_eq!((refused("format"), refused("key")), (GARBAGE as f64 / 2.0, GARBAGE as f64 / 2.0));
+    assert_eq!(refused("replay"), (GARBAGE / 50) as f64);
+    for node in &nodes {
+        assert_eq!(shows(node).unwrap()["map"], map);
+    }
+    assert!(nodes[0].log().contains("refused"), "{}", nodes[0].log());
+}
+
+/// A datagram of gossip that came to node 1.
+fn record(stranger: &Namespace) -> Result<Vec<u8>> {
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().join("gossip.pcap");
+    let mut command = stranger.command("tcpdump");
+    command.args(["-i", "eth0", "-n", "-Z", "root", "-c", "1", "-w"]).arg(&path);
+    command.arg(format!("udp port 7946 and dst host {}", gossip_address(1)));
+    Background::start("tcpdump", &mut command)?.wait(10 * SECOND)?;
+    let frame = capture::read(&path)?.into_iter().next().context("no gossip was heard")?.bytes;
+    Ok(frame.get(14 + 20 + 8..).context("no datagram")?.to_vec())
+}
+
+/// A node that cuts the hash space in another way gets no part, and both say why.
+#[test]
+fn nodes_that_cut_the_hash_space_in_another_way_are_found_out() {
+    if !ready() {
+        return;
+    }
+    let lab = lab(2).unwrap();
+    let gossip = Membership::Gossip;
+    let first = Weir::start(&lab.nodes[0], plan(&lab, 1, gossip)).unwrap();
+    owns(&first, "the first node's buckets", |buckets| buckets == 64).unwrap();
+    for (key, other, trouble) in [
+        ("hash_seed: 0xdeadbeef", "hash_seed: 0xdeadbeed", "has another hash_seed"),
+        ("total_nodes: 64", "total_nodes: 32", "has another total_nodes"),
+    ] {
+        let second =
+            Weir::start_edited(&lab.nodes[1], plan(&lab, 2, gossip), |text| text.replace(key, other))
+                .unwrap();
+        alarmed(&lab, 1, &first, &format!("gw2 {trouble}")).unwrap();
+        alarmed(&lab, 2, &second, &format!("gw1 {trouble}")).unwrap();
+        let taps = Taps::start(&lab).unwrap();
+        talk_while(&lab, || Ok(thread::sleep(4 * SECOND))).unwrap();
+        taps.ledger().unwrap().assert_exactly_once();
+        assert_eq!(owned(&second).unwrap(), 0);
+        let (status, log) = second.stop().unwrap();
+        assert!(status.success(), "{log}");
+    }
+}
+
+/// All have left: nobody forwards, and each says so.
+#[test]
+fn buckets_of_nobody_are_found_out() {
+    if !ready() {
+        return;
+    }
+    let lab = lab(2).unwrap();
+    let nodes = start(&lab, Membership::Gossip, |text| text).unwrap();
+    for node in &nodes {
+        node.ask(&["cluster", "drain", "--deadline", "0"]).unwrap();
+    }
+    let asked = Instant::now();
+    for (n, node) in nodes.iter().enumerate() {
+        alarmed(&lab, n + 1, node, "some buckets have no owner").unwrap();
+    }
+    println!("known after {:?}", asked.elapsed());
+    for node in &nodes {
+        node.ask(&["cluster", "resume"]).unwrap();
+    }
+    agreed(&nodes).unwrap();
+}
+
+/// One of two does not hear the other, which hears it.
+#[test]
+fn a_cut_in_one_direction() {
+    if !ready() {
+        return;
+    }
+    let lab = lab(2).unwrap();
+    let nodes = start(&lab, Membership::Gossip, |text| text).unwrap();
+    let taps = Taps::start(&lab).unwrap();
+    let (mut cut, mut healed) = (0, 0);
+    let deaf =
+        |cut| filter(&lab.nodes[0], cut, &format!("INPUT -s {} -p udp --dport 7946", gossip_address(2)));
+    talk_while(&lab, || {
+        thread::sleep(SECOND);
+        cut = now_us()?;
+        deaf(true)?;
+        for _ in 0..8 {
+            thread::sleep(SECOND);
+            for node in &nodes {
+                println!("{} owns {}, {}", shows(node)?["node"], owned(node)?, shows(node)?["alarms"]);
+            }
+        }
+        deaf(false)?;
+        healed = now_us()?;
+        agreed(&nodes)?;
+        println!("agreed after {} ms", (now_us()? - healed) / 1000);
+        thread::sleep(SECOND);
+        Ok(())
+    })
+    .unwrap();
+    let ledger = taps.ledger().unwrap();
+    print(&ledger, cut);
+    println!("{}", nodes[0].print(&["cluster", "show"]).unwrap());
+    println!("{}", nodes[1].print(&["cluster", "show"]).unwrap());
+}
+
+/// A node that stands still for longer than its lease.
+#[test]
+fn a_pause() {
+    if !ready() {
+        return;
+    }
+    let lab = lab(2).unwrap();
+    let _etcd = Etcd::start(&lab).unwrap();
+    let nodes = start(&lab, Membership::Etcd, |text| text).unwrap();
+    let taps = Taps::start(&lab).unwrap();
+    let mut cut = 0;
+    talk_while(&lab, || {
+        thread::sleep(SECOND);
+        cut = now_us()?;
+        nodes[1].signal(nix::sys::signal::Signal::SIGSTOP)?;
+        thread::sleep(2 * LEASE);
+        println!("goes on after {}", (now_us()? - cut) / 1000);
+        nodes[1].signal(nix::sys::signal::Signal::SIGCONT)?;
+        agreed(&nodes)?;
+        thread::sleep(SECOND);
+        Ok(())
+    })
+    .unwrap();
+    let ledger = taps.ledger().unwrap();
+    print(&ledger, cut);
 }
