@@ -9,6 +9,7 @@
     reason = "a test stops at the first surprise, and its numbers are small"
 )]
 
+mod agreement;
 mod announcing;
 mod carrying;
 mod clients;
@@ -16,7 +17,9 @@ mod fragmenting;
 mod gateway;
 mod healing;
 mod lab;
+mod leasing;
 mod listing;
+mod misfitting;
 mod node;
 mod observing;
 mod operating;
@@ -40,6 +43,7 @@ fn ready() -> bool {
         "curl",
         "dig",
         "dnsmasq",
+        "etcd",
         "ethtool",
         "in.tftpd",
         "iperf3",
