@@ -3,6 +3,7 @@
 use std::io::{Read, Write};
 use std::ops::Range;
 use std::os::unix::net::UnixStream;
+use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -19,6 +20,8 @@ use crate::tap::Ledger;
 /// What a busy machine adds to any time.
 pub(crate) const LATE: Duration = Duration::from_millis(500);
 pub(crate) const SECOND: Duration = Duration::from_secs(1);
+/// `total_nodes` of the laboratory's nodes.
+pub(crate) const BUCKETS: usize = 64;
 const AGREEMENT: Duration = Duration::from_secs(30);
 
 /// A router's laboratory, with somebody at host B who answers.
@@ -32,14 +35,18 @@ pub(crate) fn plan(lab: &Lab, number: usize, membership: Membership) -> Plan {
     Plan { number, tracking: Mode::All, share: "owner", between: lab.between, membership }
 }
 
-/// As many nodes as the laboratory has places for.
+/// As many nodes as the laboratory has places for, all at once.
 pub(crate) fn start(
     lab: &Lab,
     membership: Membership,
-    edit: impl Fn(String) -> String,
+    edit: impl Fn(String) -> String + Sync,
 ) -> Result<Vec<Weir<'_>>> {
-    let start = |(i, namespace)| Weir::start_edited(namespace, plan(lab, i + 1, membership), &edit);
-    let nodes = lab.nodes.iter().enumerate().map(start).collect::<Result<Vec<_>>>()?;
+    let start = |number| Weir::start_edited(&lab.nodes[number - 1], plan(lab, number, membership), &edit);
+    let nodes = thread::scope(|scope| {
+        let starts: Vec<_> = (1..=lab.nodes.len()).map(|number| scope.spawn(move || start(number))).collect();
+        let nodes = starts.into_iter().map(|start| start.join().expect("a start does not panic"));
+        nodes.collect::<Result<Vec<_>>>()
+    })?;
     agreed(&nodes)?;
     Ok(nodes)
 }
@@ -106,9 +113,9 @@ pub(crate) fn print(ledger: &Ledger, cut_us: u64) {
     }
 }
 
-/// How many of `moments` are not within that time.
-pub(crate) fn outside(moments: &[u64], when_us: &Range<u64>) -> usize {
-    moments.iter().filter(|at| !when_us.contains(at)).count()
+/// How many of `moments` are within that time.
+pub(crate) fn within(moments: &[u64], when_us: &Range<u64>) -> usize {
+    moments.iter().filter(|at| when_us.contains(at)).count()
 }
 
 /// In microseconds.

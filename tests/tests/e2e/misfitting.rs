@@ -33,20 +33,25 @@ fn alarmed(lab: &Lab, node: usize, weir: &Weir<'_>, trouble: &str) -> Result<()>
     .with_context(|| testimony(weir))
 }
 
-/// Recorded gossip, and what is none, is refused and counted, and changes nothing.
 #[test]
-fn datagrams_of_strangers_change_nothing() {
+fn datagrams_of_strangers_change_nothing_and_buckets_of_nobody_are_found_out() {
     if !ready() {
         return;
     }
-    const GARBAGE: usize = 5000;
     let lab = lab(2).unwrap();
-    let stranger = lab.station("stranger").unwrap();
     let nodes = start(&lab, Membership::Gossip, |text| text).unwrap();
-    let recorded = record(&stranger).unwrap();
-    let map = shows(&nodes[0]).unwrap()["map"].clone();
-    let taps = Taps::start(&lab).unwrap();
-    talk_while(&lab, || {
+    strangers(&lab, &nodes).unwrap();
+    nobody(&lab, &nodes).unwrap();
+}
+
+/// Recorded gossip, and what is none, is refused and counted, and changes nothing.
+fn strangers(lab: &Lab, nodes: &[Weir<'_>]) -> Result<()> {
+    const GARBAGE: usize = 5000;
+    let stranger = lab.station("stranger")?;
+    let map = shows(&nodes[0])?["map"].take();
+    let taps = Taps::start(lab)?;
+    let recorded = record(&stranger)?;
+    talk_while(lab, || {
         let socket = stranger.inside(|| Ok(UdpSocket::bind((STATION, 0))?))?;
         for i in 0..GARBAGE {
             let (mut garbage, last) = (recorded.clone(), recorded.len() - 1);
@@ -60,17 +65,20 @@ fn datagrams_of_strangers_change_nothing() {
         }
         thread::sleep(SECOND);
         Ok(())
-    })
-    .unwrap();
-    taps.ledger().unwrap().assert_exactly_once();
+    })?;
+    taps.ledger()?.assert_exactly_once();
     let refused = |why| {
-        sample(&lab, 1, &format!("weir_cluster_engine_total{{event=\"refused_{why}\"}}")).unwrap() as usize
+        sample(lab, 1, &format!("weir_cluster_engine_total{{event=\"refused_{why}\"}}")).unwrap() as usize
     };
-    assert_eq!(["format", "key", "replay"].map(refused), [GARBAGE / 2, GARBAGE / 2, GARBAGE / 50]);
-    for node in &nodes {
-        assert_eq!(shows(node).unwrap()["map"], map);
+    assert_eq!(["format", "key"].map(refused), [GARBAGE / 2; 2]);
+    // On a slow machine the last are too old to be looked at.
+    assert_eq!(refused("replay") + refused("clock"), GARBAGE / 50);
+    assert!(refused("replay") > 0);
+    for node in nodes {
+        assert_eq!(shows(node)?["map"], map);
     }
     assert!(nodes[0].log().contains("refused"), "{}", nodes[0].log());
+    Ok(())
 }
 
 /// A datagram of gossip that came to node 1.
@@ -83,6 +91,22 @@ fn record(stranger: &Namespace) -> Result<Vec<u8>> {
     Background::start("tcpdump", &mut command)?.wait(10 * SECOND)?;
     let frame = capture::read(&path)?.into_iter().next().context("no gossip was heard")?.bytes;
     Ok(frame.get(14 + 20 + 8..).context("no datagram")?.to_vec())
+}
+
+/// When all have left nobody forwards, and each says so.
+fn nobody(lab: &Lab, nodes: &[Weir<'_>]) -> Result<()> {
+    for node in nodes {
+        node.ask(&["cluster", "drain", "--deadline", "0"])?;
+    }
+    let asked = Instant::now();
+    for (node, number) in nodes.iter().zip(1..) {
+        alarmed(lab, number, node, "some buckets have no owner")?;
+    }
+    println!("known after {:?}", asked.elapsed());
+    for node in nodes {
+        node.ask(&["cluster", "resume"])?;
+    }
+    agreed(nodes)
 }
 
 /// A node that cuts the hash space in another way gets no part, and both say why.
@@ -106,7 +130,7 @@ fn nodes_that_cut_the_hash_space_in_another_way_are_found_out() {
         alarmed(&lab, 2, &second, &format!("gw1 {trouble}")).unwrap();
         let taps = Taps::start(&lab).unwrap();
         talk_while(&lab, || {
-            thread::sleep(4 * SECOND);
+            thread::sleep(2 * SECOND);
             Ok(())
         })
         .unwrap();
@@ -115,26 +139,4 @@ fn nodes_that_cut_the_hash_space_in_another_way_are_found_out() {
         let (status, log) = second.stop().unwrap();
         assert!(status.success(), "{log}");
     }
-}
-
-/// All have left: nobody forwards, and each says so.
-#[test]
-fn buckets_of_nobody_are_found_out() {
-    if !ready() {
-        return;
-    }
-    let lab = lab(2).unwrap();
-    let nodes = start(&lab, Membership::Gossip, |text| text).unwrap();
-    for node in &nodes {
-        node.ask(&["cluster", "drain", "--deadline", "0"]).unwrap();
-    }
-    let asked = Instant::now();
-    for (n, node) in nodes.iter().enumerate() {
-        alarmed(&lab, n + 1, node, "some buckets have no owner").unwrap();
-    }
-    println!("known after {:?}", asked.elapsed());
-    for node in &nodes {
-        node.ask(&["cluster", "resume"]).unwrap();
-    }
-    agreed(&nodes).unwrap();
 }
