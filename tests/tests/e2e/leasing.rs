@@ -120,6 +120,7 @@ fn stand_still(lab: &Lab, nodes: &[Weir<'_>]) -> Result<()> {
     let taps = Taps::start(lab)?;
     let mut goes_on = 0;
     talk_while(lab, || {
+        thread::sleep(SECOND);
         nodes[1].signal(Signal::SIGSTOP)?;
         owns(&nodes[0], "the inheritance", |buckets| buckets == BUCKETS)?;
         thread::sleep(SECOND);
@@ -128,7 +129,7 @@ fn stand_still(lab: &Lab, nodes: &[Weir<'_>]) -> Result<()> {
         agreed(nodes)
     })?;
     let ledger = taps.ledger()?;
-    println!("{ledger:?}");
+    print(&ledger, goes_on);
     let doubled = &ledger.moments.doubled_us;
     assert_eq!(within(doubled, &(goes_on..goes_on + us(LATE))), doubled.len(), "{ledger:?}");
     Ok(())
