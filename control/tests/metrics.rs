@@ -60,7 +60,6 @@ fn page() -> String {
                 owners: Vec::new(),
                 alarms: vec!["something is wrong".to_owned()],
                 history: Vec::new(),
-                engine: BTreeMap::from([("refused_key".to_owned(), 3)]),
             }),
             total_nodes: 2,
             tracking: "all".to_owned(),
@@ -68,6 +67,7 @@ fn page() -> String {
             invert: false,
             buckets: vec![BucketStatus { node: 1, local: true }, BucketStatus { node: 2, local: false }],
             epoch: 2,
+            engine: BTreeMap::from([("refused_key".to_owned(), 3)]),
         }),
         ports: vec![port],
         workers: Vec::new(),
@@ -101,9 +101,9 @@ fn every_drop_reason_is_there_from_the_start() {
     assert!(page.contains("weir_worker_bursts_total{worker=\"0\",frames=\"2-3\"} 7\n"), "{page}");
     assert!(page.contains("weir_port_rx_frames_total{port=\"lan\"} 9\n"), "{page}");
     assert!(page.contains("weir_cluster_buckets_owned 1\n"), "{page}");
-    assert!(page.contains("weir_cluster_engine_total{event=\"refused_key\"} 3\n"), "{page}");
     assert!(page.contains("weir_worker_fragments_held{worker=\"0\"} 1\n"), "{page}");
     assert!(!page.contains("verdict=\"hold\""), "{page}");
+    assert!(page.contains("weir_cluster_engine_total{event=\"refused_key\"} 3\n"), "{page}");
 }
 
 #[test]

@@ -56,6 +56,7 @@ metrics! {
     MEMBER_BUCKETS = Gauge "weir_cluster_member_buckets" ["node"] "Buckets that are this node's, as this one sees it.";
     MEMBER_FLOWS = Gauge "weir_cluster_member_flows" ["node"] "Live flows of this node that are known here: those that would move if it died.";
     ALARMS = Gauge "weir_cluster_alarms" [] "Things that are wrong in a cluster that agrees by itself; `weir cluster show` says which.";
+
     ENGINE = Counter "weir_cluster_engine_total" ["event"]
         "What happened in speaking with the other nodes, or with etcd: datagrams `sent`, `received`, refused for their `refused_format`, `refused_key`…; `connections`, `renewals`, `leases_lost`…";
 

@@ -55,6 +55,8 @@ pub struct ClusterStatus {
     pub buckets: Vec<BucketStatus>,
     /// Epoch of the snapshot that says so.
     pub epoch: u32,
+    /// What this node has met in speaking with the others, or with etcd, by name.
+    pub engine: BTreeMap<String, u64>,
     /// What the nodes have agreed, where they agree by themselves.
     pub agreed: Option<AgreedStatus>,
 }
@@ -76,8 +78,6 @@ pub struct AgreedStatus {
     pub alarms: Vec<String>,
     /// The last changes, the oldest first.
     pub history: Vec<HistoryRow>,
-    /// What the node has met in speaking with the others, or with etcd, by name.
-    pub engine: BTreeMap<String, u64>,
 }
 
 /// Whose the flows are that an address opens.

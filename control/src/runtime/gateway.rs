@@ -213,8 +213,10 @@ impl Gateway {
     fn cluster(&self) -> Result<ClusterStatus, Refusal> {
         match &self.dataplane.cluster {
             Some(cluster) => {
-                let agreed = self.running.seat.as_ref().map(|seat| self.agreed(seat));
-                Ok(ClusterStatus { agreed, ..state::cluster(cluster, self.epoch) })
+                let seat = self.running.seat.as_ref();
+                let engine = seat.map(Seat::counted).unwrap_or_default();
+                let agreed = seat.map(|seat| self.agreed(seat));
+                Ok(ClusterStatus { engine, agreed, ..state::cluster(cluster, self.epoch) })
             }
             None => {
                 Err(Refusal::conflict("this gateway is in no cluster: its configuration has no `cluster`"))
@@ -230,7 +232,7 @@ impl Gateway {
         };
         let ids = (0..MEMBERS_MAX).filter_map(MemberId::new);
         let flows = ids.map_while(|id| Some((seat.name(id)?.to_string(), flows(id))));
-        state::agreed(&seat.status(), &flows.collect(), seat.counts())
+        state::agreed(&seat.status(), &flows.collect())
     }
 
     /// Whose the flows are that an address opens.

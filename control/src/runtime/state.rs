@@ -2,7 +2,6 @@
 
 use super::launch;
 use super::ports::OpenPort;
-use crate::cluster::engine::{Count, Counts};
 use crate::cluster::{self, Liveness};
 use crate::observe::{
     AgreedStatus, BucketStatus, ClusterStatus, Counters, HistoryRow, MemberRow, Occupancy, PortStatistics,
@@ -116,16 +115,13 @@ pub(super) fn cluster(cluster: &Cluster, epoch: Epoch) -> ClusterStatus {
             .map(|bucket| BucketStatus { node: bucket.number().number(), local: cluster.owns(bucket) })
             .collect(),
         epoch: epoch.number(),
+        engine: BTreeMap::new(),
         agreed: None,
     }
 }
 
-/// A cluster that agrees by itself; `flows` are those of each node that are known here, `counts` what the engine has met.
-pub(super) fn agreed(
-    status: &cluster::Status,
-    flows: &BTreeMap<String, u64>,
-    counts: &Counts,
-) -> AgreedStatus {
+/// A cluster that agrees by itself; `flows` are those of each node that are known here.
+pub(super) fn agreed(status: &cluster::Status, flows: &BTreeMap<String, u64>) -> AgreedStatus {
     let member = |member: &cluster::MemberStatus| {
         let inherits = member.inherits.iter();
         MemberRow {
@@ -153,7 +149,6 @@ pub(super) fn agreed(
         owners: status.owners.iter().map(|owner| owner.as_ref().map(ToString::to_string)).collect(),
         alarms: status.alarms.iter().map(ToString::to_string).collect(),
         history: history.collect(),
-        engine: Count::ALL.iter().map(|count| (count.name().to_owned(), counts.of(*count))).collect(),
     }
 }
 
