@@ -17,6 +17,7 @@ const FUNCTIONS: &[&str] = &[
     "rte_eth_dev_get_mtu",
     "rte_eth_dev_get_port_by_name",
     "rte_eth_dev_info_get",
+    "rte_eth_dev_mac_addr_add",
     "rte_eth_dev_owner_new",
     "rte_eth_dev_owner_set",
     "rte_eth_dev_rss_reta_query",

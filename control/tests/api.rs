@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 use weir_control::api::{
     Call, Client, ClientError, ControlSocket, Refusal, RefusalKind, Reloaded, SocketError, router,
 };
-use weir_control::observe::FlowEvent;
+use weir_control::observe::{FlowEvent, TraceEnd, TraceEvent};
 
 /// A control loop that knows a few answers. It tells `followed` when a client follows no longer.
 async fn answer(mut calls: mpsc::Receiver<Call>, followed: std::sync::mpsc::Sender<usize>) {
@@ -35,6 +35,14 @@ async fn answer(mut calls: mpsc::Receiver<Call>, followed: std::sync::mpsc::Send
                     while client.send(FlowEvent::Lost { worker, events: 3 }).await.is_ok() {}
                     followed.send(worker).unwrap();
                 });
+            }
+            Call::Trace(request, answer) => {
+                let (client, events) = mpsc::channel(4);
+                let (count, _) = request.bounds().unwrap();
+                answer.send(Ok(events)).unwrap();
+                client.send(TraceEvent::Missed { worker: 1, frames: 5 }).await.unwrap();
+                let frames = count.into();
+                client.send(TraceEvent::End { reason: TraceEnd::Count, frames, missed: 5 }).await.unwrap();
             }
             _ => {}
         }
@@ -89,6 +97,22 @@ fn events_come_as_they_happen_and_end_with_the_client() {
 }
 
 #[test]
+fn a_trace_tells_until_it_is_over() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("weir.sock");
+    serve(&path);
+    let mut events = Vec::new();
+    let ended = Client::new(&path).follow("/trace?address=10.0.0.1&count=3", |event: TraceEvent| {
+        events.push(event);
+        ControlFlow::Continue(())
+    });
+    let end = TraceEvent::End { reason: TraceEnd::Count, frames: 3, missed: 5 };
+    assert_eq!(events, [TraceEvent::Missed { worker: 1, frames: 5 }, end]);
+    // Who reads on behind that is told that there is no more.
+    assert!(matches!(ended, Err(ClientError::Ended(_))));
+}
+
+#[test]
 fn a_request_that_is_misspelt_or_means_all_flows_by_accident_is_refused() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("weir.sock");
@@ -97,6 +121,8 @@ fn a_request_that_is_misspelt_or_means_all_flows_by_accident_is_refused() {
         (Method::GET, "/flows?protocl=tcp", "protocl"),
         (Method::GET, "/flows?src=10.0.0", "an address or a prefix is wanted"),
         (Method::GET, "/flows/events?state=OPEN", "a state is wanted: SYN_SENT, "),
+        (Method::GET, "/trace?adress=10.0.0.1", "adress"),
+        (Method::GET, "/trace?address=10.0.0", "an address or a prefix is wanted"),
         (Method::DELETE, "/flows", "this would delete all flows"),
         (Method::DELETE, "/flows?limit=3", "this would delete all flows"),
     ] {

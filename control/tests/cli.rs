@@ -11,7 +11,8 @@ fn help_names_every_command_and_exit_code() {
     let help = weir(["--help"]);
     assert_eq!(help.status.code(), Some(0));
     let text = stdout(&help);
-    for command in "run check replay demo status flows expectations cluster counters reload schema".split(' ')
+    for command in
+        "run check replay demo status flows expectations trace cluster counters reload schema".split(' ')
     {
         assert!(text.lines().any(|line| line.trim_start().starts_with(command)), "{command} in\n{text}");
     }
@@ -40,6 +41,9 @@ fn a_wrong_command_line_ends_with_2() {
         // Deleting all is said, not implied.
         &["flows", "delete"],
         &["flows", "delete", "--protocol", "ip"],
+        &["trace", "10.0.0"],
+        &["trace", "--count", "0"],
+        &["trace", "--seconds", "3601"],
     ] {
         assert_eq!(weir(wrong).status.code(), Some(2), "{wrong:?}");
     }
@@ -53,6 +57,7 @@ fn a_gateway_that_is_not_there_ends_with_1() {
         &["flows", "--events"],
         &["flows", "delete", "--all"],
         &["expectations"],
+        &["trace", "10.0.0.1"],
         &["counters"],
         &["reload"],
         &["cluster", "show"],

@@ -63,6 +63,52 @@ fn what_is_probably_not_meant_is_a_warning() {
 }
 
 #[test]
+fn nodes_with_numbers_may_have_devices_of_one_mac_address() {
+    let router = |local_nodes: &str, cluster_mac: &str| {
+        let text = format!(
+            "node: gw1\nforwarding: {{mode: route}}\nports:\n  - {{name: a, device: net_null0, addresses: [192.0.2.1/24]\
+             {cluster_mac}}}\n  - {{name: b, device: net_null1, addresses: [198.51.100.1/24]{cluster_mac}}}\n\
+             cluster: {{total_nodes: 2, hash_seed: 1, local_nodes: {local_nodes}}}\n"
+        );
+        let warnings = config::parse("test.yaml", &text).unwrap().warnings;
+        warnings.into_iter().map(|Problem { message, .. }| message).collect::<Vec<_>>()
+    };
+    let warnings = router("[1]", "");
+    assert_eq!(warnings.len(), 2, "{warnings:?}");
+    assert_eq!(warnings[0], "`a` has no `cluster_mac`: what stations send here, one node alone hears");
+    assert_eq!(router("[1]", ", cluster_mac: '02:00:5e:00:01:01'"), [""; 0]);
+    assert_eq!(router("[1, 2]", ""), [""; 0], "there is one node");
+}
+
+#[test]
+fn what_a_router_has_no_use_for_or_cannot_reach_is_a_warning() {
+    let text = "node: gw1\nforwarding: {mode: route}\nports:\n  \
+                - {name: a, device: net_null0, addresses: [192.0.2.1/24], cluster_mac: '02:00:5e:00:01:01'}\n  \
+                - {name: b, device: net_null1}\n\
+                routes:\n  - {to: '2001:db8:1::/48', via: 'fe80::1', dev: a}\n  - {to: '2001:db8:2::/48', dev: a}\n\
+                cluster:\n  {total_nodes: 64, hash_seed: 1, learning_s: 30, non_ip: drop, static: {members: [{name: gw1}]}}\n";
+    let warnings = config::parse("test.yaml", text).unwrap().warnings;
+    let told: Vec<_> = warnings.iter().map(|problem| (problem.line, problem.message.as_str())).collect();
+    assert_eq!(
+        told,
+        [
+            (5, "`b` has no `addresses`: whatever it receives is dropped"),
+            (7, "`a` has no IPv6 address to ask from"),
+            (8, "`a` has no IPv6 address to ask from"),
+            (10, "a UDP flow may be silent for longer: a node that joins then forwards it beside its owner"),
+            (10, "`non_ip` means nothing to a router"),
+        ]
+    );
+}
+
+#[test]
+fn more_members_than_shares_is_a_warning() {
+    let (_, warnings) =
+        accept("cluster: {total_nodes: 1, hash_seed: 1, static: {members: [{name: gw1}, {name: gw2}]}}\n");
+    assert_eq!(warnings, ["2 members share 1 buckets: some get none"]);
+}
+
+#[test]
 fn a_port_without_a_partner_is_a_warning() {
     let text = format!("{PORTS}  - {{name: c, device: net_null2}}\nforwarding: {{pairs: [[a, b]]}}\n");
     let warnings = config::parse("test.yaml", &text).unwrap().warnings;

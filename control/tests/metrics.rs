@@ -10,8 +10,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::process::{Command, Stdio};
 use weir_control::observe::{
-    AgreedStatus, BucketStatus, ClusterStatus, METRICS, MemberRow, Occupancy, PortStatistics, PortStatus,
-    SpreadBy, Status, collect, reference, render,
+    AgreedStatus, AlarmRow, BucketStatus, ClusterStatus, METRICS, MemberRow, Occupancy, PortStatistics,
+    PortStatus, SpreadBy, Status, collect, reference, render,
 };
 use weir_dataplane::counters::{DropReason, Verdict, WorkerCounters};
 
@@ -50,15 +50,17 @@ fn page() -> String {
                     state: "active".to_owned(),
                     liveness: "alive".to_owned(),
                     weight: 1,
-                    address: "192.0.2.11".to_owned(),
-                    version: "0.1.0".to_owned(),
+                    address: None,
+                    published: None,
                     buckets: 2,
                     flows: 7,
                     flows_left: None,
                     inherits: BTreeMap::new(),
                 }],
                 owners: Vec::new(),
-                alarms: vec!["something is wrong".to_owned()],
+                alarms: vec![AlarmRow { alarm: "hole".to_owned(), for_s: 1, text: "a hole".to_owned() }],
+                orders: Vec::new(),
+                shadows: 9,
                 history: Vec::new(),
             }),
             total_nodes: 2,
@@ -101,6 +103,9 @@ fn every_drop_reason_is_there_from_the_start() {
     assert!(page.contains("weir_worker_bursts_total{worker=\"0\",frames=\"2-3\"} 7\n"), "{page}");
     assert!(page.contains("weir_port_rx_frames_total{port=\"lan\"} 9\n"), "{page}");
     assert!(page.contains("weir_cluster_buckets_owned 1\n"), "{page}");
+    assert!(page.contains("weir_cluster_shadows 9\n"), "{page}");
+    assert!(page.contains("weir_cluster_alarms{alarm=\"hole\"} 1\n"), "{page}");
+    assert!(page.contains("weir_cluster_alarms{alarm=\"overlap\"} 0\n"), "{page}");
     assert!(page.contains("weir_worker_fragments_held{worker=\"0\"} 1\n"), "{page}");
     assert!(!page.contains("verdict=\"hold\""), "{page}");
     assert!(page.contains("weir_cluster_engine_total{event=\"refused_key\"} 3\n"), "{page}");

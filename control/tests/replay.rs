@@ -156,6 +156,31 @@ fn frames_beyond_the_mtu_and_runts_are_counted_drops() {
 }
 
 #[test]
+fn what_a_capture_does_not_tell_is_not_made_up() {
+    let directory = tempfile::tempdir().unwrap();
+    let ports = |addresses: &str| {
+        format!(
+            "node: gw1\nports:\n  - {{name: lan, device: net_null0{addresses}}}\n  - {{name: wan, device: net_null1}}\n"
+        )
+    };
+    let routed = format!("{}forwarding: {{mode: route}}\n", ports(", addresses: [192.0.2.1/24]"));
+    let agreed = format!(
+        "{}cluster: {{total_nodes: 2, hash_seed: 1, static: {{members: [{{name: gw1}}]}}}}\n",
+        ports("")
+    );
+    let config = directory.path().join("gw.yaml");
+    for (text, why) in [(routed, "captures are not routed"), (agreed, "must be said by `local_nodes`")] {
+        fs::write(&config, text).unwrap();
+        let config = config.to_string_lossy();
+        for command in [vec!["replay", "--in", "lan=none.pcap"], vec!["demo"]] {
+            let output = weir([&command[..], &["--config", &*config]].concat());
+            assert_eq!(output.status.code(), Some(2), "{command:?}");
+            assert!(stderr(&output).contains(why), "{command:?}: {}", stderr(&output));
+        }
+    }
+}
+
+#[test]
 fn what_cannot_be_replayed_is_refused() {
     let desk = Desk::new();
     let refused = |arguments: &[&str], code: i32, text: &str| {
@@ -187,4 +212,21 @@ fn lines_go_to_standard_output_and_the_summary_beside_them() {
     let line: Value = serde_json::from_str(stdout(&output).trim()).unwrap();
     assert_eq!(line["frame"], 1);
     assert!(stderr(&output).contains("forward"), "{}", stderr(&output));
+}
+
+#[test]
+fn what_is_traced_is_shown_stage_by_stage() {
+    let desk = Desk::new();
+    let (ask, other) = (udp((1, 5000), (2, 53), 20), udp((3, 5000), (4, 53), 20));
+    desk.write("lan.pcap", &pcap([(1000, &*ask), (2000, &other)]));
+    let traced = ["--in", "lan=lan.pcap", "--trace", "10.0.0.2"];
+    let output = desk.replay(&traced);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let text = stdout(&output);
+    for line in
+        ["parse    udp 10.0.0.1:5000 > 10.0.0.2:53, ttl 64", "flow     NEW, opens a flow", "forward by wan"]
+    {
+        assert_eq!(text.matches(line).count(), 1, "{line} in\n{text}");
+    }
+    assert!(text.contains("frames in: 2 by lan"), "{text}");
 }

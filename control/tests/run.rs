@@ -8,7 +8,9 @@ use common::{frames_of, pcap, stderr, udp};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
-use std::fs::{self, File};
+use std::fs::{self, File, Permissions};
+use std::net::UdpSocket;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::thread::sleep;
@@ -28,7 +30,12 @@ struct Gateway {
 impl Gateway {
     /// Starts one with these ports and settings, and waits until it answers.
     fn start(directory: TempDir, settings: &str) -> Self {
-        write_config(directory.path(), settings);
+        Self::start_named("gw1", directory, settings)
+    }
+
+    /// The same, of this name.
+    fn start_named(node: &str, directory: TempDir, settings: &str) -> Self {
+        write_config_of(node, directory.path(), settings);
         let log = File::create(directory.path().join("log")).unwrap();
         let totals = File::create(directory.path().join("totals")).unwrap();
         let process = weir_run(directory.path()).stdout(totals).stderr(log).spawn().unwrap();
@@ -84,9 +91,15 @@ impl Drop for Gateway {
 }
 
 fn write_config(directory: &Path, settings: &str) {
+    write_config_of("gw1", directory, settings);
+}
+
+fn write_config_of(node: &str, directory: &Path, settings: &str) {
     let socket = directory.join("weir.sock");
-    let text =
-        format!("node: gw1\nmetrics: {{listen: off}}\ncontrol: {{socket: {}}}\n{settings}", socket.display());
+    let text = format!(
+        "node: {node}\nmetrics: {{listen: off}}\ncontrol: {{socket: {}}}\n{settings}",
+        socket.display()
+    );
     fs::write(directory.join("gw.yaml"), text).unwrap();
 }
 
@@ -123,6 +136,154 @@ fn a_gateway_is_changed_reloaded_and_stopped() {
     assert_eq!(gateway.stop(), Some(0), "{}", gateway.read("log"));
     assert!(gateway.read("totals").contains("forward"));
     assert!(!gateway.path("weir.sock").exists());
+}
+
+#[test]
+fn a_static_cluster_is_run_by_hand() {
+    let members = |pins: &str| {
+        format!(
+            "cluster:\n  total_nodes: 16\n  hash_seed: 1\n  static:\n    members:\n      \
+             - {{name: gw1, address: 192.0.2.11}}\n      - {{name: gw2, weight: 2}}\n      - {{name: gw3}}\n{pins}"
+        )
+    };
+    let mut gateway = Gateway::start(
+        tempfile::tempdir().unwrap(),
+        &format!("{QUIET_PORTS}{}", members("    pins: [{bucket: 3, node: gw3}]\n")),
+    );
+    let owned = |status: &Value, node: &str| {
+        let owners = status["agreed"]["owners"].as_array().unwrap();
+        owners.iter().filter(|owner| owner.as_str() == Some(node)).count()
+    };
+    gateway.wait(|gateway| owned(&gateway.json(&["cluster", "show"]), "gw1") > 0);
+    let before = gateway.json(&["cluster", "show"]);
+    assert_eq!(before["agreed"]["owners"][2], "gw3");
+    assert_eq!(before["agreed"]["members"][0]["address"], "192.0.2.11");
+
+    let taken = gateway.json(&["cluster", "take", "gw2"]);
+    assert_eq!(taken["agreed"]["members"][1]["liveness"], "dead");
+    assert_eq!((owned(&taken, "gw2"), owned(&taken, "gw1") + owned(&taken, "gw3")), (0, 16));
+    let deleted = gateway.json(&["cluster", "add", "3"]);
+    assert_eq!(deleted["agreed"]["owners"][2], "gw1");
+    for (order, code, says) in [
+        (["cluster", "take", "gw2"], 1, "take gw2: so it is already; nothing has changed"),
+        (["cluster", "take", "gw9"], 1, "node gw9: this cluster has none of that name"),
+        (["cluster", "add", "17"], 1, "bucket 17: there are 16, counted from 1"),
+        (["cluster", "unpin", "3"], 1, "unpin 3: not with static membership; use add, del, take or give"),
+    ] {
+        let refused = gateway.ask(&order);
+        assert_eq!(refused.status.code(), Some(code), "{order:?}");
+        assert!(stderr(&refused).contains(says), "{order:?}: {}", stderr(&refused));
+    }
+
+    // Orders hold whatever the file says of the rest.
+    gateway.json(&["reload"]);
+    let kept = gateway.json(&["cluster", "show"]);
+    assert_eq!(kept["agreed"]["owners"], deleted["agreed"]["owners"]);
+    assert_eq!(kept["agreed"]["orders"], serde_json::json!(["take gw2", "add 3"]));
+    assert_eq!(kept["agreed"]["alarms"], serde_json::json!([]));
+
+    gateway.json(&["cluster", "del", "3"]);
+    gateway.json(&["cluster", "give", "gw2"]);
+    let itself = gateway.json(&["cluster", "take", "gw1"]);
+    assert_eq!((owned(&itself, "gw1"), owned(&itself, "gw2") > 0), (0, true));
+    assert_eq!(itself["agreed"]["members"][0]["state"], "leaving");
+    assert!(owned(&gateway.json(&["cluster", "give", "gw1"]), "gw1") > 0);
+    assert_eq!(gateway.stop(), Some(0), "{}", gateway.read("log"));
+}
+
+/// Two nodes that gossip on the loopback, with a key file each.
+fn gossiping_pair(key: &str) -> [Gateway; 2] {
+    let at: [_; 2] = std::array::from_fn(|_| UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap());
+    ["gw1", "gw2"].map(|node| {
+        let directory = tempfile::tempdir().unwrap();
+        let key_file = write_keys(directory.path(), key);
+        let listen = at[usize::from(node == "gw2")];
+        let settings = format!(
+            "{QUIET_PORTS}cluster:\n  total_nodes: 16\n  hash_seed: 1\n  learning_s: 0.5\n  gossip:\n    listen: {listen}\n    \
+             seeds: ['{}', '{}']\n    key_file: {}\n",
+            at[0],
+            at[1],
+            key_file.display()
+        );
+        Gateway::start_named(node, directory, &settings)
+    })
+}
+
+fn write_keys(directory: &Path, keys: &str) -> PathBuf {
+    let path = directory.join("cluster.key");
+    fs::write(&path, keys).unwrap();
+    fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
+    path
+}
+
+#[test]
+fn the_key_of_a_cluster_is_changed_by_reloads_and_nobody_dies() {
+    let [old, new] = ["0a", "0b"].map(|byte| byte.repeat(32));
+    let mut nodes = gossiping_pair(&old);
+    let agree = |gateway: &Gateway| {
+        let agreed = gateway.json(&["cluster", "show"])["agreed"].clone();
+        let owns = |node| agreed["owners"].as_array().unwrap().iter().any(|owner| owner == node);
+        owns("gw1") && owns("gw2") && agreed["next_map"].is_null()
+    };
+    for node in &mut nodes {
+        node.wait(agree);
+    }
+    let maps = nodes.each_ref().map(|node| node.json(&["cluster", "show"])["agreed"]["map"].clone());
+    let [first, second] = &nodes;
+    for keys in [format!("{old}\n{new}\n"), format!("{new}\n{old}\n"), new.clone()] {
+        write_keys(first.directory.path(), &keys);
+        write_keys(second.directory.path(), &keys);
+        first.json(&["reload"]);
+        let before = second.json(&["status"])["epoch"].clone();
+        second.signal(Signal::SIGHUP);
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while second.json(&["status"])["epoch"] == before {
+            assert!(Instant::now() < deadline, "{}", second.read("log"));
+            sleep(Duration::from_millis(20));
+        }
+    }
+    // Longer than a death takes to be noticed: they hear each other by the new key.
+    sleep(Duration::from_millis(1500));
+    assert_eq!(maps, nodes.each_ref().map(|node| node.json(&["cluster", "show"])["agreed"]["map"].clone()));
+    assert!(nodes.iter().all(|node| !node.read("log").contains("is dead")));
+
+    // A file that is wrong changes nothing, and a node that has the old key alone is not heard.
+    write_keys(nodes[0].directory.path(), "no key");
+    let refused = nodes[0].ask(&["reload"]);
+    assert!(stderr(&refused).contains("is not a key"), "{}", stderr(&refused));
+    write_keys(nodes[0].directory.path(), &old);
+    nodes[0].json(&["reload"]);
+    nodes[1].wait(|node| node.read("log").contains("gw1 is dead"));
+}
+
+#[test]
+fn control_goes_on_while_a_reload_is_prepared() {
+    let settings = |routes: usize| {
+        let mut text = "forwarding: {mode: route}\nports:\n  \
+             - {name: lan, device: 'net_null0,no-rx=1', addresses: [192.0.2.1/24]}\n  \
+             - {name: wan, device: 'net_null1,no-rx=1', addresses: [198.51.100.1/24]}\nroutes:\n"
+            .to_owned();
+        for route in 0..routes {
+            let (a, b) = (route / 256, route % 256);
+            text += &format!("  - {{to: 10.{a}.{b}.0/24, via: 198.51.100.{}}}\n", 2 + route % 4);
+        }
+        text
+    };
+    let gateway = Gateway::start(tempfile::tempdir().unwrap(), &settings(1));
+    write_config(gateway.directory.path(), &settings(10_000));
+    let begun = Instant::now();
+    let reload = std::thread::scope(|scope| {
+        let reload = scope.spawn(|| gateway.json(&["reload"]));
+        let mut answers = 0;
+        while !reload.is_finished() {
+            gateway.json(&["status"]);
+            answers += usize::from(!reload.is_finished());
+        }
+        // Had it been in the way, the first answer would have come with the reload's.
+        assert!(answers >= 3, "{answers} answers in {:?}", begun.elapsed());
+        reload.join().unwrap()
+    });
+    assert_eq!(reload["epoch"], 2);
 }
 
 #[test]

@@ -2,8 +2,9 @@
 
 use crate::counters::WorkerCounters;
 use crate::snapshot::Snapshot;
+use crate::trace::Trace;
 use crate::track::filter::Filter;
-use crate::track::watch::Watch;
+use crate::track::watch::FlowWatch;
 use crate::track::{ExpectationView, FlowView};
 use crate::units::{Epoch, WorkerId};
 use core::sync::atomic::{AtomicBool, Ordering};
@@ -71,7 +72,9 @@ pub(crate) enum Order {
     /// Run this errand.
     Errand(Errand),
     /// Tell this listener of flows.
-    Watch(Arc<Watch>),
+    Watch(Arc<FlowWatch>),
+    /// Tell this listener of frames.
+    Trace(Arc<Trace>),
 }
 
 /// What a worker has done with: freed by control, since giving memory back to the system takes its time.
@@ -157,9 +160,14 @@ impl WorkerHandle {
         self.mailbox.orders.push(Order::Errand(errand)).map_err(|_| MailboxFull)
     }
 
-    /// Tells `watch` of its flows from now on. It tells [`WATCHES_MAX`](crate::track::watch::WATCHES_MAX) at once.
-    pub fn watch(&self, watch: &Arc<Watch>) -> Result<(), MailboxFull> {
+    /// Tells `watch` of its flows from now on. It tells [`WATCHES_MAX`](crate::watch::WATCHES_MAX) at once.
+    pub fn watch(&self, watch: &Arc<FlowWatch>) -> Result<(), MailboxFull> {
         self.mailbox.orders.push(Order::Watch(Arc::clone(watch))).map_err(|_| MailboxFull)
+    }
+
+    /// Tells `trace` of its frames from now on. It tells [`WATCHES_MAX`](crate::watch::WATCHES_MAX) at once.
+    pub fn trace(&self, trace: &Arc<Trace>) -> Result<(), MailboxFull> {
+        self.mailbox.orders.push(Order::Trace(Arc::clone(trace))).map_err(|_| MailboxFull)
     }
 
     fn collect(&self) {

@@ -7,9 +7,13 @@
 //! as it is emitted.
 
 mod fragments;
+mod observer;
 mod outbox;
+mod tracer;
 
+pub use observer::{Observer, Opening, Release, Scene, Sight};
 pub use outbox::Outbox;
+pub use tracer::Tracer;
 
 use crate::config::Share;
 use crate::counters::{DropReason, Verdict, WorkerCounters};
@@ -20,7 +24,7 @@ use crate::punt::Punted;
 use crate::snapshot::{HEARD_FORWARDED, HEARD_SENT, Snapshot};
 use crate::steer::bridge;
 use crate::track::news::{News, Peers, Post};
-use crate::track::{ConnState, Context, Lookup, Owners, Packet, Tracked, Tracker};
+use crate::track::{Context, Lookup, Owners, Packet, Tracked, Tracker};
 use crate::units::{BURST_MAX, PortId, Tick};
 use crate::wire::Ethernet;
 use std::sync::Arc;
@@ -35,52 +39,6 @@ pub struct Limits {
     pub flows_max: u32,
     /// Expectations.
     pub expectations_max: u32,
-}
-
-/// What became of one frame.
-#[derive(Clone, Copy, Debug)]
-pub struct Sight {
-    /// Its place in the burst.
-    pub index: usize,
-    /// Its number among all frames that the pipeline has seen, from 0.
-    pub number: u64,
-    /// Where it came from.
-    pub port: PortId,
-    /// What conntrack calls it; `None` when it was not tracked.
-    pub state: Option<ConnState>,
-    /// It goes in its flow's reply direction.
-    pub reply: bool,
-    /// This node owns it.
-    pub owned: bool,
-    /// Its outcome.
-    pub verdict: Verdict,
-}
-
-/// What became of a frame that was held.
-#[derive(Clone, Copy, Debug)]
-pub struct Release {
-    /// The frame's [`Sight::number`].
-    pub number: u64,
-    /// That of the frame with which it was released; `None` when its time ran out.
-    pub with: Option<u64>,
-    /// Where it came from.
-    pub port: PortId,
-    /// Its outcome.
-    pub verdict: Verdict,
-}
-
-/// Looks on while frames get their outcomes.
-pub trait Observer {
-    /// Called once a frame, in the order of the burst.
-    fn observe(&mut self, sight: &Sight);
-
-    /// Called once for each frame that was held, when it waits no longer.
-    fn release(&mut self, _: &Release) {}
-}
-
-impl Observer for () {
-    #[inline(always)]
-    fn observe(&mut self, _: &Sight) {}
 }
 
 /// What one worker does to frames.
@@ -198,6 +156,16 @@ impl<F: Frame> Pipeline<F> {
             None => self.parse(burst),
             Some(_) => self.parse_admitted(burst, origins),
         };
+        observer.begin(&Opening {
+            frames: burst,
+            origins,
+            parsed: &self.parsed,
+            forwarded: self.forwarded,
+            seen: self.seen,
+            now,
+            tracker: &self.tracker,
+            snapshot: &self.snapshot,
+        });
         if has_fragments {
             self.process_with_fragments(burst, origins, now, outbox, observer);
         } else {
@@ -359,8 +327,10 @@ impl<F: Frame> Pipeline<F> {
         observer: &mut O,
     ) {
         let (number, port) = (self.seen + index as u64, origins[index]);
-        let Tracked { state, reply, .. } = self.tracked[i];
-        observer.observe(&Sight { index, number, port, state, reply, owned, verdict });
+        let (parsed, tracked) = (&self.parsed[i], &self.tracked[i]);
+        let Tracked { state, reply, .. } = *tracked;
+        let scene = Scene { parsed, tracked, tracker: &self.tracker, snapshot: &self.snapshot };
+        observer.observe(&Sight { index, number, port, state, reply, owned, verdict }, &scene);
     }
 }
 

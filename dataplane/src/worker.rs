@@ -12,7 +12,7 @@ pub use mesh::Mesh;
 use crate::counters::{DropReason, Verdict, WorkerCounters};
 use crate::errand::Walk;
 use crate::mailbox::{Mailbox, Order, Spent, WorkerHandle};
-use crate::pipeline::{Limits, Pipeline};
+use crate::pipeline::{Limits, Outbox, Pipeline, Tracer};
 use crate::port::{Burst, Clock, Frame, RxQueue, TxQueue};
 use crate::prefetch::prefetch;
 use crate::punt::WorkerEnd;
@@ -105,6 +105,7 @@ pub struct Worker<R: RxQueue, T, C> {
     by_owner: Vec<Burst<R::Frame>>,
     /// The errand under way.
     errand: Option<Walk>,
+    tracer: Tracer,
     idle_turns: u32,
     rest_us: u32,
 }
@@ -151,6 +152,7 @@ where
             taken: Burst::new(),
             taken_from: [PortId::default(); BURST_MAX],
             errand: None,
+            tracer: Tracer::default(),
             idle_turns: 0,
             rest_us: REST_US_MIN,
         };
@@ -195,7 +197,12 @@ where
         moved += self.send_for_control();
         moved += self.departures.end_turn(&mut self.mesh);
         self.hear();
-        self.pipeline.housekeep(now, &mut ());
+        if self.tracer.is_empty() {
+            self.pipeline.housekeep(now, &mut ());
+        } else {
+            self.pipeline.housekeep(now, &mut self.tracer);
+            self.tracer.sweep();
+        }
         self.tell();
         self.run_errand(now);
         if moved > 0 {
@@ -305,7 +312,11 @@ where
     fn process(&mut self, now: Tick) {
         self.hear();
         let outbox = self.departures.outbox(self.burst.len(), &mut self.mesh);
-        self.pipeline.process(&mut self.burst, &self.origins, now, outbox, &mut ());
+        if self.tracer.is_empty() {
+            self.pipeline.process(&mut self.burst, &self.origins, now, outbox, &mut ());
+        } else {
+            process_traced(&mut self.pipeline, &mut self.burst, &self.origins, now, outbox, &mut self.tracer);
+        }
         self.tell();
         self.departures.relieve(&mut self.mesh);
         self.punt();
@@ -326,6 +337,9 @@ where
             let Some((port, frame)) = self.control.to_send() else { return sent };
             self.counters.from_control.add(1);
             self.counters.outcome(Verdict::Forward(port));
+            if !self.tracer.is_empty() {
+                self.tracer.sent(&frame, port, self.pipeline.snapshot());
+            }
             self.departures.add_frame(port, frame, &mut self.mesh);
         }
         BURST_MAX
@@ -367,6 +381,7 @@ where
                     self.give_back(old);
                 }
                 Order::Watch(watch) => self.pipeline.tracker_mut().watch(watch),
+                Order::Trace(trace) => self.tracer.add(trace),
             }
         }
     }
@@ -386,4 +401,18 @@ where
             self.mailbox.give_back(Spent::Errand(walk.into_errand()));
         }
     }
+}
+
+/// Kept apart, so that the way without a trace stays as it is.
+#[cold]
+#[inline(never)]
+fn process_traced<F: Frame>(
+    pipeline: &mut Pipeline<F>,
+    burst: &mut Burst<F>,
+    origins: &[PortId],
+    now: Tick,
+    outbox: &mut Outbox<F>,
+    tracer: &mut Tracer,
+) {
+    pipeline.process(burst, origins, now, outbox, tracer);
 }

@@ -6,11 +6,12 @@ use std::ops::Range;
 use std::sync::Arc;
 use weir_dataplane::config::{BucketSet, Cluster, Config, HelperKind, Membership, NodeMask, Share, Tracking};
 use weir_dataplane::counters::{Verdict, WorkerCounters};
-use weir_dataplane::pipeline::{Limits, Observer, Outbox, Pipeline, Release, Sight};
-use weir_dataplane::port::Burst;
+use weir_dataplane::pipeline::{Limits, Observer, Opening, Outbox, Pipeline, Release, Scene, Sight, Tracer};
 use weir_dataplane::port::mem::MemFrame;
+use weir_dataplane::port::{Burst, Frame};
 use weir_dataplane::snapshot::Snapshot;
 use weir_dataplane::steer::Router;
+use weir_dataplane::trace::{Filter, Trace};
 use weir_dataplane::track::Owners;
 use weir_dataplane::track::record::{Flags, Hot, Sights};
 use weir_dataplane::units::{BURST_MAX, BucketId, Epoch, PortId, Tick};
@@ -29,6 +30,7 @@ pub struct Node {
     /// What a router has sent on since it was asked.
     departed: Vec<(Side, Vec<u8>)>,
     releases: Vec<Release>,
+    tracer: Tracer,
 }
 
 impl Node {
@@ -60,6 +62,7 @@ impl Node {
             waiting: BTreeMap::new(),
             departed: Vec::new(),
             releases: Vec::new(),
+            tracer: Tracer::default(),
         }
     }
 
@@ -72,6 +75,13 @@ impl Node {
     /// The epoch of the configuration that [`Node::reconfigure`] is given next.
     pub fn next_epoch(&self) -> Epoch {
         self.epoch.next()
+    }
+
+    /// Traces what `filter` means from now on, `room` frames ahead.
+    pub fn trace(&mut self, room: usize, filter: Filter) -> Arc<Trace> {
+        let trace = Trace::new(room, filter);
+        self.tracer.add(Arc::clone(&trace));
+        trace
     }
 
     /// What it has counted.
@@ -128,8 +138,15 @@ impl Node {
         let mut burst: Burst<MemFrame> = frames.into_iter().collect();
         let origins: Vec<PortId> = sides.into_iter().map(port).collect();
         let mut seen = Seen::default();
-        self.pipeline.process(&mut burst, &origins, now, &mut self.outbox, &mut seen);
-        self.pipeline.housekeep(now, &mut seen);
+        if self.tracer.is_empty() {
+            self.pipeline.process(&mut burst, &origins, now, &mut self.outbox, &mut seen);
+            self.pipeline.housekeep(now, &mut seen);
+        } else {
+            let mut both = Traced { seen: &mut seen, tracer: &mut self.tracer };
+            self.pipeline.process(&mut burst, &origins, now, &mut self.outbox, &mut both);
+            self.pipeline.housekeep(now, &mut both);
+            self.tracer.sweep();
+        }
         assert!(burst.is_empty(), "the pipeline takes the whole burst");
         let indices: Vec<usize> = seen.sights.iter().map(|sight| sight.index).collect();
         assert!(indices.into_iter().eq(0..origins.len()), "each frame is observed once, in order");
@@ -220,7 +237,7 @@ enum Departing {
 }
 
 impl Observer for Seen {
-    fn observe(&mut self, sight: &Sight) {
+    fn observe(&mut self, sight: &Sight, _: &Scene<'_>) {
         self.sights.push(*sight);
         self.outcomes.push((Departing::New(sight.index), sight.verdict));
     }
@@ -228,6 +245,28 @@ impl Observer for Seen {
     fn release(&mut self, release: &Release) {
         self.releases.push(*release);
         self.outcomes.push((Departing::Held(release.number), release.verdict));
+    }
+}
+
+/// Looks on beside a tracer.
+struct Traced<'a> {
+    seen: &'a mut Seen,
+    tracer: &'a mut Tracer,
+}
+
+impl Observer for Traced<'_> {
+    fn begin<F: Frame>(&mut self, opening: &Opening<'_, F>) {
+        self.tracer.begin(opening);
+    }
+
+    fn observe(&mut self, sight: &Sight, scene: &Scene<'_>) {
+        self.seen.observe(sight, scene);
+        self.tracer.observe(sight, scene);
+    }
+
+    fn release(&mut self, release: &Release) {
+        self.seen.release(release);
+        self.tracer.release(release);
     }
 }
 

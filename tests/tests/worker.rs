@@ -15,8 +15,9 @@ use weir_dataplane::snapshot::Snapshot;
 use weir_dataplane::spread::{Spread, home};
 use weir_dataplane::track::FlowView;
 use weir_dataplane::track::filter::Filter;
-use weir_dataplane::track::watch::{Happening, WATCHES_MAX, Watch};
+use weir_dataplane::track::watch::{FlowWatch, Happening};
 use weir_dataplane::units::{Epoch, PORTS_MAX, WorkerId};
+use weir_dataplane::watch::WATCHES_MAX;
 use weir_dataplane::worker::{Idle, Mesh, Setup, Worker, WorkerPort};
 use weir_tests::conversation::{Conversation, Fate, Host, Passage, Side, TcpSession};
 use weir_tests::node::{Node, bridge, member, port};
@@ -361,13 +362,13 @@ fn masters_children_and_expectations_are_shown_and_go_together() {
     assert_eq!(run(&mut gateway, 4, Errand::Expectations).0, []);
 }
 
-fn watch(gateway: &Gateway, room: usize, filter: Filter) -> Arc<Watch> {
-    let watch = Watch::new(room, filter);
+fn watch(gateway: &Gateway, room: usize, filter: Filter) -> Arc<FlowWatch> {
+    let watch = FlowWatch::new(room, filter);
     gateway.workers[0].1.watch(&watch).unwrap();
     watch
 }
 
-fn heard(watch: &Watch) -> Vec<(Happening, bool)> {
+fn heard(watch: &FlowWatch) -> Vec<(Happening, bool)> {
     std::iter::from_fn(|| watch.pop()).map(|event| (event.happening, event.flow.seen_reply)).collect()
 }
 

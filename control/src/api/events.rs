@@ -1,10 +1,10 @@
 //! Events as the body of an answer that does not end: a line of JSON each.
 
-use crate::observe::FlowEvent;
 use core::convert::Infallible;
 use core::pin::Pin;
 use core::task::{Context, Poll, ready};
 use hyper::body::{Body, Bytes, Frame};
+use serde::Serialize;
 use tokio::sync::mpsc;
 
 /// Events that go into one piece of the answer, at most.
@@ -12,18 +12,18 @@ const EVENTS_A_PIECE: usize = 256;
 
 /// The body. Dropping it, as the server does when the client goes away, ends the subscription.
 #[derive(Debug)]
-pub(super) struct EventBody {
-    events: mpsc::Receiver<FlowEvent>,
-    piece: Vec<FlowEvent>,
+pub(super) struct EventBody<E> {
+    events: mpsc::Receiver<E>,
+    piece: Vec<E>,
 }
 
-impl EventBody {
-    pub(super) fn new(events: mpsc::Receiver<FlowEvent>) -> Self {
+impl<E> EventBody<E> {
+    pub(super) fn new(events: mpsc::Receiver<E>) -> Self {
         Self { events, piece: Vec::with_capacity(EVENTS_A_PIECE) }
     }
 }
 
-impl Body for EventBody {
+impl<E: Serialize + Unpin> Body for EventBody<E> {
     type Data = Bytes;
     type Error = Infallible;
 

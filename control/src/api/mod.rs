@@ -7,15 +7,19 @@ mod events;
 mod selection;
 mod server;
 mod socket;
+mod trace;
 pub mod words;
 
 pub use client::{Client, ClientError};
 pub use selection::Selection;
 pub use server::{metrics_router, router};
 pub use socket::{ControlSocket, SocketError};
+pub use trace::TraceRequest;
 
 use crate::cluster::Order;
-use crate::observe::{ClusterStatus, Counters, Deleted, Expectations, Explanation, FlowEvent, Flows, Status};
+use crate::observe::{
+    ClusterStatus, Counters, Deleted, Expectations, Explanation, FlowEvent, Flows, Status, TraceEvent,
+};
 use core::net::IpAddr;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
@@ -43,17 +47,19 @@ pub enum Call {
     DeleteFlows(Selection, Answer<Result<Deleted, Refusal>>),
     /// What happens to flows from now on, until the answer's receiver is dropped.
     FollowFlows(Selection, Answer<Result<mpsc::Receiver<FlowEvent>, Refusal>>),
+    /// Frames on their way through the stages, until the trace ends or the answer's receiver is dropped.
+    Trace(TraceRequest, Answer<Result<mpsc::Receiver<TraceEvent>, Refusal>>),
     /// Live expectations.
     Expectations(Answer<Result<Expectations, Refusal>>),
     /// This node's part of its cluster.
     Cluster(Answer<Result<ClusterStatus, Refusal>>),
     /// Whose the flows from an address are.
     Explain(IpAddr, Answer<Result<Explanation, Refusal>>),
-    /// An order about this node's seat in a cluster that agrees by itself.
+    /// An order about a cluster whose nodes have names.
     Order(Order, Answer<Result<ClusterStatus, Refusal>>),
-    /// Makes a node's flows this node's, or no longer.
+    /// Makes the flows of a bucket this node's, or no longer.
     SetLocal {
-        /// Whose flows.
+        /// The node number that stands for it.
         node: NodeNumber,
         /// Whether they are to be this node's.
         local: bool,

@@ -1,8 +1,8 @@
 //! HTTP routes: requests become calls, answers become JSON.
 
 use super::events::EventBody;
-use super::{Answer, Call, Refusal, RefusalKind, Selection};
-use crate::cluster::Order;
+use super::{Answer, Call, Refusal, RefusalKind, Selection, TraceRequest};
+use crate::cluster::{NodeName, Order};
 use axum::body::Body;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
@@ -23,6 +23,7 @@ pub fn router(calls: Calls) -> Router {
         .route("/counters", get(counters))
         .route("/flows", get(flows).delete(delete_flows))
         .route("/flows/events", get(follow_flows))
+        .route("/trace", get(trace))
         .route("/expectations", get(expectations))
         .route("/cluster", get(cluster))
         .route("/explain/{address}", get(explain))
@@ -30,6 +31,7 @@ pub fn router(calls: Calls) -> Router {
         .route("/cluster/pins/{bucket}/{node}", put(pin))
         .route("/cluster/pins/{bucket}", delete(unpin))
         .route("/cluster/nodes/{node}", put(add_node).delete(remove_node))
+        .route("/cluster/dead/{node}", put(take).delete(give))
         .route("/reload", post(reload))
         .with_state(calls)
 }
@@ -78,12 +80,13 @@ async fn follow_flows(State(calls): State<Calls>, selected: Selected) -> Respons
         Ok(selection) => selection,
         Err(refusal) => return refuse(refusal),
     };
-    match ask(&calls, |answer| Call::FollowFlows(selection, answer)).await.and_then(|result| result) {
-        Ok(events) => {
-            let body = Body::new(EventBody::new(events));
-            ([(header::CONTENT_TYPE, "application/x-ndjson")], body).into_response()
-        }
-        Err(refusal) => refuse(refusal),
+    stream(ask(&calls, |answer| Call::FollowFlows(selection, answer)).await)
+}
+
+async fn trace(State(calls): State<Calls>, request: Result<Query<TraceRequest>, QueryRejection>) -> Response {
+    match request {
+        Ok(Query(request)) => stream(ask(&calls, |answer| Call::Trace(request, answer)).await),
+        Err(rejection) => refuse(Refusal::configuration(rejection.body_text())),
     }
 }
 
@@ -120,6 +123,21 @@ async fn pin(State(calls): State<Calls>, Path((bucket, node)): Path<(usize, Stri
         (Some(number), Ok(node)) => order(&calls, Order::Pin { bucket: number.bucket(), node }).await,
         (None, _) => refuse(no_bucket(bucket)),
         (_, Err(error)) => refuse(Refusal::configuration(error.to_string())),
+    }
+}
+
+async fn take(State(calls): State<Calls>, Path(node): Path<String>) -> Response {
+    about(&calls, &node, |node| Order::Take { node }).await
+}
+
+async fn give(State(calls): State<Calls>, Path(node): Path<String>) -> Response {
+    about(&calls, &node, |node| Order::Give { node }).await
+}
+
+async fn about(calls: &Calls, node: &str, make: impl FnOnce(NodeName) -> Order) -> Response {
+    match node.parse() {
+        Ok(node) => order(calls, make(node)).await,
+        Err(error) => refuse(Refusal::configuration(format!("{error}"))),
     }
 }
 
@@ -190,6 +208,20 @@ fn plain<T: Serialize>(answer: Result<T, Refusal>) -> Response {
 fn outcome<T: Serialize>(answer: Result<Result<T, Refusal>, Refusal>) -> Response {
     match answer.and_then(|result| result) {
         Ok(value) => Json(value).into_response(),
+        Err(refusal) => refuse(refusal),
+    }
+}
+
+/// An answer that does not end: a line for each event.
+fn stream<E>(answer: Result<Result<mpsc::Receiver<E>, Refusal>, Refusal>) -> Response
+where
+    E: Serialize + Send + Unpin + 'static,
+{
+    match answer.and_then(|result| result) {
+        Ok(events) => {
+            let body = Body::new(EventBody::new(events));
+            ([(header::CONTENT_TYPE, "application/x-ndjson")], body).into_response()
+        }
         Err(refusal) => refuse(refusal),
     }
 }

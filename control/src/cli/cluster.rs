@@ -2,13 +2,13 @@
 
 use super::gateway::Gateway;
 use crate::Failure;
-use crate::observe::{ClusterStatus, tables};
+use crate::observe::{ClusterStatus, cluster_tables};
 use hyper::Method;
 use weir_dataplane::units::BUCKETS_MAX;
 
-/// Show or change which nodes' flows a running gateway handles
+/// Show the cluster, or change whose flows a running gateway handles
 ///
-/// A change holds until the configuration is loaded again; it takes effect within one turn of the workers.
+/// What may be changed depends on how the nodes know of each other: see docs/cluster.md.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(subcommand)]
@@ -17,7 +17,7 @@ pub(super) struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum Action {
-    /// Show which nodes' flows are handled here
+    /// Show whose flows are handled here: members, map, shadows, heirs, alarms, the last changes
     Show {
         #[command(flatten)]
         gateway: Gateway,
@@ -54,19 +54,35 @@ enum Action {
         #[command(flatten)]
         gateway: Gateway,
     },
-    /// Handle node N's flows here too
+    /// Own bucket N here too; with `local_nodes` until the next reload, with `static` until the next start
     Add {
-        /// Node number, from 1
+        /// Bucket, or node number of Linux, from 1
         #[arg(value_name = "N", value_parser = node_number())]
         node: u16,
         #[command(flatten)]
         gateway: Gateway,
     },
-    /// Handle node N's flows here no longer
+    /// Own bucket N here no longer; with `local_nodes` until the next reload, with `static` until the next start
     Del {
-        /// Node number, from 1
+        /// Bucket, or node number of Linux, from 1
         #[arg(value_name = "N", value_parser = node_number())]
         node: u16,
+        #[command(flatten)]
+        gateway: Gateway,
+    },
+    /// With `static`: a node is dead; its buckets and flows are inherited. Say so on all nodes that run
+    Take {
+        /// The node's name
+        #[arg(value_name = "NODE")]
+        node: String,
+        #[command(flatten)]
+        gateway: Gateway,
+    },
+    /// With `static`: a node lives again. Say so on all nodes that run
+    Give {
+        /// The node's name
+        #[arg(value_name = "NODE")]
+        node: String,
         #[command(flatten)]
         gateway: Gateway,
     },
@@ -91,7 +107,9 @@ impl Args {
             Action::Unpin { bucket, gateway } => (gateway, Method::DELETE, format!("/cluster/pins/{bucket}")),
             Action::Add { node, gateway } => (gateway, Method::PUT, format!("/cluster/nodes/{node}")),
             Action::Del { node, gateway } => (gateway, Method::DELETE, format!("/cluster/nodes/{node}")),
+            Action::Take { node, gateway } => (gateway, Method::PUT, format!("/cluster/dead/{node}")),
+            Action::Give { node, gateway } => (gateway, Method::DELETE, format!("/cluster/dead/{node}")),
         };
-        gateway.show::<ClusterStatus>(method, &path, tables::cluster)
+        gateway.show::<ClusterStatus>(method, &path, cluster_tables::cluster)
     }
 }

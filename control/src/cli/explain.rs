@@ -2,7 +2,7 @@
 
 use super::gateway::Gateway;
 use crate::Failure;
-use crate::observe::{Explanation, tables};
+use crate::observe::{Explanation, cluster_tables};
 use core::net::IpAddr;
 use hyper::Method;
 
@@ -19,6 +19,6 @@ pub(super) struct Args {
 impl Args {
     pub(super) fn run(self) -> Result<(), Failure> {
         let path = format!("/explain/{}", self.address);
-        self.gateway.show::<Explanation>(Method::GET, &path, tables::explanation)
+        self.gateway.show::<Explanation>(Method::GET, &path, cluster_tables::explanation)
     }
 }

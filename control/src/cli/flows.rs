@@ -2,13 +2,12 @@
 
 use super::gateway::Gateway;
 use super::output::{Form, Output};
-use super::print_more;
+use super::{print_more, warn};
 use crate::Failure;
 use crate::api::{FLOWS_LIMIT_MAX, Selection};
 use crate::observe::{Deleted, FlowEvent, Flows, conntrack_text, flow_tables};
 use core::ops::ControlFlow;
 use hyper::Method;
-use std::io::{self, Write};
 
 /// Flows that a table lists unless told otherwise: what a person looks through.
 const TABLE_LIMIT: usize = 1000;
@@ -121,9 +120,4 @@ fn follow(form: &Form, selection: &Selection) -> Result<(), Failure> {
 fn path(resource: &str, selection: &Selection) -> Result<String, Failure> {
     let query = serde_urlencoded::to_string(selection).map_err(Failure::runtime)?;
     Ok(format!("{resource}?{query}"))
-}
-
-/// Says what is worth knowing and stops nothing. Nobody may be there to hear it.
-fn warn(text: &str) {
-    let _ = writeln!(io::stderr(), "weir: {text}");
 }

@@ -17,6 +17,7 @@ mod replay;
 mod run;
 mod schema;
 mod status;
+mod trace;
 mod version;
 
 use crate::Failure;
@@ -47,6 +48,7 @@ enum Command {
     Status(status::Args),
     Flows(Box<flows::Args>),
     Expectations(expectations::Args),
+    Trace(trace::Args),
     Cluster(cluster::Args),
     Explain(explain::Args),
     Counters(counters::Args),
@@ -85,6 +87,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Status(args) => args.run(),
         Command::Flows(args) => args.run(),
         Command::Expectations(args) => args.run(),
+        Command::Trace(args) => args.run(),
         Command::Cluster(args) => args.run(),
         Command::Explain(args) => args.run(),
         Command::Counters(args) => args.run(),
@@ -95,6 +98,11 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Man(args) => args.run(),
         Command::Version(args) => args.run(),
     }
+}
+
+/// Says what is worth knowing and stops nothing. Nobody may be there to hear it.
+fn warn(text: &str) {
+    let _ = writeln!(io::stderr(), "weir: {text}");
 }
 
 /// Writes to standard output; a reader that went away is no failure.

@@ -1,10 +1,13 @@
 //! `weir replay`
 
-use crate::replay::{Clock, PortFiles, Replay};
+use crate::replay::{Clock, PortFiles, Replay, Tracing};
 use crate::{Failure, config};
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
+use weir_dataplane::subnet::Subnet;
+use weir_dataplane::trace::Filter;
+use weir_dataplane::track::filter::EndFilter;
 
 /// Run a configuration over captures and say what becomes of each frame
 ///
@@ -23,6 +26,9 @@ pub(super) struct Args {
     /// Where each frame's outcome goes as a line of JSON; `-` is standard output
     #[arg(long, value_name = "FILE|-")]
     verdicts: Option<PathBuf>,
+    /// Show frames from or to this address or prefix stage by stage, as `weir trace` does
+    #[arg(long, value_name = "ADDRESS[/LENGTH]")]
+    trace: Option<Subnet>,
     /// What drives time
     #[arg(long, value_enum, default_value_t)]
     clock: Clock,
@@ -55,8 +61,13 @@ impl Args {
                 Some(Box::new(BufWriter::new(file)))
             }
         };
+        let tracing = self.trace.map(|address| {
+            let either = EndFilter { address: Some(address), port: None };
+            let out: Box<dyn Write> = if on_stdout { Box::new(io::stderr()) } else { Box::new(io::stdout()) };
+            Tracing { filter: Filter { either, ..Filter::default() }, out }
+        });
         let mut summary = String::new();
-        let done = Replay { config, files, clock: self.clock }.run(verdicts, &mut summary);
+        let done = Replay { config, files, clock: self.clock }.run(verdicts, tracing, &mut summary);
         if on_stdout {
             let _ = io::stderr().write_all(summary.as_bytes());
         } else {

@@ -57,6 +57,22 @@ pub enum Trouble {
 }
 
 impl Trouble {
+    /// All names in metrics.
+    pub const NAMES: [&str; 12] = [
+        "hole",
+        "overlap",
+        "hash_seed",
+        "total_nodes",
+        "config_digest",
+        "version",
+        "twin",
+        "split_brain",
+        "isolated",
+        "silent",
+        "no_lease",
+        "no_majority",
+    ];
+
     /// The name in metrics.
     pub const fn name(&self) -> &'static str {
         match self {
@@ -78,9 +94,7 @@ impl Trouble {
     /// What to do about it.
     pub const fn advice(&self) -> &'static str {
         match self {
-            Self::Hole => {
-                "let a node join or resume, or with static membership `weir cluster take` or `add` it"
-            }
+            Self::Hole => "let a node join or resume; with static membership `weir cluster give` one",
             Self::Overlap { .. } => "look for loss between the nodes; if it stays, drain one of the two",
             Self::HashSeed { .. } => "give all nodes the same hash_seed and restart the one that differs",
             Self::TotalNodes { .. } => "give all nodes the same total_nodes and restart the one that differs",
@@ -174,5 +188,30 @@ impl Alarms {
             text: trouble.to_string(),
             advice: trouble.advice(),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn metrics_know_each_trouble() {
+        let node = || "gw".parse().unwrap();
+        let all = [
+            Trouble::Hole,
+            Trouble::Overlap { node: node() },
+            Trouble::HashSeed { node: node() },
+            Trouble::TotalNodes { node: node() },
+            Trouble::ConfigDigest { node: node() },
+            Trouble::Version { node: node() },
+            Trouble::Twin,
+            Trouble::SplitBrain { node: node() },
+            Trouble::Isolated,
+            Trouble::Silent { node: node() },
+            Trouble::NoLease,
+            Trouble::NoMajority,
+        ];
+        assert_eq!(all.each_ref().map(Trouble::name), Trouble::NAMES);
     }
 }

@@ -2,26 +2,30 @@
 //! changes.
 //!
 //! The map follows from the configured nodes, their weights and pins, so that nodes with the same configuration have
-//! the same one. Nobody dies by himself: `take` says that a node is dead, and then each of those that are told so has
-//! its part of what that one had; `give` says that it lives. `add` and `del` move single buckets of this node.
-//! An order takes effect at once and here alone; that orders on two nodes fit together is the operator's to see to.
+//! the same one, and the same epoch. Nobody dies by himself: `take` says that a node is dead, and then each of those
+//! that are told so has its part of what that one had; `give` says that it lives. `add` and `del` move single buckets
+//! of this node. An order takes effect at once and here alone; that orders on two nodes fit together is the operator's
+//! to see to.
 
 use super::company::Company;
 use super::map::OwnershipMap;
-use super::member::NodeName;
-use super::proposal::{Proposal, Roster, Seat};
-use std::collections::{BTreeMap, BTreeSet};
+use super::member::{Incarnation, Member, NodeName};
+use super::order::Order;
+use super::proposal::{MapEpoch, Proposal, Roster, Seat};
+use super::view::{Liveness, View};
+use std::collections::BTreeMap;
 use weir_dataplane::config::BucketSet;
 use weir_dataplane::units::BucketId;
 
-/// What an operator has said.
+/// What an operator has said, of the other nodes and of this one's buckets.
 #[derive(Debug, Default)]
 pub(super) struct ByHand {
     pins: BTreeMap<u16, NodeName>,
-    taken: BTreeSet<NodeName>,
+    /// The dead, and since when they are said to be.
+    taken: BTreeMap<NodeName, u64>,
     added: BucketSet,
     deleted: BucketSet,
-    map: Option<(Vec<Seat>, OwnershipMap)>,
+    map: Option<OwnershipMap>,
 }
 
 impl ByHand {
@@ -42,58 +46,70 @@ impl ByHand {
         self.deleted.insert(bucket);
     }
 
-    /// A node is dead.
-    pub(super) fn take(&mut self, node: NodeName) {
-        self.taken.insert(node);
+    /// Another node is dead; whether it was not.
+    pub(super) fn take(&mut self, node: NodeName, now_ms: u64) -> bool {
+        self.taken.insert(node, now_ms).is_none()
     }
 
-    /// A node lives.
-    pub(super) fn give(&mut self, node: &NodeName) {
-        self.taken.remove(node);
+    /// Another node lives; whether it did not.
+    pub(super) fn give(&mut self, node: &NodeName) -> bool {
+        self.taken.remove(node).is_some()
     }
 
-    /// Whether a node is not said to be dead.
-    pub(super) fn lives(&self, node: &NodeName) -> bool {
-        !self.taken.contains(node)
+    /// The orders that hold.
+    pub(super) fn orders(&self) -> impl Iterator<Item = Order> {
+        let taken = self.taken.keys().map(|node| Order::Take { node: node.clone() });
+        let added = self.added.iter().map(|bucket| Order::Add { bucket });
+        let deleted = self.deleted.iter().map(|bucket| Order::Del { bucket });
+        taken.chain(added).chain(deleted)
+    }
+
+    /// What the engine believes, with those dead that are said to be.
+    pub(super) fn corrected(&self, view: &View) -> View {
+        let mut view = view.clone();
+        for (name, since_ms) in &self.taken {
+            if let Some(peer) = view.peers.get_mut(name) {
+                peer.liveness = Liveness::Dead { since_ms: *since_ms };
+            }
+        }
+        view
     }
 
     /// Makes the map of all that are configured, unless it is there.
-    pub(super) fn map(&mut self, company: &Company<'_>) {
-        let seats = company.seats();
-        if self.map.as_ref().is_none_or(|(made_of, _)| *made_of != seats) {
-            let total_nodes = company.me().total_nodes;
-            let roster =
-                Roster { total_nodes, seats: seats.clone(), pins: self.pins.clone(), settles: false };
-            self.map = Some((seats, OwnershipMap::compute(&Proposal::after(0, &company.me().name, roster))));
+    pub(super) fn map(&mut self, view: &View, me: &Member) {
+        // Nobody tells one life of a node from another: with the lives left out, the epoch is the same on all nodes.
+        let seat = |member: &Member| Seat {
+            name: member.name.clone(),
+            incarnation: Incarnation::default(),
+            weight: member.weight,
+        };
+        let mut seats: Vec<Seat> = view.peers.values().map(|peer| seat(&peer.member)).collect();
+        seats.retain(|seat| seat.name != me.name);
+        seats.push(seat(me));
+        seats.sort();
+        if self.map.as_ref().is_some_and(|map| map.seats() == seats) {
+            return;
         }
+        let first = seats[0].name.clone();
+        let roster = Roster { total_nodes: me.total_nodes, seats, pins: self.pins.clone(), settles: false };
+        self.map = Some(OwnershipMap::compute(&Proposal::after(0, &first, roster)));
+    }
+
+    /// Which map it is.
+    pub(super) fn epoch(&self) -> Option<&MapEpoch> {
+        self.map.as_ref().map(OwnershipMap::epoch)
     }
 
     /// Whose a bucket is, as far as this node may know: of one that was taken from it by hand, nobody's.
-    pub(super) fn owner<'a>(&'a self, bucket: BucketId, me: &'a NodeName) -> Option<&'a NodeName> {
-        self.owner_among(bucket, me, |node| self.lives(node))
-    }
-
-    /// The same if `dead` were said to be dead everywhere.
-    pub(super) fn heir<'a>(
-        &'a self,
-        bucket: BucketId,
-        me: &'a NodeName,
-        dead: &NodeName,
-    ) -> Option<&'a NodeName> {
-        self.owner_among(bucket, me, |node| node != dead && self.lives(node))
-    }
-
-    fn owner_among<'a>(
-        &'a self,
-        bucket: BucketId,
-        me: &'a NodeName,
-        lives: impl Fn(&NodeName) -> bool,
-    ) -> Option<&'a NodeName> {
-        if self.added.contains(bucket) && lives(me) {
-            return Some(me);
-        }
-        let (_, map) = self.map.as_ref()?;
-        let owner = &map.owner(bucket, |seat| lives(&seat.name))?.name;
-        (owner != me || !self.deleted.contains(bucket)).then_some(owner)
+    pub(super) fn owner(&self, bucket: BucketId, company: &Company<'_>) -> Option<&NodeName> {
+        let (map, me) = (self.map.as_ref()?, &company.me().name);
+        let serves = |seat: &Seat| company.servers().any(|member| member.name == seat.name);
+        let owner = if self.added.contains(bucket) && company.serving() {
+            map.seats().iter().find(|seat| seat.name == *me)
+        } else {
+            map.owner(bucket, serves)
+        };
+        let given_up = |name: &NodeName| name == me && self.deleted.contains(bucket);
+        owner.map(|seat| &seat.name).filter(|name| !given_up(name))
     }
 }

@@ -14,7 +14,7 @@ use super::change::{Change, Step};
 use super::company::{Company, shares};
 use super::history::{Event, Happened, History};
 use super::life::{Around, Life};
-use super::member::{Incarnation, Member, NodeName, State};
+use super::member::{Digest, Incarnation, Member, NodeName, State};
 use super::order::{Order, OrderError};
 use super::ownership::{Book, Ownership};
 use super::proposal::MapEpoch;
@@ -22,6 +22,7 @@ use super::propose::Proposer;
 use super::settings::{Agreement, Minority, Settings};
 use super::trouble::{Sight, troubles};
 use super::view::{Lease, Liveness, View};
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use weir_dataplane::units::BucketId;
 
@@ -31,6 +32,7 @@ pub struct Coordinator {
     settings: Settings,
     member: Member,
     life: Life,
+    started_ms: u64,
     may_own: bool,
     flows_left: Option<u64>,
     change: Change,
@@ -56,12 +58,17 @@ struct Seen {
 }
 
 impl Coordinator {
-    /// A node that starts at `now_ms` as `member`, whose state and maps do not matter. `pins` are those of a static
-    /// configuration: bucket, counted from 0, to node.
+    /// A node that starts at `now_ms` as `member`, whose maps do not matter, nor its state: by hand alone it may begin as
+    /// one that has left. `pins` are those of a static configuration: bucket, counted from 0, to node.
     pub fn new(settings: Settings, member: Member, pins: BTreeMap<u16, NodeName>, now_ms: u64) -> Self {
-        let first = if settings.agreement == Agreement::ByHand { State::Active } else { State::Joining };
+        let first = match (settings.agreement, member.state) {
+            (Agreement::ByHand, State::Leaving) => State::Leaving,
+            (Agreement::ByHand, _) => State::Active,
+            (Agreement::Liveness | Agreement::Leases { .. }, _) => State::Joining,
+        };
         Self {
             life: Life::new(first, now_ms),
+            started_ms: now_ms,
             may_own: !matches!(settings.agreement, Agreement::Leases { .. }),
             member: Member {
                 state: first,
@@ -125,6 +132,17 @@ impl Coordinator {
         self.history.events().iter()
     }
 
+    /// Those of them that came after the first `known`, and how many there were in all.
+    pub fn news(&self, known: usize) -> (usize, impl Iterator<Item = &Event>) {
+        let (events, noted) = (self.history.events(), self.history.noted());
+        (noted, events.iter().skip(events.len().saturating_sub(noted - known)))
+    }
+
+    /// Takes in another configuration, for the others to compare with theirs.
+    pub const fn configure(&mut self, digest: Digest) {
+        self.member.config_digest = digest;
+    }
+
     /// Takes in how many flows are this node's own. A drain ends early at 0.
     pub const fn count_flows(&mut self, flows: u64) {
         self.flows_left = Some(flows);
@@ -137,16 +155,29 @@ impl Coordinator {
 
     /// Whose new flows would be if `dead` died, by bucket.
     pub fn owners_if_dead(&self, dead: &NodeName, view: &View, now_ms: u64) -> Vec<Option<&NodeName>> {
-        let mut view = view.clone();
+        let mut view = self.believes(view).into_owned();
         view.peers.remove(dead);
         let me = &self.member;
         let company =
             Company::of(&view, me, self.may_own && me.name != *dead, self.settings.agreement, now_ms);
         let owner = |bucket| match self.settings.agreement {
-            Agreement::ByHand => self.by_hand.heir(bucket, &me.name, dead),
+            Agreement::ByHand => self.by_hand.owner(bucket, &company),
             Agreement::Liveness | Agreement::Leases { .. } => self.change.owner(bucket, &company),
         };
         buckets(me).map(owner).collect()
+    }
+
+    /// What is believed of the other nodes: by hand what the operator says, else what the engine does.
+    pub(super) fn believes<'a>(&self, view: &'a View) -> Cow<'a, View> {
+        match self.settings.agreement {
+            Agreement::ByHand => Cow::Owned(self.by_hand.corrected(view)),
+            Agreement::Liveness | Agreement::Leases { .. } => Cow::Borrowed(view),
+        }
+    }
+
+    /// By hand, the orders that hold.
+    pub fn orders(&self) -> impl Iterator<Item = Order> {
+        self.by_hand.orders()
     }
 
     /// Takes an operator's order; it takes effect with the next [`Coordinator::advance`].
@@ -159,7 +190,6 @@ impl Coordinator {
         let deadline = |from_now: &Option<u64>| now_ms + from_now.unwrap_or(self.settings.drain_ms);
         match order {
             Order::Drain { deadline_ms } => self.life.drain(deadline(deadline_ms), false, now_ms),
-            Order::Stop { .. } if self.settings.agreement == Agreement::ByHand => self.life.stop(now_ms),
             Order::Stop { deadline_ms } => self.life.drain(deadline(deadline_ms), true, now_ms),
             Order::Resume => self.life.resume(now_ms),
             Order::Pin { bucket, node } => {
@@ -172,14 +202,30 @@ impl Coordinator {
             }
             Order::Add { bucket } => {
                 self.bucket(*bucket)?;
+                self.changes(!self.owns(*bucket), order)?;
                 self.by_hand.add(*bucket);
             }
             Order::Del { bucket } => {
                 self.bucket(*bucket)?;
+                self.changes(self.owns(*bucket), order)?;
                 self.by_hand.del(*bucket);
             }
-            Order::Take { node } => self.by_hand.take(self.other(node)?),
-            Order::Give { node } => self.by_hand.give(&self.other(node)?),
+            Order::Take { node } if *node == self.member.name => {
+                self.changes(self.life.state().serves(), order)?;
+                self.life.leave(now_ms);
+            }
+            Order::Give { node } if *node == self.member.name => {
+                self.changes(!self.life.state().serves(), order)?;
+                self.life.resume(now_ms);
+            }
+            Order::Take { node } => {
+                let taken = self.by_hand.take(self.node(node)?, now_ms);
+                self.changes(taken, order)?;
+            }
+            Order::Give { node } => {
+                let given = self.by_hand.give(&self.node(node)?);
+                self.changes(given, order)?;
+            }
         }
         self.history.note(now_ms, Happened::Ordered { order: order.to_string() });
         Ok(())
@@ -195,12 +241,18 @@ impl Coordinator {
         if known { Ok(node.clone()) } else { Err(OrderError::Node(node.clone())) }
     }
 
-    fn other(&self, node: &NodeName) -> Result<NodeName, OrderError> {
-        if *node == self.member.name { Err(OrderError::Itself(node.clone())) } else { self.node(node) }
+    fn owns(&self, bucket: BucketId) -> bool {
+        let owner = self.ownership().owners.get(bucket.index()).and_then(Option::as_ref);
+        owner == Some(&self.member.name)
+    }
+
+    fn changes(&self, changes: bool, order: &Order) -> Result<(), OrderError> {
+        if changes { Ok(()) } else { Err(OrderError::Unchanged(order.to_string())) }
     }
 
     /// Goes on as far as can be gone at `now_ms` with what the engine believes.
     pub fn advance(&mut self, view: &View, now_ms: u64) {
+        let view = &*self.believes(view);
         self.follow_right(view, now_ms);
         self.follow_peers(view, now_ms);
         let grown = self.grow_older(view, now_ms);
@@ -241,7 +293,11 @@ impl Coordinator {
     }
 
     fn follow_peers(&mut self, view: &View, now_ms: u64) {
-        let strict = matches!(self.settings.agreement, Agreement::Leases { .. });
+        let (by_hand, may_part) = match self.settings.agreement {
+            Agreement::ByHand => (true, false),
+            Agreement::Liveness => (false, true),
+            Agreement::Leases { .. } => (false, false),
+        };
         for (name, peer) in &view.peers {
             let Member { incarnation, state, .. } = peer.member;
             let late = matches!(peer.liveness, Liveness::Suspected { .. });
@@ -250,7 +306,9 @@ impl Coordinator {
                 continue;
             }
             let before = self.seen.insert(name.clone(), now);
-            self.note_peer(name, before, now, now_ms);
+            if !by_hand {
+                self.note_peer(name, before, now, now_ms);
+            }
             match now.lives {
                 true => drop(self.given_up.remove(name)),
                 false if before.is_some_and(|before| before.lives) && state.serves() => {
@@ -261,7 +319,7 @@ impl Coordinator {
             // Whoever was met before he served got his buckets by agreement. Others may own what is owned here.
             let met = before.is_some_and(|before| before.lives && before.incarnation == incarnation);
             let serving = now.lives && state.serves() && self.member.state.serves();
-            if serving && !met && !strict && shares(&peer.member, &self.member) {
+            if serving && !met && may_part && shares(&peer.member, &self.member) {
                 self.proposer.unsettle(&self.change);
                 self.strangers.push(name.clone());
             }
@@ -366,18 +424,16 @@ impl Coordinator {
 
     fn own_by_hand(&mut self, view: &View, now_ms: u64) {
         let Self { member, by_hand, book, history, settings, .. } = self;
-        let mut living = view.clone();
-        let everybody = Company::of(view, member, true, settings.agreement, now_ms);
-        by_hand.map(&everybody);
-        living.peers.retain(|name, _| by_hand.lives(name));
-        let company = Company::of(&living, member, true, settings.agreement, now_ms);
-        let serves = member.state.serves();
-        let owner =
-            |bucket| by_hand.owner(bucket, &member.name).filter(|owner| serves || **owner != member.name);
-        let owners: Vec<_> = buckets(member).map(|bucket| owner(bucket).cloned()).collect();
-        if owners != book.current().owners || book.is_stale(&company, false) {
-            let moved = book.write(owners, &company, false, false);
-            history.note(now_ms, Happened::Moved { buckets: moved });
+        by_hand.map(view, member);
+        let company = Company::of(view, member, true, settings.agreement, now_ms);
+        // What it hears first of a flow need not be the flow's first packet; its own go on after a quick restart.
+        let learning = now_ms.saturating_sub(self.started_ms) < settings.learning_ms;
+        let owners: Vec<_> = buckets(member).map(|bucket| by_hand.owner(bucket, &company).cloned()).collect();
+        if owners != book.current().owners || book.is_stale(&company, learning) {
+            let moved = book.write(owners, &company, learning, false);
+            if moved > 0 {
+                history.note(now_ms, Happened::Moved { buckets: moved });
+            }
         }
     }
 
@@ -390,8 +446,12 @@ impl Coordinator {
         if member.released.as_ref() != change.released() {
             member.released = change.released().cloned();
         }
-        if member.active.as_ref() != change.active() {
-            member.active = change.active().cloned();
+        let active = match self.settings.agreement {
+            Agreement::ByHand => self.by_hand.epoch(),
+            Agreement::Liveness | Agreement::Leases { .. } => change.active(),
+        };
+        if member.active.as_ref() != active {
+            member.active = active.cloned();
         }
         member.flows_left = self.flows_left.filter(|_| member.state == State::Draining);
     }

@@ -113,6 +113,7 @@ impl fmt::Display for Happened {
 #[derive(Debug, Default)]
 pub(super) struct History {
     events: VecDeque<Event>,
+    noted: usize,
 }
 
 impl History {
@@ -122,6 +123,12 @@ impl History {
             self.events.pop_front();
         }
         self.events.push_back(Event { at_ms, change });
+        self.noted += 1;
+    }
+
+    /// How many were ever noted.
+    pub(super) const fn noted(&self) -> usize {
+        self.noted
     }
 
     /// All of them.

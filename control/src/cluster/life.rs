@@ -36,9 +36,10 @@ pub(super) struct Around {
 }
 
 impl Life {
-    /// Born at `now_ms`; by hand a node serves from the start.
+    /// Born at `now_ms`; by hand a node does not join.
     pub(super) const fn new(state: State, now_ms: u64) -> Self {
-        Self { state, since_ms: now_ms, deadline_ms: 0, stopping: false, learned: false }
+        let learned = !matches!(state, State::Joining);
+        Self { state, since_ms: now_ms, deadline_ms: 0, stopping: false, learned }
     }
 
     /// Where it is.
@@ -64,8 +65,7 @@ impl Life {
     }
 
     /// Stops owning at once.
-    pub(super) fn stop(&mut self, now_ms: u64) {
-        self.stopping = true;
+    pub(super) fn leave(&mut self, now_ms: u64) {
         self.enter(State::Leaving, now_ms);
     }
 

@@ -41,7 +41,8 @@
 //! a margin over one lease, what is read from the store is less than a margin late, and workers have a new ownership
 //! within a margin.
 //!
-//! *With [`Agreement::ByHand`] (static)* nothing happens by itself.
+//! *With [`Agreement::ByHand`] (static)* nothing happens by itself. A node that one node was told is dead, and another
+//! was not, or that runs on, is where buckets have two owners or none: until the orders fit together.
 //!
 //! # What it does not do
 //!
@@ -85,5 +86,5 @@ pub use order::{Order, OrderError};
 pub use ownership::Ownership;
 pub use proposal::{MapEpoch, Proposal, ProposalError, Roster, Seat};
 pub use settings::{Agreement, Minority, Settings};
-pub use status::{MemberStatus, Status};
+pub use status::{MemberStatus, Published, Status};
 pub use view::{Lease, Liveness, Peer, View};

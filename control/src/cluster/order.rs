@@ -43,12 +43,13 @@ pub enum Order {
         /// Which bucket.
         bucket: BucketId,
     },
-    /// By hand: a node is dead; this one takes its part of what that one had. To be ordered on all that live.
+    /// By hand: a node is dead; this one takes its part of what that one had, or owns nothing if that is itself. To be
+    /// ordered on all that run.
     Take {
         /// The dead.
         node: NodeName,
     },
-    /// By hand: a node lives again, and gets back what it had.
+    /// By hand: a node lives again; new flows of what it had are its own.
     Give {
         /// Who lives.
         node: NodeName,
@@ -61,9 +62,7 @@ impl Order {
         let by_hand =
             matches!(self, Self::Add { .. } | Self::Del { .. } | Self::Take { .. } | Self::Give { .. });
         match agreement {
-            Agreement::ByHand if !by_hand && !matches!(self, Self::Stop { .. }) => {
-                Err(OrderError::ByHand(self.to_string()))
-            }
+            Agreement::ByHand if !by_hand => Err(OrderError::ByHand(self.to_string())),
             Agreement::Liveness | Agreement::Leases { .. } if by_hand => {
                 Err(OrderError::Agreed(self.to_string()))
             }
@@ -108,7 +107,7 @@ pub enum OrderError {
     /// There is no such node.
     #[error("node {0}: this cluster has none of that name; `weir cluster` shows those it has")]
     Node(NodeName),
-    /// Itself.
-    #[error("take and give are about other nodes; this one is {0}")]
-    Itself(NodeName),
+    /// It is so already.
+    #[error("{0}: so it is already; nothing has changed")]
+    Unchanged(String),
 }

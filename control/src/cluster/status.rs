@@ -5,6 +5,7 @@ use super::coordinator::Coordinator;
 use super::history::Event;
 use super::member::{Digest, Member, NodeName, State};
 use super::proposal::MapEpoch;
+use super::settings::Agreement;
 use super::view::{Lease, Liveness, View};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -25,6 +26,8 @@ pub struct Status {
     pub lease_ends_ms: Option<u64>,
     /// The map in force here.
     pub map: Option<MapEpoch>,
+    /// By hand, the orders that hold.
+    pub orders: Vec<String>,
     /// The map that is to follow, and since when it is known.
     pub next_map: Option<(MapEpoch, u64)>,
     /// All nodes, by name.
@@ -50,27 +53,40 @@ pub struct MemberStatus {
     pub weight: u16,
     /// Where operators reach it.
     pub address: IpAddr,
-    /// Of its configuration.
-    pub config_digest: Digest,
-    /// Weir's version on it.
-    pub version: String,
+    /// What it tells; nothing of other nodes by hand.
+    pub published: Option<Published>,
     /// How many buckets are its own.
     pub buckets: usize,
     /// How many buckets would be its own in addition if that node died, for each other one that lives.
     pub inherits: BTreeMap<NodeName, usize>,
-    /// The map it acts by.
-    pub map: Option<MapEpoch>,
     /// How many flows it has left, while it drains.
     pub flows_left: Option<u64>,
+}
+
+/// What a node tells of itself that must be the same on all of them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Published {
+    /// Weir's version on it.
+    pub version: String,
+    /// Of its configuration.
+    pub config_digest: Digest,
+    /// Where it starts the hash.
+    pub hash_seed: u32,
+    /// Into how many buckets it cuts the hash space.
+    pub total_nodes: u16,
+    /// The map it acts by.
+    pub map: Option<MapEpoch>,
 }
 
 impl Coordinator {
     /// The cluster as this node sees it.
     pub fn status(&self, view: &View, now_ms: u64) -> Status {
         let me = self.member();
+        let view = &*self.believes(view);
         let others = view.peers.iter().filter(|(name, _)| **name != me.name);
-        let mut members = vec![member_status(me, Liveness::Alive)];
-        members.extend(others.map(|(_, peer)| member_status(&peer.member, peer.liveness)));
+        let mut members = vec![member_status(me, Liveness::Alive, true)];
+        let tell = self.settings().agreement != Agreement::ByHand;
+        members.extend(others.map(|(_, peer)| member_status(&peer.member, peer.liveness, tell)));
         members.sort_by(|a, b| a.name.cmp(&b.name));
         self.count_buckets(&mut members, view, now_ms);
         Status {
@@ -83,6 +99,7 @@ impl Coordinator {
                 Some(Lease::None) | None => None,
             },
             map: me.active.clone(),
+            orders: self.orders().map(|order| order.to_string()).collect(),
             next_map: self.change_under_way().map(|(epoch, since_ms)| (epoch.clone(), since_ms)),
             members,
             owners: self.ownership().owners.clone(),
@@ -109,18 +126,22 @@ impl Coordinator {
     }
 }
 
-fn member_status(member: &Member, liveness: Liveness) -> MemberStatus {
+fn member_status(member: &Member, liveness: Liveness, tells: bool) -> MemberStatus {
     MemberStatus {
         name: member.name.clone(),
         state: member.state,
         liveness,
         weight: member.weight.number(),
         address: member.address,
-        config_digest: member.config_digest,
-        version: member.version.to_string(),
+        published: tells.then(|| Published {
+            version: member.version.to_string(),
+            config_digest: member.config_digest,
+            hash_seed: member.hash_seed,
+            total_nodes: member.total_nodes,
+            map: member.active.clone(),
+        }),
         buckets: 0,
         inherits: BTreeMap::new(),
-        map: member.active.clone(),
         flows_left: member.flows_left,
     }
 }

@@ -26,6 +26,11 @@ pub(super) struct Sight<'a> {
 /// All that is wrong.
 pub(super) fn troubles(sight: &Sight<'_>) -> Vec<Trouble> {
     let mut found = Vec::new();
+    if sight.agreement == Agreement::ByHand {
+        // Nothing is heard of the others, and a bucket that was given up here may be another's by now.
+        found.extend(sight.company.servers().next().is_none().then_some(Trouble::Hole));
+        return found;
+    }
     mismatches(sight, &mut found);
     if !sight.may_own {
         let leases = matches!(sight.agreement, Agreement::Leases { .. });
@@ -34,16 +39,14 @@ pub(super) fn troubles(sight: &Sight<'_>) -> Vec<Trouble> {
     if sight.ownership.owners.contains(&None) && sight.company.me().state != State::Joining {
         found.push(Trouble::Hole);
     }
-    if sight.agreement != Agreement::ByHand {
-        let others = sight.company.other_servers();
-        let apart =
-            others.filter(|other| sight.company.serving() && other.active.as_ref() != sight.change.active());
-        found.extend(apart.map(|other| Trouble::Overlap { node: other.name.clone() }));
-        found.extend(sight.change.wanting(sight.company).map(|node| Trouble::Silent { node: node.clone() }));
-        let alive = sight.company.servers().count();
-        if sight.given_up > 0 && sight.given_up >= alive && sight.agreement == Agreement::Liveness {
-            found.push(Trouble::Isolated);
-        }
+    let others = sight.company.other_servers();
+    let apart =
+        others.filter(|other| sight.company.serving() && other.active.as_ref() != sight.change.active());
+    found.extend(apart.map(|other| Trouble::Overlap { node: other.name.clone() }));
+    found.extend(sight.change.wanting(sight.company).map(|node| Trouble::Silent { node: node.clone() }));
+    let alive = sight.company.servers().count();
+    if sight.given_up > 0 && sight.given_up >= alive && sight.agreement == Agreement::Liveness {
+        found.push(Trouble::Isolated);
     }
     found.extend(sight.strangers.iter().map(|node| Trouble::SplitBrain { node: node.clone() }));
     found

@@ -3,6 +3,7 @@
 use crate::cluster::engine::etcd::EtcdConfig;
 use crate::cluster::engine::gossip::GossipConfig;
 use crate::cluster::{NodeName, Settings, Weight};
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
@@ -33,4 +34,28 @@ pub enum Carrier {
     },
     /// They read of each other in etcd.
     Etcd(EtcdConfig),
+    /// The configuration says who they are, and an operator who lives.
+    Static(Fixed),
+}
+
+/// The nodes of a cluster that is run by hand.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fixed {
+    /// All of them, this one too.
+    pub members: Vec<FixedMember>,
+    /// Buckets, counted from 0, that are one node's.
+    pub pins: BTreeMap<u16, NodeName>,
+    /// This node owns nothing until an operator says that it lives.
+    pub waits: bool,
+}
+
+/// One of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FixedMember {
+    /// Its name.
+    pub name: NodeName,
+    /// Its part beside those of the others.
+    pub weight: Weight,
+    /// Where operators reach it; unspecified if that is not said.
+    pub address: IpAddr,
 }

@@ -23,7 +23,7 @@ pub use gateway::{
     Descriptors, Device, GatewayConfig, Idle, MacAddr, Memory, Placement, Port, Promiscuous, Queues, Rss,
     Workers,
 };
-pub use membership::{Carrier, Membership};
+pub use membership::{Carrier, Fixed, FixedMember, Membership};
 pub use network::{NamedInterface, Network, StaticNeighbour};
 pub use problem::{ConfigErrors, Problem, Severity};
 pub use reference::reference;

@@ -4,7 +4,7 @@ mod tally;
 
 use crate::Failure;
 use crate::config::GatewayConfig;
-use crate::replay::{Batch, CapturePorts, Clock, Node, PortFiles, capture};
+use crate::replay::{Batch, CapturePorts, Clock, Node, PortFiles, capture, is_told_whole};
 use crate::runtime::ports;
 use std::fs;
 use std::io::{self, Write};
@@ -50,6 +50,7 @@ impl Demo {
     /// # Errors
     /// What is wrong with configuration, captures or ports; and when a frame had more than one owner.
     pub fn run(self) -> Result<(), Failure> {
+        is_told_whole(&self.config)?;
         let dataplanes = dataplanes(&self.config)?;
         for path in &self.inputs {
             if let Some(damage) = capture::scan(path).map_err(Failure::runtime)?.damage {

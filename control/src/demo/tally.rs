@@ -6,14 +6,14 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::time::Duration;
 use weir_dataplane::counters::{Cell, Verdict};
-use weir_dataplane::pipeline::{Observer, Sight};
+use weir_dataplane::pipeline::{Observer, Scene, Sight};
 
 /// One node's outcomes of a batch, in its order.
 #[derive(Debug, Default)]
 pub(super) struct Outcomes(Vec<Verdict>);
 
 impl Observer for &mut Outcomes {
-    fn observe(&mut self, sight: &Sight) {
+    fn observe(&mut self, sight: &Sight, _: &Scene<'_>) {
         self.0.push(sight.verdict);
     }
 }

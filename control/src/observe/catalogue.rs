@@ -52,10 +52,11 @@ metrics! {
     BUCKETS = Gauge "weir_cluster_buckets" [] "Buckets the cluster's hash space is cut into; 0 without a cluster.";
     BUCKETS_OWNED = Gauge "weir_cluster_buckets_owned" [] "Buckets that are this node's.";
 
-    MEMBER = Gauge "weir_cluster_member" ["node", "state", "liveness"] "1 for each node of a cluster that agrees by itself, as this one sees it.";
+    MEMBER = Gauge "weir_cluster_member" ["node", "state", "liveness"] "1 for each node of a cluster whose nodes have names, as this one sees it.";
     MEMBER_BUCKETS = Gauge "weir_cluster_member_buckets" ["node"] "Buckets that are this node's, as this one sees it.";
     MEMBER_FLOWS = Gauge "weir_cluster_member_flows" ["node"] "Live flows of this node that are known here: those that would move if it died.";
-    ALARMS = Gauge "weir_cluster_alarms" [] "Things that are wrong in a cluster that agrees by itself; `weir cluster show` says which.";
+    SHADOWS = Gauge "weir_cluster_shadows" [] "Live flows that are followed here and are not this node's.";
+    ALARMS = Gauge "weir_cluster_alarms" ["alarm"] "How often this is wrong in a cluster whose nodes have names; `weir cluster show` says where, and what to do.";
 
     ENGINE = Counter "weir_cluster_engine_total" ["event"]
         "What happened in speaking with the other nodes, or with etcd: datagrams `sent`, `received`, refused for their `refused_format`, `refused_key`…; `connections`, `renewals`, `leases_lost`…";

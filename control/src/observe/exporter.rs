@@ -6,6 +6,7 @@
 use super::catalogue::{self as c, Kind, METRICS, Metric};
 use super::model::{Counters, PortStatus, Status, WorkerCounts};
 use super::pressure::Pressure;
+use crate::cluster::Trouble;
 use metrics::{Key, KeyName, Label, Level, Metadata, Recorder};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusRecorder};
 use weir_dataplane::counters::Verdict;
@@ -81,7 +82,11 @@ fn gateway(page: &Page, status: &Status) {
             page.set(c::MEMBER_BUCKETS, &[&member.node], member.buckets as u64);
             page.set(c::MEMBER_FLOWS, &[&member.node], member.flows);
         }
-        page.set(c::ALARMS, &[], agreed.alarms.len() as u64);
+        page.set(c::SHADOWS, &[], agreed.shadows);
+        for alarm in Trouble::NAMES {
+            let raised = agreed.alarms.iter().filter(|row| row.alarm == alarm).count();
+            page.set(c::ALARMS, &[alarm], raised as u64);
+        }
     }
     page.set(c::FLOWS_MAX, &[], status.flows.max);
     page.set(c::EXPECTATIONS_MAX, &[], status.expectations.max);

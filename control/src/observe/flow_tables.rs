@@ -86,7 +86,7 @@ pub fn expectations(expectations: &Expectations) -> String {
     format!("{table}\n{} expectations\n", expectations.expectations.len())
 }
 
-fn protocol(number: u8) -> String {
+pub(super) fn protocol(number: u8) -> String {
     protocol_name(IpProtocol(number)).map_or_else(|| format!("protocol {number}"), str::to_owned)
 }
 
@@ -100,7 +100,7 @@ fn role(flow: &FlowRow) -> &'static str {
     if flow.shadow { "shadow" } else { "owner" }
 }
 
-fn arrow(tuple: &Tuple) -> String {
+pub(super) fn arrow(tuple: &Tuple) -> String {
     let (source, destination) = ends(tuple);
     format!("{source} > {destination}")
 }

@@ -3,6 +3,7 @@
 //! Control reads the workers' cells and the ports' statistics when somebody asks.
 
 mod catalogue;
+pub mod cluster_tables;
 pub mod collect;
 pub mod conntrack_text;
 mod exporter;
@@ -12,13 +13,16 @@ mod model;
 mod pressure;
 pub mod protocol;
 pub mod tables;
+pub mod trace;
+pub mod trace_text;
 
 pub use catalogue::{Kind, METRICS, Metric, reference};
 pub use exporter::render;
 pub use flow::{Deleted, Detail, ExpectationRow, Expectations, FlowEvent, FlowRow, Flows, Tuple};
 pub use model::{
-    AgreedStatus, BucketStatus, ClusterStatus, Counters, Explanation, FlowClassCount, FlowCounts, HistoryRow,
-    MemberRow, Occupancy, PortStatistics, PortStatus, RssStatus, SpreadBy, Status, WorkerCounts,
-    WorkerPortCounts, WorkerStatus,
+    AgreedStatus, AlarmRow, BucketStatus, ClusterStatus, Counters, Explanation, FlowClassCount, FlowCounts,
+    HistoryRow, MemberRow, Occupancy, PortStatistics, PortStatus, PublishedRow, RssStatus, SpreadBy, Status,
+    WorkerCounts, WorkerPortCounts, WorkerStatus,
 };
 pub use pressure::Pressure;
+pub use trace::{TraceEnd, TraceEvent};

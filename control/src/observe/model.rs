@@ -57,11 +57,11 @@ pub struct ClusterStatus {
     pub epoch: u32,
     /// What this node has met in speaking with the others, or with etcd, by name.
     pub engine: BTreeMap<String, u64>,
-    /// What the nodes have agreed, where they agree by themselves.
+    /// What this node knows of the others, where nodes have names.
     pub agreed: Option<AgreedStatus>,
 }
 
-/// A cluster that agrees by itself, as this node sees it.
+/// A cluster whose nodes have names, as this node sees it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AgreedStatus {
     /// This node.
@@ -70,12 +70,16 @@ pub struct AgreedStatus {
     pub map: Option<String>,
     /// The map that is to follow.
     pub next_map: Option<String>,
+    /// With static membership, the orders that hold here.
+    pub orders: Vec<String>,
+    /// How many live flows are followed here that are not this node's.
+    pub shadows: u64,
     /// All nodes, by name.
     pub members: Vec<MemberRow>,
     /// Whose each bucket is, from number 1 on; nothing for nobody's.
     pub owners: Vec<Option<String>>,
-    /// What is wrong, a sentence each.
-    pub alarms: Vec<String>,
+    /// What is wrong.
+    pub alarms: Vec<AlarmRow>,
     /// The last changes, the oldest first.
     pub history: Vec<HistoryRow>,
 }
@@ -97,7 +101,7 @@ pub struct Explanation {
     pub heirs: BTreeMap<String, Option<String>>,
 }
 
-/// One node of a cluster that agrees by itself.
+/// One node of a cluster whose nodes have names.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MemberRow {
     /// Its name.
@@ -108,10 +112,10 @@ pub struct MemberRow {
     pub liveness: String,
     /// Its part beside those of the others.
     pub weight: u16,
-    /// Where others reach it.
-    pub address: String,
-    /// Weir's version on it.
-    pub version: String,
+    /// Where others reach it; nothing where that is not told.
+    pub address: Option<String>,
+    /// What it tells that must be the same on all nodes; nothing of other nodes with static membership.
+    pub published: Option<PublishedRow>,
     /// How many buckets are its own.
     pub buckets: usize,
     /// How many live flows that are its own are known here: on other nodes its shadows, which would move if it died.
@@ -120,6 +124,32 @@ pub struct MemberRow {
     pub flows_left: Option<u64>,
     /// How many buckets would be its own in addition if that node died.
     pub inherits: BTreeMap<String, usize>,
+}
+
+/// What a node tells of itself that must be the same on all nodes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PublishedRow {
+    /// Weir's version on it.
+    pub version: String,
+    /// A digest of how it tracks flows, and of its routes.
+    pub config_digest: String,
+    /// Seed of its hash.
+    pub hash_seed: u32,
+    /// Buckets that it cuts the hash space into.
+    pub total_nodes: u16,
+    /// The map that it acts by; nothing before its first one.
+    pub map: Option<String>,
+}
+
+/// Something that is wrong in the cluster.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AlarmRow {
+    /// Which kind, as metrics have it.
+    pub alarm: String,
+    /// For how many seconds it has been so.
+    pub for_s: u64,
+    /// What is wrong, and what to do about it.
+    pub text: String,
 }
 
 /// Something that happened in the cluster.

@@ -1,13 +1,9 @@
 //! The model as tables for people.
 
-use super::model::{
-    AgreedStatus, ClusterStatus, Counters, Explanation, Occupancy, PortStatus, SpreadBy, Status, WorkerStatus,
-};
+use super::cluster_tables;
+use super::model::{Counters, Occupancy, PortStatus, SpreadBy, Status, WorkerStatus};
 use comfy_table::{CellAlignment, Table, presets};
 use weir_dataplane::counters::{DropReason, PuntReason, Verdict};
-
-/// Changes that `weir cluster` shows, the last first.
-const HISTORY_SHOWN: usize = 10;
 
 /// What `weir status` prints.
 pub fn status(status: &Status) -> String {
@@ -20,7 +16,7 @@ pub fn status(status: &Status) -> String {
         status.epoch
     );
     if let Some(view) = &status.cluster {
-        text += &format!("cluster: {}\n", cluster_line(view));
+        text += &format!("cluster: {}\n", cluster_tables::summary(view));
     }
     text += &format!(
         "flows: {}, expectations: {}\n\n{}\n\n",
@@ -34,72 +30,6 @@ pub fn status(status: &Status) -> String {
     text += &format!("{}\n", workers(&status.workers));
     for warning in &status.warnings {
         text += &format!("warning: {warning}\n");
-    }
-    text
-}
-
-/// What `weir cluster show` prints.
-pub fn cluster(cluster: &ClusterStatus) -> String {
-    if let Some(agreed) = &cluster.agreed {
-        return members(cluster, agreed);
-    }
-    let mut table = table(&["node", "owner"], &[0]);
-    for bucket in &cluster.buckets {
-        let owner = if bucket.local { "this node" } else { "" };
-        table.add_row([bucket.node.to_string(), owner.to_owned()]);
-    }
-    format!("{}, epoch {}\n{table}\n", cluster_line(cluster), cluster.epoch)
-}
-
-/// The same where the nodes agree by themselves.
-fn members(cluster: &ClusterStatus, agreed: &AgreedStatus) -> String {
-    let map = agreed.map.as_deref().unwrap_or("none yet");
-    let next =
-        agreed.next_map.as_ref().map_or_else(String::new, |next| format!(", to be followed by {next}"));
-    let mut text = format!("{}, epoch {}, map {map}{next}\n", cluster_line(cluster), cluster.epoch);
-    let header = ["node", "state", "liveness", "weight", "address", "version", "buckets", "flows", "left"];
-    let mut table = table(&header, &[3, 6, 7, 8]);
-    for member in &agreed.members {
-        let mark = if member.node == agreed.node { " (this)" } else { "" };
-        table.add_row([
-            format!("{}{mark}", member.node),
-            member.state.clone(),
-            member.liveness.clone(),
-            member.weight.to_string(),
-            member.address.clone(),
-            member.version.clone(),
-            member.buckets.to_string(),
-            member.flows.to_string(),
-            member.flows_left.map_or_else(String::new, |left| left.to_string()),
-        ]);
-    }
-    text += &format!("{table}\n");
-    for dead in &agreed.members {
-        let heirs = agreed.members.iter().filter_map(|member| {
-            member.inherits.get(&dead.node).map(|buckets| format!("{buckets} to {}", member.node))
-        });
-        let heirs: Vec<String> = heirs.collect();
-        if !heirs.is_empty() {
-            text += &format!("if {} died, its buckets would go: {}\n", dead.node, heirs.join(", "));
-        }
-    }
-    for alarm in &agreed.alarms {
-        text += &format!("alarm: {alarm}\n");
-    }
-    for row in agreed.history.iter().rev().take(HISTORY_SHOWN) {
-        text += &format!("{} ago: {}\n", duration(row.ago_s), row.what);
-    }
-    text
-}
-
-/// What `weir explain` prints.
-pub fn explanation(explanation: &Explanation) -> String {
-    let Explanation { address, hash, bucket, total_nodes, owner, heirs } = explanation;
-    let name = |owner: &Option<String>| owner.as_deref().unwrap_or("nobody known here").to_owned();
-    let owner = name(owner);
-    let mut text = format!("{address}: hash {hash:#010x}, bucket {bucket} of {total_nodes}, owner {owner}\n");
-    for (dead, heir) in heirs {
-        text += &format!("if {dead} died: {}\n", name(heir));
     }
     text
 }
@@ -215,20 +145,13 @@ fn workers(workers: &[WorkerStatus]) -> String {
     table.to_string()
 }
 
-fn cluster_line(cluster: &ClusterStatus) -> String {
-    let local: Vec<_> =
-        cluster.buckets.iter().filter(|bucket| bucket.local).map(|bucket| bucket.node.to_string()).collect();
-    let local = if local.is_empty() { "none".to_owned() } else { local.join(", ") };
-    let invert = if cluster.invert { ", inverted" } else { "" };
-    format!("nodes {local} of {} are here{invert}, tracking {}", cluster.total_nodes, cluster.tracking)
-}
-
 fn occupancy(table: Occupancy) -> String {
     let share = if table.max == 0 { 0.0 } else { table.live as f64 * 100.0 / table.max as f64 };
     format!("{} of {} ({share:.1} %)", table.live, table.max)
 }
 
-fn duration(seconds: u64) -> String {
+/// A length of time in its two largest units.
+pub(super) fn duration(seconds: u64) -> String {
     let (days, hours, minutes) = (seconds / 86_400, seconds / 3600 % 24, seconds / 60 % 60);
     match (days, hours, minutes) {
         (0, 0, 0) => format!("{seconds} s"),

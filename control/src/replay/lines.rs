@@ -4,7 +4,8 @@ use super::verdict_line::VerdictLine;
 use std::collections::VecDeque;
 use std::io::{self, Write};
 use weir_dataplane::counters::Verdict;
-use weir_dataplane::pipeline::{Observer, Release, Sight};
+use weir_dataplane::pipeline::{Observer, Opening, Release, Scene, Sight, Tracer};
+use weir_dataplane::port::Frame;
 
 /// What is known of one frame.
 #[derive(Clone, Copy, Debug)]
@@ -76,16 +77,24 @@ pub(super) struct Watch<'a, 'b> {
     pub(super) lines: Option<&'a mut Lines<'b>>,
     /// Each frame's number within its input.
     pub(super) numbers: Vec<u64>,
+    /// Copies what is to be traced.
+    pub(super) tracer: &'a mut Tracer,
 }
 
 impl Observer for Watch<'_, '_> {
-    fn observe(&mut self, sight: &Sight) {
+    fn begin<F: Frame>(&mut self, opening: &Opening<'_, F>) {
+        self.tracer.begin(opening);
+    }
+
+    fn observe(&mut self, sight: &Sight, scene: &Scene<'_>) {
+        self.tracer.observe(sight, scene);
         if let Some(lines) = &mut self.lines {
             lines.rows.push_back(Row { frame: self.numbers[sight.index], sight: *sight, release: None });
         }
     }
 
     fn release(&mut self, release: &Release) {
+        self.tracer.release(release);
         let Some(lines) = &mut self.lines else { return };
         let at = release.number.checked_sub(lines.first).and_then(|at| usize::try_from(at).ok());
         if let Some(row) = at.and_then(|at| lines.rows.get_mut(at)) {

@@ -1,21 +1,28 @@
 //! Runs the real pipeline over captures instead of live ports: single-threaded, repeatable, real net_pcap ports.
+//!
+//! What nodes learn from others while they run is not in a capture: a router, and a node whose shares are agreed, are
+//! refused.
 
 pub mod capture;
 mod lines;
 mod merge;
 mod node;
+mod traces;
 mod verdict_line;
 
 pub use merge::{Batch, Clock};
 pub use node::{CapturePorts, Node, NodeError, PortFiles};
+pub use traces::Tracing;
 
 use crate::config::GatewayConfig;
 use crate::observe::{collect, tables};
 use crate::runtime::ports;
+use crate::runtime::traced::Names;
 use crate::{Failure, replay::capture::Capture};
 use lines::{Lines, Watch};
 use std::io::Write;
 use std::path::PathBuf;
+use traces::Traces;
 
 /// A replay that is ready to run.
 #[derive(Debug)]
@@ -29,38 +36,75 @@ pub struct Replay {
 }
 
 impl Replay {
-    /// Runs to the end of all captures. Each frame's outcome goes to `verdicts` as a line of JSON. Answers the
-    /// summary for people.
+    /// Runs to the end of all captures. Each frame's outcome goes to `verdicts` as a line of JSON, and what `tracing`
+    /// means is traced. Answers the summary for people.
     ///
     /// # Errors
     /// What is wrong with captures or ports. Of a capture that breaks off, the frames before that are replayed
     /// first, then the damage is the error; the summary is in `summary` all the same.
-    pub fn run(self, verdicts: Option<Box<dyn Write>>, summary: &mut String) -> Result<(), Failure> {
+    pub fn run(
+        self,
+        verdicts: Option<Box<dyn Write>>,
+        tracing: Option<Tracing>,
+        summary: &mut String,
+    ) -> Result<(), Failure> {
+        is_told_whole(&self.config)?;
         let inputs: Vec<&PathBuf> = self.files.iter().filter_map(|files| files.input.as_ref()).collect();
         let captures: Result<Vec<Capture>, _> = inputs.into_iter().map(|path| capture::scan(path)).collect();
         let captures = captures.map_err(Failure::runtime)?;
         let names: Vec<String> = self.config.ports().iter().map(|port| port.name().to_owned()).collect();
         let dataplane = self.config.dataplane().clone();
+        let members = vec![self.config.node().to_owned()];
         let with_captures =
             CapturePorts::new(self.config, "replay", &self.files).map_err(Failure::runtime)?;
         let eal = ports::start_eal(&with_captures.config, 1).map_err(Failure::runtime)?;
         let mut node =
             Node::open(eal, "replay", with_captures, &dataplane, self.clock).map_err(Failure::runtime)?;
-        play(&mut node, &names, verdicts)?;
+        let called = Names { ports: &names, interfaces: None, cluster: dataplane.cluster.as_ref(), members };
+        play(&mut node, &names, verdicts, Traces::new(tracing, called))?;
         *summary = summarise(&node, &names);
         check(&node, &captures)
     }
 }
 
-fn play(node: &mut Node, names: &[String], mut verdicts: Option<Box<dyn Write>>) -> Result<(), Failure> {
+/// Refuses a configuration that does not say all that becomes of a frame.
+pub(crate) fn is_told_whole(config: &GatewayConfig) -> Result<(), Failure> {
+    if config.network().is_some() {
+        return Err(Failure::configuration(
+            "captures are not routed: a router needs its neighbours' MAC addresses, which nobody answers with here; \
+             take a configuration with `forwarding: {mode: bridge}`",
+        ));
+    }
+    if config.membership().is_some() {
+        return Err(Failure::configuration(
+            "nobody is there to share the flows with: which are this node's must be said by `local_nodes`, instead \
+             of `gossip`, `etcd` or `static`",
+        ));
+    }
+    Ok(())
+}
+
+fn play(
+    node: &mut Node,
+    names: &[String],
+    mut verdicts: Option<Box<dyn Write>>,
+    mut traces: Traces<'_>,
+) -> Result<(), Failure> {
     let mut batch = Batch::default();
     let mut lines = Lines::new(names);
     let watched = verdicts.is_some();
     loop {
         let lines_if_watched = watched.then_some(&mut lines);
         let more = node
-            .turn(&mut batch, |numbers| Watch { lines: lines_if_watched, numbers: numbers.to_vec() })
+            .turn(&mut batch, |numbers| Watch {
+                lines: lines_if_watched,
+                numbers: numbers.to_vec(),
+                tracer: &mut traces.tracer,
+            })
             .map_err(Failure::runtime)?;
+        traces
+            .write(batch.since_start_us / 1000)
+            .map_err(|error| Failure::runtime(format!("cannot write the trace: {error}")))?;
         if let Some(verdicts) = &mut verdicts {
             let written = if more { lines.write(verdicts) } else { lines.finish(verdicts) };
             written.map_err(|error| Failure::runtime(format!("cannot write the verdicts: {error}")))?;

@@ -2,7 +2,8 @@
 
 use super::crew::End;
 use super::followers::FOLLOW_POLL;
-use super::gateway::Gateway;
+use super::gateway::{Event, Gateway};
+use super::reload::Asked;
 use super::{membership, pressure, station};
 use crate::Failure;
 use crate::api::{self, ControlSocket};
@@ -11,7 +12,7 @@ use std::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::time::MissedTickBehavior;
-use tracing::{error, info};
+use tracing::info;
 
 /// Calls that wait at most; more than that and clients wait to be heard.
 const CALLS_MAX: usize = 16;
@@ -44,14 +45,14 @@ pub(super) async fn run(
     let trouble = loop {
         tokio::select! {
             Some(call) = calls.recv() => gateway.answer(call).await,
-            _ = hangup.recv() => match gateway.reload().await {
-                Ok(reloaded) => info!(epoch = reloaded.epoch, "configuration reloaded"),
-                Err(refusal) => error!("configuration not reloaded: {refusal}"),
-            },
+            _ = hangup.recv() => gateway.reload(Asked::Signal),
             // What is this node's goes to the others first; who asks twice does not want to wait for that.
             _ = interrupt.recv() => if stopping || !gateway.hand_over() { break None } else { stopping = true },
             _ = terminate.recv() => if stopping || !gateway.hand_over() { break None } else { stopping = true },
-            end = gateway.worker_ended() => break Some(end),
+            event = gateway.event() => match event {
+                Event::Ended(end) => break Some(end),
+                Event::Prepared(prepared) => gateway.take_over(*prepared).await,
+            },
             _ = pass_on.tick(), if gateway.is_followed() => gateway.pass_on(),
             _ = attend.tick(), if gateway.is_station() => gateway.attend().await,
             _ = deliberate.tick(), if gateway.has_seat() => {

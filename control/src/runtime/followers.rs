@@ -1,15 +1,16 @@
 //! Clients that follow what happens to flows, and what is on its way to them.
 
+use super::ears::Ears;
 use super::rows;
 use crate::api::Refusal;
 use crate::observe::FlowEvent;
 use core::time::Duration;
-use std::sync::Arc;
 use tokio::sync::mpsc;
 use weir_dataplane::config::Cluster;
 use weir_dataplane::mailbox::WorkerHandle;
 use weir_dataplane::track::filter::Filter;
-use weir_dataplane::track::watch::{WATCHES_MAX, Watch};
+use weir_dataplane::track::watch;
+use weir_dataplane::watch::WATCHES_MAX;
 
 /// Between two looks at what the workers tell.
 pub(super) const FOLLOW_POLL: Duration = Duration::from_millis(10);
@@ -26,18 +27,8 @@ pub(super) struct Followers(Vec<Follower>);
 
 #[derive(Debug)]
 struct Follower {
-    /// By worker.
-    ears: Vec<Ear>,
+    ears: Ears<Filter, watch::FlowEvent>,
     client: mpsc::Sender<FlowEvent>,
-}
-
-/// Where one worker is heard.
-#[derive(Debug)]
-struct Ear {
-    worker: usize,
-    watch: Arc<Watch>,
-    /// Of the lost events, those that the client knows of.
-    lost: u64,
 }
 
 impl Followers {
@@ -61,25 +52,16 @@ impl Followers {
             )));
         }
         let (client, events) = mpsc::channel(CLIENT_ROOM);
-        let ear = |worker: &WorkerHandle| {
-            let ear =
-                Ear { worker: worker.id().index(), watch: Watch::new(WATCH_ROOM, filter.clone()), lost: 0 };
-            worker.watch(&ear.watch).map(|()| ear)
-        };
-        let mut follower = Follower { ears: Vec::new(), client };
-        for worker in workers {
-            match ear(worker) {
-                Ok(ear) => follower.ears.push(ear),
-                Err(_) => {
-                    follower.close();
-                    let id = worker.id().index();
-                    self.0.push(follower);
-                    return Err(Refusal::failed(format!("worker {id} does not look at its mailbox")));
-                }
+        match Ears::open(workers, filter, WATCH_ROOM, WorkerHandle::watch) {
+            Ok(ears) => {
+                self.0.push(Follower { ears, client });
+                Ok(events)
+            }
+            Err((ears, refusal)) => {
+                self.0.push(Follower { ears, client });
+                Err(refusal)
             }
         }
-        self.0.push(follower);
-        Ok(events)
     }
 
     /// Passes on what the workers have told, and forgets who has gone.
@@ -89,32 +71,25 @@ impl Followers {
                 follower.pass_on(cluster);
                 return true;
             }
-            follower.close();
-            // A watch is freed here, not by a worker.
-            follower.ears.iter().any(|ear| Arc::strong_count(&ear.watch) > 1)
+            follower.ears.close();
+            follower.ears.are_held()
         });
     }
 }
 
 impl Follower {
-    fn close(&self) {
-        for ear in &self.ears {
-            ear.watch.close();
-        }
-    }
-
     fn pass_on(&mut self, cluster: Option<&Cluster>) {
-        for ear in &mut self.ears {
-            let lost = ear.watch.lost();
-            if lost > ear.lost {
+        for ear in self.ears.iter_mut() {
+            let worker = ear.worker();
+            if let Some(events) = ear.lost() {
                 let Ok(room) = self.client.try_reserve() else { return };
-                room.send(FlowEvent::Lost { worker: ear.worker, events: lost - ear.lost });
-                ear.lost = lost;
+                room.send(FlowEvent::Lost { worker, events });
+                ear.note_lost(events);
             }
             // Without room the events wait with the worker, where those that come too late are counted.
             while let Ok(room) = self.client.try_reserve() {
-                let Some(event) = ear.watch.pop() else { break };
-                room.send(rows::event(ear.worker, &event, cluster));
+                let Some(event) = ear.hear() else { break };
+                room.send(rows::event(worker, &event, cluster));
             }
         }
     }

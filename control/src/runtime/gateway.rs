@@ -5,12 +5,15 @@ use super::followers::Followers;
 use super::membership::{self, JoinError, Seat};
 use super::ports::{self, OpenPort};
 use super::pressure::Watch;
+use super::reload::{self, Asked, Prepared, Reloads};
 use super::station::{self, Station};
 use super::topology::Warning;
+use super::traced::Names;
+use super::tracers::Tracers;
 use super::{errands, restart, rows, state};
 use crate::api::{Call, FLOWS_LIMIT_MAX, Refusal, Reloaded, Selection};
 use crate::cluster::Order;
-use crate::config::{self, GatewayConfig};
+use crate::config::{GatewayConfig, NamedInterface};
 use crate::observe::{
     self, AgreedStatus, ClusterStatus, Counters, Deleted, Expectations, Explanation, FlowEvent, Flows,
     Status, collect,
@@ -27,6 +30,7 @@ use weir_dataplane::config::{Config, Membership};
 use weir_dataplane::gate::cluster_match::ClusterMatch;
 use weir_dataplane::mailbox::{Errand, WorkerHandle};
 use weir_dataplane::units::{Epoch, MEMBERS_MAX, MemberId, NodeNumber};
+use weir_dataplane::wire::MacAddr;
 
 /// A worker looks at its mailbox every turn; one that has not by then is stuck.
 pub(super) const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
@@ -41,7 +45,7 @@ pub(super) struct Running {
     pub(super) ports: Vec<OpenPort>,
     /// Of a gateway that routes.
     pub(super) station: Option<Station>,
-    /// Of a gateway in a cluster that agrees by itself.
+    /// Of a gateway in a cluster whose nodes have names.
     pub(super) seat: Option<Seat>,
     /// By worker number.
     pub(super) workers: Vec<WorkerHandle>,
@@ -51,6 +55,15 @@ pub(super) struct Running {
     pub(super) warnings: Vec<Warning>,
     /// Their threads.
     pub(super) crew: Crew,
+}
+
+/// What other threads have for control.
+#[derive(Debug)]
+pub(super) enum Event {
+    /// A worker ended before it was told to.
+    Ended(End),
+    /// A configuration to be taken over, or what is wrong with it.
+    Prepared(Box<Result<Prepared, Refusal>>),
 }
 
 /// A running gateway.
@@ -64,8 +77,10 @@ pub(super) struct Gateway {
     started: Instant,
     running: Running,
     followers: Followers,
+    tracers: Tracers,
     port_names: Vec<String>,
     pressure: Watch,
+    reloads: Reloads,
 }
 
 impl Gateway {
@@ -79,7 +94,9 @@ impl Gateway {
             started: Instant::now(),
             running,
             followers: Followers::default(),
+            tracers: Tracers::default(),
             pressure: Watch::default(),
+            reloads: Reloads::default(),
         }
     }
 
@@ -91,9 +108,12 @@ impl Gateway {
         self.config.control_socket()
     }
 
-    /// Waits for a worker that ends before it is told to.
-    pub(super) async fn worker_ended(&mut self) -> End {
-        self.running.crew.ended().await
+    /// Waits for what other threads have for control.
+    pub(super) async fn event(&mut self) -> Event {
+        tokio::select! {
+            end = self.running.crew.ended() => Event::Ended(end),
+            prepared = self.reloads.prepared() => Event::Prepared(Box::new(prepared)),
+        }
     }
 
     /// Says in the log when a flow table fills up.
@@ -101,7 +121,7 @@ impl Gateway {
         self.pressure.look(&self.running.workers);
     }
 
-    /// Takes its seat in its cluster, if that agrees by itself. Call it inside a tokio runtime.
+    /// Takes its seat in its cluster, if nodes have names there. Call it inside a tokio runtime.
     pub(super) async fn join(&mut self) -> Result<(), JoinError> {
         if let (Some(membership), Some(cluster)) = (self.config.membership(), &self.dataplane.cluster) {
             let digest = membership::digest(&self.config);
@@ -178,12 +198,15 @@ impl Gateway {
             Call::Flows(selection, answer) => drop(answer.send(self.flows(&selection).await)),
             Call::DeleteFlows(selection, answer) => drop(answer.send(self.delete_flows(&selection).await)),
             Call::FollowFlows(selection, answer) => drop(answer.send(self.follow_flows(&selection))),
+            Call::Trace(request, answer) => {
+                drop(answer.send(self.tracers.add(&self.running.workers, &request)));
+            }
             Call::Expectations(answer) => drop(answer.send(self.expectations().await)),
             Call::Cluster(answer) => drop(answer.send(self.cluster())),
             Call::Explain(address, answer) => drop(answer.send(self.explain(address))),
-            Call::Order(order, answer) => drop(answer.send(self.order(&order))),
+            Call::Order(order, answer) => drop(answer.send(self.order(&order).await)),
             Call::SetLocal { node, local, answer } => drop(answer.send(self.set_local(node, local).await)),
-            Call::Reload(answer) => drop(answer.send(self.reload().await)),
+            Call::Reload(answer) => self.reload(Asked::Client(answer)),
             Call::Metrics(answer) => drop(answer.send(observe::render(&self.status(), &self.counters()))),
         }
     }
@@ -224,15 +247,16 @@ impl Gateway {
         }
     }
 
-    /// What the nodes have agreed, and how many flows of each are known here.
+    /// What is known of the other nodes, and how many flows of each are known here.
     fn agreed(&self, seat: &Seat) -> AgreedStatus {
-        let flows = |id: MemberId| {
+        let flows = |owner: Option<MemberId>| {
             let workers = self.running.workers.iter();
-            workers.map(|worker| worker.counters().flows_of(Some(id)).read()).sum::<u64>()
+            workers.map(|worker| worker.counters().flows_of(owner).read()).sum::<u64>()
         };
-        let ids = (0..MEMBERS_MAX).filter_map(MemberId::new);
-        let flows = ids.map_while(|id| Some((seat.name(id)?.to_string(), flows(id))));
-        state::agreed(&seat.status(), &flows.collect())
+        let ids = || (0..MEMBERS_MAX).filter_map(MemberId::new);
+        let shadows = ids().skip(1).map(|id| flows(Some(id))).sum::<u64>() + flows(None);
+        let by_name = ids().map_while(|id| Some((seat.name(id)?.to_string(), flows(Some(id)))));
+        state::agreed(&seat.status(), &by_name.collect(), shadows)
     }
 
     /// Whose the flows are that an address opens.
@@ -251,8 +275,8 @@ impl Gateway {
         Ok(Explanation { address, hash, bucket: bucket.number().number(), total_nodes, owner, heirs })
     }
 
-    /// Follows an operator's order about this node's seat.
-    fn order(&mut self, order: &Order) -> Result<ClusterStatus, Refusal> {
+    /// Follows an operator's order about this node's seat, and goes on by it.
+    async fn order(&mut self, order: &Order) -> Result<ClusterStatus, Refusal> {
         let Some(seat) = &mut self.running.seat else {
             return Err(Refusal::conflict(
                 "this node's part is given by `local_nodes`: use `weir cluster add` and `weir cluster del`",
@@ -260,11 +284,16 @@ impl Gateway {
         };
         seat.order(order).map_err(|error| Refusal::conflict(error.to_string()))?;
         info!(%order, "cluster ordered");
+        self.deliberate().await;
         self.cluster()
     }
 
-    /// Makes a node's flows this node's, or no longer.
+    /// Makes the flows of a bucket this node's, or no longer.
     async fn set_local(&mut self, node: NodeNumber, local: bool) -> Result<ClusterStatus, Refusal> {
+        if self.has_seat() {
+            let bucket = node.bucket();
+            return self.order(&if local { Order::Add { bucket } } else { Order::Del { bucket } }).await;
+        }
         let mut dataplane = self.dataplane.clone();
         let Some(cluster) = &mut dataplane.cluster else { return self.cluster() };
         if node.number() > cluster.total_nodes {
@@ -273,9 +302,7 @@ impl Gateway {
                 cluster.total_nodes
             )));
         }
-        let Some(mask) = cluster.mask_mut() else {
-            return Err(Refusal::conflict("the nodes of this cluster share the flows out by themselves"));
-        };
+        let Some(mask) = cluster.mask_mut() else { return self.cluster() };
         // An inverted match owns what is not in the set.
         let changed = if local == mask.invert {
             mask.local_nodes.remove(node.bucket())
@@ -294,32 +321,54 @@ impl Gateway {
         self.cluster()
     }
 
-    /// Reads the configuration again and takes over what may change while running. Nothing changes on refusal.
-    pub(super) async fn reload(&mut self) -> Result<Reloaded, Refusal> {
-        let loaded = config::load(&self.path).map_err(Refusal::configuration)?;
-        let keys = restart::keys_needing_restart(&self.config, &loaded.config);
+    /// Has the configuration read again; what comes of it is for [`Gateway::take_over`].
+    pub(super) fn reload(&mut self, asked: Asked) {
+        let macs = self.macs();
+        self.reloads.ask(asked, &self.path, macs);
+    }
+
+    /// Takes over what may change while running, and tells those who asked for it.
+    pub(super) async fn take_over(&mut self, prepared: Result<Prepared, Refusal>) {
+        let outcome = match prepared {
+            Ok(prepared) => self.go_on_by(prepared).await,
+            Err(refusal) => Err(refusal),
+        };
+        let macs = self.macs();
+        self.reloads.over(&outcome, &self.path, macs);
+    }
+
+    /// The ports' own MAC addresses, in their order.
+    fn macs(&self) -> Vec<MacAddr> {
+        self.config.port_ids().map(|(id, _)| ports::mac(&self.running.ports, id)).collect()
+    }
+
+    /// Nothing changes on refusal.
+    async fn go_on_by(&mut self, prepared: Prepared) -> Result<Reloaded, Refusal> {
+        let keys = restart::keys_needing_restart(&self.config, &prepared.config);
         if !keys.is_empty() {
             return Err(Refusal::configuration(format!(
                 "only a restart can change {}; nothing has changed",
                 keys.join(", ")
             )));
         }
-        for warning in &loaded.warnings {
+        for warning in &prepared.warnings {
             warn!("{warning}");
         }
-        let mut dataplane = loaded.config.dataplane().clone();
+        let mut dataplane = prepared.config.dataplane().clone();
         if self.running.seat.is_some()
             && let (Some(new), Some(now)) = (&mut dataplane.cluster, &self.dataplane.cluster)
         {
             // What the nodes have agreed is not the file's to say.
             new.membership = now.membership.clone();
         }
-        if let (Some(station), Some(network)) = (&mut self.running.station, loaded.config.network()) {
-            let ports = &self.running.ports;
-            station.reload(network, station::gate(&dataplane), |port| ports::mac(ports, port));
+        if let (Some(station), Some(compiled)) = (&mut self.running.station, prepared.network) {
+            reload::discard(station.reload(compiled, station::gate(&dataplane)));
         }
         self.publish(dataplane).await?;
-        self.config = loaded.config;
+        reload::discard(core::mem::replace(&mut self.config, prepared.config));
+        if let Some(seat) = &mut self.running.seat {
+            seat.configure(prepared.digest, prepared.keys);
+        }
         Ok(Reloaded { epoch: self.epoch.number() })
     }
 
@@ -386,14 +435,26 @@ impl Gateway {
         self.followers.add(&self.running.workers, &filter)
     }
 
-    /// Whether somebody follows what happens to flows.
+    /// Whether somebody follows what happens to flows, or traces frames.
     pub(super) fn is_followed(&self) -> bool {
-        !self.followers.is_empty()
+        !(self.followers.is_empty() && self.tracers.is_empty())
     }
 
-    /// Passes on what happened to flows.
+    /// Passes on what happened to flows and frames.
     pub(super) fn pass_on(&mut self) {
-        self.followers.pass_on(self.dataplane.cluster.as_ref());
+        let cluster = self.dataplane.cluster.as_ref();
+        self.followers.pass_on(cluster);
+        if self.tracers.is_empty() {
+            return;
+        }
+        let ids = (0..MEMBERS_MAX).filter_map(MemberId::new);
+        let members = match &self.running.seat {
+            Some(seat) => ids.map_while(|id| Some(seat.name(id)?.to_string())).collect(),
+            None => vec![self.config.node().to_owned()],
+        };
+        let interfaces = self.config.network().map(|network| network.interfaces().iter());
+        let interfaces = interfaces.map(|named| named.map(NamedInterface::name).collect());
+        self.tracers.pass_on(&Names { ports: &self.port_names, interfaces, cluster, members });
     }
 
     async fn expectations(&self) -> Result<Expectations, Refusal> {

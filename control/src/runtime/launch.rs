@@ -20,7 +20,7 @@ use weir_dataplane::spread::{SLOTS, Spread};
 use weir_dataplane::units::{BURST_MAX, Epoch, PORTS_MAX, WorkerId};
 use weir_dataplane::worker::{Idle, Mesh, Setup, Worker, WorkerPort};
 use weir_dpdk::memory::{self, Backing, HUGE_PAGE, Huge};
-use weir_dpdk::{Eal, Mbuf, PortFacts, RssFields, RxQueue, TscClock, TxQueue};
+use weir_dpdk::{Eal, Filtering, Mbuf, PortFacts, RssFields, RxQueue, TscClock, TxQueue};
 
 /// Turns that a worker takes at most, beside those that its longest queue has bursts for, to finish what is in its
 /// queues when it is stopped: a busy port never runs dry.
@@ -53,8 +53,8 @@ pub(super) fn launch(path: &Path, config: GatewayConfig) -> Result<Gateway, Laun
     let eal = ports::start_eal(&config, 1)?;
     let pool = ports::packet_memory(&eal, "frames", &config)?;
     let mut open = ports::open(&eal, &pool, &config)?;
-    for port in &open {
-        describe(port);
+    for (port, asked) in open.iter().zip(config.ports()) {
+        describe(port, asked);
     }
     let (ends, rings): (Vec<_>, Vec<_>) = (0..config.workers().count()).map(|_| punt::new()).unzip();
     let seed = RandomState::new().hash_one("neighbours");
@@ -155,7 +155,7 @@ fn places(config: &GatewayConfig, cpus: &[Option<usize>], open: &[OpenPort]) -> 
     warnings
 }
 
-fn describe(open: &OpenPort) {
+fn describe(open: &OpenPort, asked: &config::Port) {
     let facts = open.port.facts();
     info!(
         port = open.port.name(),
@@ -171,6 +171,12 @@ fn describe(open: &OpenPort) {
         filtering = ?facts.filtering,
         "port open"
     );
+    if asked.promiscuous() == config::Promiscuous::Off && facts.filtering != Filtering::Addresses {
+        warn!(
+            port = open.port.name(),
+            "`promiscuous: off` has no effect: the device cannot tell wanted MAC addresses from others"
+        );
+    }
 }
 
 /// What each worker is made of. Worker i gets queue i of each port; frames for a port of which a worker has no

@@ -1,15 +1,15 @@
-//! This node in a cluster that agrees by itself: the coordinator between the engine that carries the news and the
+//! This node in a cluster whose nodes have names: the coordinator between the engine that carries the news and the
 //! workers that go by what was agreed.
 //!
 //! What the coordinator says of this node is told to the others once the workers have acted by it: "released" is true
 //! when it is heard.
 
-use crate::cluster::engine::{Clock, Count, Engine, etcd, gossip};
+use crate::cluster::engine::{Clock, Count, Engine, etcd, fixed, gossip};
 use crate::cluster::{
     Alarm, ClusterEnd, Coordinator, Digest, Incarnation, Member, NodeName, Order, OrderError, Ownership,
     State, Status, link,
 };
-use crate::config::{Carrier, GatewayConfig, Membership};
+use crate::config::{Carrier, FixedMember, GatewayConfig, Membership};
 use core::hash::{BuildHasher, BuildHasherDefault};
 use std::collections::BTreeMap;
 use std::hash::DefaultHasher;
@@ -39,7 +39,7 @@ pub(super) enum JoinError {
 #[derive(Debug)]
 enum Carried {
     Gossip(gossip::Gossip),
-    Etcd(Engine),
+    Other(Engine),
 }
 
 /// This node's part in its cluster.
@@ -54,8 +54,9 @@ pub(super) struct Seat {
     /// The version that the workers go by, and since when each node has lived, by version and by epoch.
     published: u64,
     living: BTreeMap<NodeName, (u64, Epoch)>,
-    /// Alarms that the log has told of.
+    /// Alarms, and how many changes, that the log has told of.
     told: Vec<Alarm>,
+    told_changes: usize,
 }
 
 impl Seat {
@@ -70,10 +71,14 @@ impl Seat {
         begun: Instant,
     ) -> Result<Self, JoinError> {
         let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let (pins, waits) = match &membership.carrier {
+            Carrier::Static(fixed) => (fixed.pins.clone(), fixed.waits),
+            Carrier::Gossip { .. } | Carrier::Etcd(_) => (BTreeMap::new(), false),
+        };
         let member = Member {
             name: membership.name.clone(),
             incarnation: Incarnation(u64::try_from(since_1970.as_millis()).unwrap_or(u64::MAX)),
-            state: State::Joining,
+            state: if waits { State::Leaving } else { State::Joining },
             weight: membership.weight,
             address: membership.address,
             hash_seed: cluster.hash_seed,
@@ -87,14 +92,24 @@ impl Seat {
         };
         let clock = Clock::new(begun);
         let settings = membership.settings.clone();
-        let coordinator = Coordinator::new(settings, member, BTreeMap::new(), clock.ms(Instant::now()));
+        let coordinator = Coordinator::new(settings, member, pins, clock.ms(Instant::now()));
         let (engine_end, end) = link(coordinator.member().clone());
         let carried = match &membership.carrier {
             Carrier::Gossip { config, key_file } => {
                 let keys = gossip::KeyRing::read(key_file)?;
                 Carried::Gossip(gossip::start(config.clone(), keys, clock, engine_end).await?)
             }
-            Carrier::Etcd(config) => Carried::Etcd(etcd::start(config.clone(), clock, engine_end)?),
+            Carrier::Etcd(config) => Carried::Other(etcd::start(config.clone(), clock, engine_end)?),
+            Carrier::Static(fixed) => {
+                let member = |known: &FixedMember| Member {
+                    name: known.name.clone(),
+                    weight: known.weight,
+                    address: known.address,
+                    state: State::Active,
+                    ..coordinator.member().clone()
+                };
+                Carried::Other(fixed::start(fixed.members.iter().map(member).collect(), engine_end))
+            }
         };
         Ok(Self {
             coordinator,
@@ -105,6 +120,7 @@ impl Seat {
             published: 0,
             living: BTreeMap::new(),
             told: Vec::new(),
+            told_changes: 0,
         })
     }
 
@@ -141,6 +157,14 @@ impl Seat {
         self.coordinator.order(order, self.clock.ms(Instant::now()))
     }
 
+    /// Goes on with another configuration, and with the keys as they are now.
+    pub(super) fn configure(&mut self, digest: Digest, keys: Option<gossip::KeyRing>) {
+        self.coordinator.configure(digest);
+        if let (Carried::Gossip(gossip), Some(keys)) = (&self.carried, keys) {
+            gossip.replace_keys(keys);
+        }
+    }
+
     /// The cluster as this node sees it.
     pub(super) fn status(&self) -> Status {
         self.coordinator.status(&self.end.views.borrow(), self.clock.ms(Instant::now()))
@@ -150,7 +174,7 @@ impl Seat {
     pub(super) fn counted(&self) -> BTreeMap<String, u64> {
         let counts = match &self.carried {
             Carried::Gossip(gossip) => gossip.engine.counts(),
-            Carried::Etcd(engine) => engine.counts(),
+            Carried::Other(engine) => engine.counts(),
         };
         Count::ALL.iter().map(|count| (count.name().to_owned(), counts.of(*count))).collect()
     }
@@ -180,7 +204,7 @@ impl Seat {
     pub(super) async fn leave(self) {
         match self.carried {
             Carried::Gossip(gossip) => gossip.engine.leave().await,
-            Carried::Etcd(engine) => engine.leave().await,
+            Carried::Other(engine) => engine.leave().await,
         }
     }
 
@@ -214,8 +238,13 @@ impl Seat {
         MemberId::new(index).filter(|_| self.ids.get(index) == Some(name))
     }
 
-    /// Tells the log of alarms that are new.
+    /// Tells the log of changes and alarms that are new.
     fn log(&mut self, now_ms: u64) {
+        let (noted, news) = self.coordinator.news(self.told_changes);
+        for event in news {
+            info!("{}", event.change);
+        }
+        self.told_changes = noted;
         let raised: Vec<Alarm> = self.coordinator.alarms(now_ms).collect();
         for alarm in raised.iter().filter(|alarm| !self.told.iter().any(|told| told.trouble == alarm.trouble))
         {

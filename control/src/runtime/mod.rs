@@ -2,6 +2,7 @@
 
 mod control;
 mod crew;
+mod ears;
 mod errands;
 mod followers;
 mod gateway;
@@ -9,11 +10,14 @@ mod launch;
 mod membership;
 pub mod ports;
 mod pressure;
+mod reload;
 mod restart;
 mod rows;
 mod state;
 mod station;
 mod topology;
+pub mod traced;
+mod tracers;
 
 use crate::Failure;
 use crate::api::ControlSocket;
@@ -41,7 +45,10 @@ pub fn run(path: &Path) -> Result<(), Failure> {
         .enable_all()
         .build()
         .map_err(|error| Failure::runtime(format!("cannot start the control loop: {error}")))?;
-    runtime.block_on(control::run(gateway, &socket, metrics))
+    let outcome = runtime.block_on(control::run(gateway, &socket, metrics));
+    // A reload that is being prepared is not waited for.
+    runtime.shutdown_background();
+    outcome
 }
 
 fn metrics_listener(config: &GatewayConfig) -> Result<Option<TcpListener>, Failure> {

@@ -1,6 +1,8 @@
 //! From configuration to running ports: EAL, packet memory, devices, queues.
 
-use crate::config::{self, GatewayConfig, Promiscuous, Queues};
+use crate::config::{self, GatewayConfig, Network, Promiscuous, Queues};
+use core::net::{IpAddr, Ipv6Addr};
+use weir_dataplane::subnet::Subnet;
 use weir_dataplane::units::PortId;
 use weir_dataplane::wire::MacAddr;
 use weir_dpdk::{
@@ -112,7 +114,7 @@ pub fn packet_memory(eal: &Eal, name: &str, config: &GatewayConfig) -> Result<Me
 /// # Errors
 /// The first port's that cannot be as it is configured; those opened before it are closed again.
 pub fn open(eal: &Eal, pool: &Mempool, config: &GatewayConfig) -> Result<Vec<OpenPort>, PortsError> {
-    config.port_ids().map(|(id, port)| open_one(eal, pool, id, port, config.workers().count())).collect()
+    config.port_ids().map(|(id, port)| open_one(eal, pool, id, port, config)).collect()
 }
 
 fn open_one(
@@ -120,8 +122,9 @@ fn open_one(
     pool: &Mempool,
     id: PortId,
     port: &config::Port,
-    workers: usize,
+    config: &GatewayConfig,
 ) -> Result<OpenPort, PortsError> {
+    let workers = config.workers().count();
     let wanted = match port.queues() {
         Queues::Auto => u16::try_from(workers).unwrap_or(u16::MAX),
         Queues::Count(count) => count.get(),
@@ -130,7 +133,8 @@ fn open_one(
         return Err(PortsError::Unserved { port: port.name().to_owned(), wanted, workers });
     }
     let device = eal.probe(port.device().as_str())?;
-    let (opened, rx, tx) = Port::open(port.name(), device, &options(port, wanted), pool)?;
+    let reception = reception(config, id, port);
+    let (opened, rx, tx) = Port::open(port.name(), device, &options(port, wanted, reception), pool)?;
     let facts = opened.facts();
     if port.queues() != Queues::Auto && facts.rx_queues.min(facts.tx_queues) < wanted {
         return Err(PortsError::Queues {
@@ -144,14 +148,48 @@ fn open_one(
     Ok(OpenPort { id, device: port.device().to_string(), port: opened, rx, tx })
 }
 
-fn options(port: &config::Port, queues: u16) -> PortOptions {
-    let reception = match port.promiscuous() {
-        // A bridge forwards what is addressed to others.
+/// Which frames a port of this configuration is to take.
+pub(super) fn reception(config: &GatewayConfig, id: PortId, port: &config::Port) -> Reception {
+    match port.promiscuous() {
+        // A bridge forwards what is addressed to others, and a router listens to what other nodes forward.
         Promiscuous::Auto | Promiscuous::On => Reception::Promiscuous,
         Promiscuous::Off => {
-            Reception::Multicast(port.multicast_macs().iter().map(|mac| MacAddress(mac.octets())).collect())
+            let mut taken: Vec<MacAddress> =
+                port.multicast_macs().iter().map(|mac| MacAddress(mac.octets())).collect();
+            let interfaces = config.network().into_iter().flat_map(Network::interfaces);
+            for named in interfaces.filter(|named| named.interface().port == id) {
+                taken.extend(named.cluster_mac().map(|mac| MacAddress(mac.0)));
+                taken.extend(groups(&named.interface().addresses));
+            }
+            taken.sort_by_key(|mac| mac.0);
+            taken.dedup();
+            Reception::Addresses(taken)
         }
+    }
+}
+
+/// The MAC addresses of the groups that neighbour discovery speaks to, for these addresses (RFC 2464 7): all nodes,
+/// all routers, and each address' solicited-node group (RFC 4291 2.7.1), also that of its network's first one.
+fn groups(addresses: &[Subnet]) -> Vec<MacAddress> {
+    let group = |address: [u8; 4]| {
+        let [a, b, c, d] = address;
+        MacAddress([0x33, 0x33, a, b, c, d])
     };
+    let solicited = |address: Ipv6Addr| {
+        let [.., a, b, c] = address.octets();
+        group([0xff, a, b, c])
+    };
+    let mut groups = Vec::new();
+    for subnet in addresses {
+        let IpAddr::V6(address) = subnet.address else { continue };
+        let hosts = u128::MAX.checked_shr(subnet.prefix_len.into()).unwrap_or(0);
+        let first = Ipv6Addr::from_bits(address.to_bits() & !hosts);
+        groups.extend([group([0, 0, 0, 1]), group([0, 0, 0, 2]), solicited(address), solicited(first)]);
+    }
+    groups
+}
+
+fn options(port: &config::Port, queues: u16, reception: Reception) -> PortOptions {
     PortOptions {
         rx_queues: queues,
         tx_queues: queues,
@@ -185,4 +223,30 @@ fn buffers(config: &GatewayConfig) -> u32 {
 pub(super) fn mac(open: &[OpenPort], port: PortId) -> MacAddr {
     let found = open.iter().find(|open| open.id == port);
     found.map_or(MacAddr([0; 6]), |open| MacAddr(open.port.facts().mac.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_router_that_is_not_promiscuous_takes_what_it_needs() {
+        let text = "node: gw1\nforwarding: {mode: route}\nports:\n  \
+                    - {name: lan, device: net_null0, promiscuous: off, cluster_mac: '02:00:5e:00:01:01', \
+                    multicast_macs: ['01:00:5e:00:00:12'], addresses: [192.0.2.1/24, '2001:db8::12:3456/64']}\n  \
+                    - {name: wan, device: net_null1, addresses: [198.51.100.1/24]}\n";
+        let config = config::parse("test.yaml", text).unwrap().config;
+        let receptions: Vec<_> = config.port_ids().map(|(id, port)| reception(&config, id, port)).collect();
+        let addresses = [
+            "01:00:5e:00:00:12",
+            "02:00:5e:00:01:01",
+            "33:33:00:00:00:01",
+            "33:33:00:00:00:02",
+            "33:33:ff:00:00:00",
+            "33:33:ff:12:34:56",
+        ];
+        let Reception::Addresses(taken) = &receptions[0] else { panic!("{receptions:?}") };
+        assert_eq!(taken.iter().map(ToString::to_string).collect::<Vec<_>>(), addresses);
+        assert_eq!(receptions[1], Reception::Promiscuous);
+    }
 }

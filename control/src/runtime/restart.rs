@@ -1,6 +1,7 @@
 //! What a running gateway cannot change: the keys of the configuration that are used once, at the start.
 
-use crate::config::{GatewayConfig, Port};
+use super::ports;
+use crate::config::{GatewayConfig, Port, Promiscuous};
 
 /// The keys that differ and would need a restart, in the order of the file.
 pub(super) fn keys_needing_restart(old: &GatewayConfig, new: &GatewayConfig) -> Vec<String> {
@@ -18,6 +19,10 @@ pub(super) fn keys_needing_restart(old: &GatewayConfig, new: &GatewayConfig) -> 
         for (same, key) in port(old, new) {
             compare(same, &format!("ports[{}].{key}", old.name()));
         }
+    }
+    for (id, port) in old.port_ids().filter(|(_, port)| port.promiscuous() == Promiscuous::Off) {
+        let key = format!("ports[{}].cluster_mac or addresses, while it is not promiscuous", port.name());
+        compare(ports::reception(old, id, port) == ports::reception(new, id, port), &key);
     }
     compare(old.network().is_some() == new.network().is_some(), "forwarding.mode");
     let (old_workers, new_workers) = (old.workers(), new.workers());

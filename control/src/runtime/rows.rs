@@ -83,7 +83,7 @@ fn reply(flow: &Origin) -> Tuple {
     tuple(&flow.key, flow.side.opposite())
 }
 
-fn tuple(key: &FlowKey, from: Side) -> Tuple {
+pub(super) fn tuple(key: &FlowKey, from: Side) -> Tuple {
     let (source, destination) = (key.endpoint(from), key.endpoint(from.opposite()));
     let protocol = IpProtocol(key.protocol());
     let detail = match protocol {

@@ -4,8 +4,8 @@ use super::launch;
 use super::ports::OpenPort;
 use crate::cluster::{self, Liveness};
 use crate::observe::{
-    AgreedStatus, BucketStatus, ClusterStatus, Counters, HistoryRow, MemberRow, Occupancy, PortStatistics,
-    PortStatus, RssStatus, SpreadBy, WorkerCounts, WorkerStatus,
+    AgreedStatus, AlarmRow, BucketStatus, ClusterStatus, Counters, HistoryRow, MemberRow, Occupancy,
+    PortStatistics, PortStatus, PublishedRow, RssStatus, SpreadBy, WorkerCounts, WorkerStatus,
 };
 use std::collections::BTreeMap;
 use tracing::warn;
@@ -120,8 +120,9 @@ pub(super) fn cluster(cluster: &Cluster, epoch: Epoch) -> ClusterStatus {
     }
 }
 
-/// A cluster that agrees by itself; `flows` are those of each node that are known here.
-pub(super) fn agreed(status: &cluster::Status, flows: &BTreeMap<String, u64>) -> AgreedStatus {
+/// A cluster whose nodes have names; `flows` are those of each node that are known here, `shadows` all but this one's.
+pub(super) fn agreed(status: &cluster::Status, flows: &BTreeMap<String, u64>, shadows: u64) -> AgreedStatus {
+    let ago_s = |at_ms: u64| status.now_ms.saturating_sub(at_ms) / 1000;
     let member = |member: &cluster::MemberStatus| {
         let inherits = member.inherits.iter();
         MemberRow {
@@ -129,26 +130,43 @@ pub(super) fn agreed(status: &cluster::Status, flows: &BTreeMap<String, u64>) ->
             state: member.state.to_string(),
             liveness: liveness(member.liveness).to_owned(),
             weight: member.weight,
-            address: member.address.to_string(),
-            version: member.version.clone(),
+            address: (!member.address.is_unspecified()).then(|| member.address.to_string()),
+            published: member.published.as_ref().map(published),
             buckets: member.buckets,
             flows: flows.get(member.name.as_str()).copied().unwrap_or(0),
             flows_left: member.flows_left,
             inherits: inherits.map(|(dead, buckets)| (dead.to_string(), *buckets)).collect(),
         }
     };
-    let history = status.history.iter().map(|event| HistoryRow {
-        ago_s: status.now_ms.saturating_sub(event.at_ms) / 1000,
-        what: event.change.to_string(),
+    let alarms = status.alarms.iter().map(|alarm| AlarmRow {
+        alarm: alarm.trouble.name().to_owned(),
+        for_s: ago_s(alarm.since_ms),
+        text: alarm.to_string(),
     });
+    let history = status
+        .history
+        .iter()
+        .map(|event| HistoryRow { ago_s: ago_s(event.at_ms), what: event.change.to_string() });
     AgreedStatus {
         node: status.node.to_string(),
         map: status.map.as_ref().map(ToString::to_string),
         next_map: status.next_map.as_ref().map(|(map, _)| map.to_string()),
+        orders: status.orders.clone(),
+        shadows,
         members: status.members.iter().map(member).collect(),
         owners: status.owners.iter().map(|owner| owner.as_ref().map(ToString::to_string)).collect(),
-        alarms: status.alarms.iter().map(ToString::to_string).collect(),
+        alarms: alarms.collect(),
         history: history.collect(),
+    }
+}
+
+fn published(told: &cluster::Published) -> PublishedRow {
+    PublishedRow {
+        version: told.version.clone(),
+        config_digest: told.config_digest.to_string(),
+        hash_seed: told.hash_seed,
+        total_nodes: told.total_nodes,
+        map: told.map.as_ref().map(ToString::to_string),
     }
 }
 

@@ -66,6 +66,22 @@ pub(super) struct Tally {
     pub(super) limited: u64,
 }
 
+/// What a station goes by, made of a configuration: with many routes it takes its time.
+#[derive(Debug)]
+pub(super) struct Compiled {
+    routing: Routing,
+    router: Router,
+    permanent: Vec<Neighbour>,
+}
+
+impl Compiled {
+    /// `mac_of` knows the ports' own MAC addresses.
+    pub(super) fn of(network: &Network, mac_of: impl Fn(PortId) -> MacAddr) -> Self {
+        let routing = network.routing(mac_of);
+        Self { router: Router::compile(&routing), routing, permanent: permanent(network) }
+    }
+}
+
 /// The gateway as a station.
 #[derive(Debug)]
 pub(super) struct Station {
@@ -90,13 +106,13 @@ impl Station {
         mac_of: impl Fn(PortId) -> MacAddr,
         seed: u64,
     ) -> Self {
-        let routing = network.routing(mac_of);
+        let Compiled { routing, router, permanent } = Compiled::of(network, mac_of);
         let config = neighbours::Config::default();
-        let neighbours = Neighbours::new(config, &routing.interfaces, &permanent(network), seed);
+        let neighbours = Neighbours::new(config, &routing.interfaces, &permanent, seed);
         let mut station = Self {
             rings,
             pool,
-            router: Router::compile(&routing),
+            router,
             routing,
             gate,
             neighbours,
@@ -108,18 +124,15 @@ impl Station {
         station
     }
 
-    /// Goes on by another configuration.
-    pub(super) fn reload(
-        &mut self,
-        network: &Network,
-        gate: Option<Gate>,
-        mac_of: impl Fn(PortId) -> MacAddr,
-    ) {
-        self.routing = network.routing(mac_of);
-        self.router = Router::compile(&self.routing);
+    /// Goes on by another configuration; answers what it replaces.
+    pub(super) fn reload(&mut self, compiled: Compiled, gate: Option<Gate>) -> (Routing, Router) {
+        let Compiled { routing, router, permanent } = compiled;
+        let replaced =
+            (core::mem::replace(&mut self.routing, routing), core::mem::replace(&mut self.router, router));
         self.gate = gate;
-        self.neighbours.reload(&self.routing.interfaces, &permanent(network));
+        self.neighbours.reload(&self.routing.interfaces, &permanent);
         self.begin();
+        replaced
     }
 
     /// What a configuration begins with: what is known, the routers that are to be known, the networks told.

@@ -16,6 +16,8 @@ impl Errno {
     pub(crate) const NO_BUS: Self = Self(14);
     /// EINVAL.
     pub(crate) const INVALID: Self = Self(22);
+    /// ENOSPC.
+    pub(crate) const NO_SPACE: Self = Self(28);
     /// ENOTSUP.
     pub(crate) const NOT_SUPPORTED: Self = Self(95);
 

@@ -16,6 +16,13 @@ use std::sync::Arc;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct MacAddress(pub [u8; 6]);
 
+impl MacAddress {
+    /// Whether it is a group's.
+    const fn is_multicast(&self) -> bool {
+        self.0[0] & 1 == 1
+    }
+}
+
 impl fmt::Display for MacAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let [a, b, c, d, e, g] = self.0;
@@ -29,8 +36,9 @@ pub enum Reception {
     /// All.
     #[default]
     Promiscuous,
-    /// Those for its own address, broadcasts, and these multicast addresses. All, where the device cannot tell.
-    Multicast(Vec<MacAddress>),
+    /// Those for its own address, broadcasts, and these addresses, a group's or a station's. All, where the device
+    /// cannot tell.
+    Addresses(Vec<MacAddress>),
 }
 
 /// How a port is to be.
@@ -78,8 +86,8 @@ impl Default for PortOptions {
 /// Who keeps frames away that the port has not asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Filtering {
-    /// The device, by its list of multicast addresses.
-    Multicast,
+    /// The device, by its lists of addresses.
+    Addresses,
     /// Nobody: the device takes all frames.
     Promiscuous,
     /// Unknown: the driver has no switch for it. Most virtual devices hand over all that they see.
@@ -361,10 +369,12 @@ impl Opening<'_> {
     }
 
     fn filter(&self) -> Result<Filtering, Error> {
-        if let Reception::Multicast(addresses) = &self.options.reception
-            && self.filter_multicast(addresses)?
-        {
-            return Ok(Filtering::Multicast);
+        if let Reception::Addresses(addresses) = &self.options.reception {
+            let (groups, stations): (Vec<_>, Vec<_>) =
+                addresses.iter().partition(|address| address.is_multicast());
+            if self.take_stations(&stations)? && self.filter_groups(&groups)? {
+                return Ok(Filtering::Addresses);
+            }
         }
         // SAFETY: plain numbers.
         let code = unsafe { dpdk_sys::rte_eth_promiscuous_enable(self.device.number) };
@@ -375,8 +385,23 @@ impl Opening<'_> {
         Ok(Filtering::Promiscuous)
     }
 
+    /// Whether the device takes frames for these beside those for its own address.
+    fn take_stations(&self, addresses: &[MacAddress]) -> Result<bool, Error> {
+        for address in addresses {
+            let mut mac = dpdk_sys::rte_ether_addr { addr_bytes: address.0 };
+            // SAFETY: `mac` outlasts the call; DPDK copies it.
+            let code = unsafe { dpdk_sys::rte_eth_dev_mac_addr_add(self.device.number, &raw mut mac, 0) };
+            // It has no room for more, or for any.
+            if [Errno::NOT_SUPPORTED, Errno::NO_SPACE].contains(&Errno::from_return(code)) {
+                return Ok(false);
+            }
+            self.done("take frames for a further address", code)?;
+        }
+        Ok(true)
+    }
+
     /// Whether the device can filter, and does.
-    fn filter_multicast(&self, addresses: &[MacAddress]) -> Result<bool, Error> {
+    fn filter_groups(&self, addresses: &[MacAddress]) -> Result<bool, Error> {
         let mut list: Vec<_> =
             addresses.iter().map(|mac| dpdk_sys::rte_ether_addr { addr_bytes: mac.0 }).collect();
         let count = u32::try_from(list.len()).unwrap_or(u32::MAX);

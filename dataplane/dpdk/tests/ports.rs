@@ -81,16 +81,20 @@ fn queues_are_as_many_as_the_device_has() {
 #[test]
 fn facts_tell_what_software_has_to_do() {
     let pool = pool("facts", 255, 2048);
-    let options = PortOptions {
-        reception: Reception::Multicast(vec![MacAddress([0x01, 0x00, 0x5e, 0, 0, 5])]),
-        ..PortOptions::default()
-    };
-    let (port, ..) = Port::open("lan", device("net_ring_facts"), &options, &pool).unwrap();
+    // net_ring takes further addresses, and filters no groups; net_null has neither.
+    for (name, address) in [("net_ring_group", 0x01), ("net_ring_station", 0x02), ("net_null_station", 0x02)]
+    {
+        let reception = Reception::Addresses(vec![MacAddress([address, 0x00, 0x5e, 0, 0, 5])]);
+        let options = PortOptions { reception, ..PortOptions::default() };
+        let (port, ..) = Port::open("lan", device(name), &options, &pool).unwrap();
+        assert_ne!(port.facts().filtering, Filtering::Addresses, "{name}: without a filter it takes all");
+    }
+    let (port, ..) = Port::open("lan", device("net_ring_facts"), &PortOptions::default(), &pool).unwrap();
     let facts = port.facts();
     assert_eq!(facts.driver, "net_ring");
     assert_eq!((port.name(), port.device()), ("lan", "net_ring_facts"));
     assert!(facts.rss.is_none() && !facts.checks_ip && !facts.checks_l4);
-    assert_eq!(facts.filtering, Filtering::Promiscuous, "without a filter it takes all");
+    assert_eq!(facts.filtering, Filtering::Promiscuous);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 //! A frame that is held has the outcome [`Verdict::Hold`] until it is released: then that is taken back and its
 //! final outcome booked, so that each frame has exactly one at any moment.
 
-use super::{Observer, Outbox, Pipeline, Release, Sight, decide, hand_on, heard};
+use super::{Observer, Outbox, Pipeline, Release, Scene, Sight, decide, hand_on, heard};
 use crate::counters::{DropReason, Verdict};
 use crate::fragment::{Arrival, Fate};
 use crate::parse::{Class, Offload, Parsed, parse_datagram};
@@ -114,7 +114,9 @@ impl<F: Frame> Pipeline<F> {
         F::release(&mut spent);
         self.counters.outcome(verdict);
         let Tracked { state, reply, .. } = tracked;
-        observer.observe(&Sight { index: passage.index, number, port, state, reply, owned, verdict });
+        let sight = Sight { index: passage.index, number, port, state, reply, owned, verdict };
+        let (tracker, snapshot) = (&self.tracker, &*self.snapshot);
+        observer.observe(&sight, &Scene { parsed: &parsed, tracked: &tracked, tracker, snapshot });
     }
 
     /// The datagram that has been completed.

@@ -5,7 +5,7 @@
 //! of a packet is said by control: the frame is left to it as it came in.
 
 use super::route::reverse_path::{self, Doubt};
-use super::route::{Adjacencies, Adjacency, Fib, Way};
+use super::route::{Adjacencies, Adjacency, Fib, Hop, Way};
 use crate::config::route::ReversePath;
 use crate::config::{self, Routing};
 use crate::counters::{DropReason, PuntReason, Verdict};
@@ -108,6 +108,17 @@ pub struct Arrival {
     pub ip_at: usize,
 }
 
+/// Where the tables send a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Course {
+    /// What becomes of it.
+    pub way: Way,
+    /// The router that takes it from here, if one does.
+    pub hop: Option<Hop>,
+    /// How it leaves; `None`: it does not, or the MAC address of who is next is not known.
+    pub adjacency: Option<Adjacency>,
+}
+
 /// From where to where an IP packet goes, and how far it may.
 #[derive(Clone, Copy, Debug)]
 struct Ends {
@@ -206,6 +217,16 @@ impl Router {
         };
         let link = Link { vlan: None, tagged: false, ethertype, at: 0 };
         self.hop(Ends::read(packet, link)?, &FlowKey::NONE)
+    }
+
+    /// Where a packet of the flow `key` to `destination` is sent.
+    pub fn course(&self, family: Family, destination: Address, key: &FlowKey) -> Course {
+        let way = self.fib.lookup(family, destination, || key.hash(FLOW_SECRET), &self.adjacencies);
+        let hop = match way {
+            Way::Gateway(hop) => self.fib.hops().get(hop.index()).copied(),
+            _ => None,
+        };
+        Course { way, hop, adjacency: self.adjacencies.find(way, family, destination) }
     }
 
     /// Bytes of an IP packet that fit where a frame goes, as long as its next hop is known.

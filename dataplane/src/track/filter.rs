@@ -21,7 +21,7 @@ pub struct EndFilter {
 }
 
 impl EndFilter {
-    fn matches(&self, family: Family, has_ports: bool, end: Endpoint) -> bool {
+    pub(crate) fn matches(&self, family: Family, has_ports: bool, end: Endpoint) -> bool {
         self.address.is_none_or(|subnet| subnet.contains(end.address.ip(family)))
             && self.port.is_none_or(|port| has_ports && port == end.port)
     }

@@ -41,7 +41,7 @@ use news::{News, Peers, Post};
 use record::{Flags, Hot};
 use std::sync::Arc;
 use table::{FlowTable, RecordId};
-use watch::{FlowEvent, Happening, Watch, Watches};
+use watch::{FlowEvent, FlowWatch, FlowWatches, Happening};
 
 named_enum! {
     /// What conntrack calls a packet; Linux's words.
@@ -127,7 +127,7 @@ enum End {
 pub struct Tracker {
     table: FlowTable,
     expectations: Expectations,
-    watches: Watches,
+    watches: FlowWatches,
     calls: Calls,
     counters: Arc<WorkerCounters>,
 }
@@ -147,7 +147,7 @@ impl Tracker {
         Self {
             table,
             expectations: Expectations::new(expectations_max, secret, start, peers),
-            watches: Watches::default(),
+            watches: FlowWatches::default(),
             // A call is expected twice before it is one.
             calls: Calls::new(expectations_max as usize / 2, secret),
             counters,
@@ -194,7 +194,7 @@ impl Tracker {
     }
 
     /// Tells `watch` of flows from now on.
-    pub(crate) fn watch(&mut self, watch: Arc<Watch>) {
+    pub(crate) fn watch(&mut self, watch: Arc<FlowWatch>) {
         self.watches.add(watch);
     }
 
@@ -380,7 +380,7 @@ impl Tracker {
         let hot = self.table.hot(record);
         if !self.watches.is_empty() && hot.flags.has(Flags::LIVE) {
             let flow = FlowView::new(hot, self.table.extra(record), now);
-            self.watches.tell(FlowEvent { happening, flow });
+            watch::tell(&self.watches, FlowEvent { happening, flow });
         }
     }
 

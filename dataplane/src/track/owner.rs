@@ -148,7 +148,7 @@ impl Tracker {
     }
 
     /// Where a flow's bucket comes from: its master if it has one, one level as in Linux, else itself.
-    fn origin(&self, record: RecordId) -> Origin {
+    pub fn origin(&self, record: RecordId) -> Origin {
         let master = self.table.extra(record).and_then(|extra| extra.master);
         master.unwrap_or_else(|| self.itself(record))
     }

@@ -33,6 +33,7 @@ mod store;
 mod talking;
 mod tap;
 mod tftp;
+mod tracing;
 
 use weir_tests::netns;
 

@@ -138,6 +138,13 @@ impl<'a> Weir<'a> {
         Background::start("weir flows --events", &mut command)
     }
 
+    /// Starts `weir trace WORDS`.
+    pub(crate) fn trace(&self, words: &[&str]) -> Result<Background> {
+        let mut command = self.namespace.command(binary()?.as_str());
+        command.arg("trace").args(words).arg("--socket").arg(self.socket());
+        Background::start("weir trace", &mut command)
+    }
+
     /// What it has counted so far.
     pub(crate) fn counts(&self) -> Result<Counts> {
         let mut counts = Counts::default();

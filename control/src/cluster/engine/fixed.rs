@@ -1,6 +1,7 @@
 //! The static engine: the members are what the configuration says, and live for ever.
 //!
-//! It sends nothing and hears nothing: no node learns what another publishes. Buckets move by an operator's hand.
+//! It sends nothing and hears nothing: no node learns what another publishes, and what a [`Peer`] of it holds beside
+//! name, weight and address says nothing. Buckets move by an operator's hand.
 
 use super::Engine;
 use crate::cluster::{EngineEnd, Liveness, Member, Peer, View};

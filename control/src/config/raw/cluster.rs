@@ -1,6 +1,6 @@
 //! `cluster`, as it is written.
 
-use super::{Etcd, Gossip, Items, Seconds};
+use super::{Etcd, Gossip, Items, Seconds, Static};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -26,12 +26,16 @@ pub(in crate::config) struct Cluster {
     /// `local_nodes`.
     #[serde(default)]
     pub(in crate::config) etcd: Option<Etcd>,
+    /// The nodes are those of this list, and an operator says who of them is dead. Instead of `local_nodes`.
+    #[serde(default, rename = "static")]
+    pub(in crate::config) fixed: Option<Static>,
     /// With `gossip` or `etcd`: this node's part beside those of the others.
     #[serde(default = "one")]
     #[schemars(range(min = 1, max = 1000))]
     pub(in crate::config) weight: u16,
     /// With `gossip` or `etcd`: how long a node that joins follows the flows of the others before it gets any, the longest
-    /// time for which a UDP flow is silent.
+    /// time for which a UDP flow is silent. With `static`: how long after its start a node takes up what it hears of flows
+    /// that have begun before.
     #[serde(default = "learning")]
     pub(in crate::config) learning_s: Seconds,
     /// With `gossip` or `etcd`: how long `weir cluster drain` waits for flows to end.
@@ -54,7 +58,7 @@ pub(in crate::config) struct Cluster {
     pub(in crate::config) untracked: Share,
 }
 
-const fn one() -> u16 {
+pub(super) const fn one() -> u16 {
     1
 }
 
@@ -62,7 +66,7 @@ const fn learning() -> Seconds {
     Seconds(130.0)
 }
 
-const fn drain() -> Seconds {
+pub(in crate::config) const fn drain() -> Seconds {
     Seconds(120.0)
 }
 

@@ -96,6 +96,60 @@ pub(in crate::config) struct Tls {
     pub(in crate::config) key: Option<String>,
 }
 
+/// Membership by hand: the nodes know of each other from here alone, and an operator says who is dead.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct Static {
+    /// All nodes, this one too. The same on each of them.
+    #[schemars(required, length(min = 1, max = 128))]
+    pub(in crate::config) members: Option<Items<StaticMember>>,
+    /// Shares that are one node's as long as it lives, whatever the weights say. The same on each node.
+    #[serde(default)]
+    pub(in crate::config) pins: Items<StaticPin>,
+    /// What this node does when it starts.
+    #[serde(default)]
+    pub(in crate::config) start: Start,
+}
+
+/// A node of a cluster that is run by hand.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct StaticMember {
+    /// Its `node`.
+    #[schemars(required, example = &"gw1")]
+    pub(in crate::config) name: Option<String>,
+    /// Its part beside those of the others.
+    #[serde(default = "super::cluster::one")]
+    #[schemars(range(min = 1, max = 1000))]
+    pub(in crate::config) weight: u16,
+    /// Where operators reach it. `weir cluster show` tells it, and nothing else uses it.
+    #[serde(default)]
+    #[schemars(example = &"192.0.2.11")]
+    pub(in crate::config) address: Option<String>,
+}
+
+/// A share that is one node's.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct StaticPin {
+    /// Which, from 1.
+    #[schemars(required, range(min = 1, max = 1024), example = &1)]
+    pub(in crate::config) bucket: Option<u16>,
+    /// Whose: a name of `members`.
+    #[schemars(required, example = &"gw1")]
+    pub(in crate::config) node: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(in crate::config) enum Start {
+    /// It owns its part at once.
+    #[default]
+    Serves,
+    /// It owns nothing until `weir cluster give` names it here: another may have taken its part.
+    Waits,
+}
+
 fn cluster_id() -> String {
     "weir".to_owned()
 }

@@ -23,7 +23,9 @@ pub(in crate::config) use conntrack::{Conntrack, Helpers, SctpTimeouts, Tcp, Tcp
 pub(in crate::config) use control::Control;
 pub(in crate::config) use forwarding::{Forwarding, Mode, Stp};
 pub(in crate::config) use fragments::Fragments;
-pub(in crate::config) use membership::{Etcd, Gossip, Minority, OnLoss};
+pub(in crate::config) use membership::{
+    Etcd, Gossip, Minority, OnLoss, Start, Static, StaticMember, StaticPin,
+};
 pub(in crate::config) use memory::Memory;
 pub(in crate::config) use metrics::Metrics;
 pub(in crate::config) use ports::{Auto, Port, Promiscuous, Queues, ReversePath, Rss, Vlan};

@@ -74,7 +74,7 @@ pub(in crate::config) struct Vlan {
     pub(in crate::config) reverse_path: ReversePath,
 }
 
-#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(in crate::config) enum ReversePath {
     /// Any that can be a source at all.
@@ -129,12 +129,13 @@ pub(in crate::config) enum Rss {
 #[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(in crate::config) enum Promiscuous {
-    /// As forwarding needs it: a bridge port accepts everything.
+    /// As forwarding needs it: everything is accepted.
     #[default]
     Auto,
     /// Always.
     On,
-    /// Never.
+    /// Its own address, broadcasts, `multicast_macs`, and what a router needs: its `cluster_mac`, and the groups of
+    /// neighbour discovery. Everything nevertheless where the device cannot tell these from others.
     Off,
 }
 

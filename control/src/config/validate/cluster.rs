@@ -1,6 +1,6 @@
 //! Checks `cluster`.
 
-use super::membership::{self, Part};
+use super::membership;
 use crate::config::finding::{Findings, Target};
 use crate::config::path::Path;
 use crate::config::{self, raw};
@@ -18,7 +18,7 @@ pub(super) fn validate(
     path: &Path,
     findings: &mut Findings,
 ) -> Option<(Cluster, Option<config::Membership>)> {
-    if raw.gossip.is_none() && raw.etcd.is_none() {
+    if raw.gossip.is_none() && raw.etcd.is_none() && raw.fixed.is_none() {
         return by_numbers(raw, path, findings).map(|cluster| (cluster, None));
     }
     let ways = [
@@ -26,6 +26,7 @@ pub(super) fn validate(
         ("node_mask", raw.node_mask.is_some()),
         ("gossip", raw.gossip.is_some()),
         ("etcd", raw.etcd.is_some()),
+        ("static", raw.fixed.is_some()),
     ];
     let said: Vec<&str> = ways.into_iter().filter(|(_, said)| *said).map(|(key, _)| key).collect();
     if let [first, second, ..] = *said {
@@ -35,12 +36,16 @@ pub(super) fn validate(
     }
     if raw.invert || matches!(raw.tracking, raw::Tracking::Own) {
         let message = "`invert` and `tracking: own` are for `local_nodes`".to_owned();
-        let hint = "leave them out: nodes that agree by themselves follow all flows".to_owned();
+        let hint = "leave them out: nodes that know of each other follow all flows".to_owned();
         findings.error(Target::Key(path.clone()), message, hint);
         return None;
     }
-    let part = Part { node, weight: raw.weight, learning: raw.learning_s, drain: raw.drain_s };
-    let membership = membership::validate(raw.gossip.as_ref(), raw.etcd.as_ref(), &part, path, findings);
+    if raw.fixed.is_some() && raw.weight != 1 {
+        let message = "with `static` each member has a `weight` of its own".to_owned();
+        let hint = "say it in `static.members`, on all nodes alike".to_owned();
+        findings.error(Target::Key(path.key("weight")), message, hint);
+    }
+    let membership = membership::validate(&raw, node, path, findings);
     let nobody = Members { me: MemberId::FIRST, map: Vec::new(), living: BTreeMap::new(), learning: true };
     let cluster = Cluster {
         total_nodes: raw.total_nodes?,

@@ -1,6 +1,7 @@
-//! Checks `cluster.gossip` and `cluster.etcd`.
+//! Checks `cluster.gossip`, `cluster.etcd` and `cluster.static`.
 
 use super::conntrack::span;
+use super::fixed;
 use crate::cluster::engine::etcd::{EtcdConfig, EtcdTls, OnLoss};
 use crate::cluster::engine::gossip::GossipConfig;
 use crate::cluster::{Agreement, Minority, NodeName, Settings, Weight};
@@ -11,38 +12,42 @@ use crate::config::raw;
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-/// What `cluster` says of this node's part, whichever way its nodes know of each other.
-pub(super) struct Part<'a> {
-    pub(super) node: Option<&'a str>,
-    pub(super) weight: u16,
-    pub(super) learning: raw::Seconds,
-    pub(super) drain: raw::Seconds,
-}
-
-/// A member of a cluster that agrees by itself.
+/// A member of a cluster whose nodes have names.
 pub(super) fn validate(
-    gossip: Option<&raw::Gossip>,
-    etcd: Option<&raw::Etcd>,
-    part: &Part<'_>,
+    raw: &raw::Cluster,
+    node: Option<&str>,
     path: &Path,
     findings: &mut Findings,
 ) -> Option<Membership> {
-    let learning = span(part.learning, &path.key("learning_s"), findings);
-    let drain = span(part.drain, &path.key("drain_s"), findings);
-    let (carrier, address, settings) = match (gossip, etcd) {
-        (Some(gossip), _) => self::gossip(gossip, &path.key("gossip"), findings)?,
-        (None, etcd) => self::etcd(etcd?, &path.key("etcd"), findings)?,
+    let learning = span(raw.learning_s, &path.key("learning_s"), findings);
+    let drain = span(raw.drain_s, &path.key("drain_s"), findings);
+    let name: NodeName = node?.parse().ok()?;
+    let own_weight = Weight::new(raw.weight)?;
+    let (carrier, weight, address, settings) = match (&raw.gossip, &raw.etcd, &raw.fixed) {
+        (Some(gossip), _, _) => {
+            let (carrier, address, settings) = self::gossip(gossip, &path.key("gossip"), findings)?;
+            (carrier, own_weight, address, settings)
+        }
+        (None, Some(etcd), _) => {
+            let (carrier, address, settings) = self::etcd(etcd, &path.key("etcd"), findings)?;
+            (carrier, own_weight, address, settings)
+        }
+        (None, None, fixed) => {
+            let path = path.key("static");
+            let (fixed, own) = fixed::validate(fixed.as_ref()?, &name, raw.total_nodes?, &path, findings)?;
+            let settings = Settings { agreement: Agreement::ByHand, ..Settings::default() };
+            (Carrier::Static(fixed), own.weight, own.address, settings)
+        }
     };
     let settings = Settings { learning_ms: learning?.as_ms(), drain_ms: drain?.as_ms(), ..settings };
-    let name: NodeName = part.node?.parse().ok()?;
-    Some(Membership { name, weight: Weight::new(part.weight)?, address, carrier, settings })
+    Some(Membership { name, weight, address, carrier, settings })
 }
 
 fn gossip(raw: &raw::Gossip, path: &Path, findings: &mut Findings) -> Option<(Carrier, IpAddr, Settings)> {
     let listen = listen(raw.listen.as_ref()?, &path.key("listen"), findings);
     let interval = span(raw.interval_s, &path.key("interval_s"), findings)?.as_ms();
     let detection = span(raw.detection_time_s, &path.key("detection_time_s"), findings)?.as_ms();
-    let seeds: Vec<String> = raw.seeds.as_ref()?.iter().cloned().collect::<Option<_>>()?;
+    let seeds = seeds(raw.seeds.as_ref()?, &path.key("seeds"), findings);
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
@@ -56,7 +61,7 @@ fn gossip(raw: &raw::Gossip, path: &Path, findings: &mut Findings) -> Option<(Ca
         findings.error(Target::Value(path.key("detection_time_s")), message, hint);
         return None;
     }
-    let listen = listen?;
+    let (listen, seeds) = (listen?, seeds?);
     let config = GossipConfig {
         interval: Duration::from_millis(interval),
         detection_time: Duration::from_millis(detection),
@@ -83,6 +88,21 @@ fn listen(text: &str, path: &Path, findings: &mut Findings) -> Option<SocketAddr
     };
     findings.error(Target::Value(path.clone()), message, hint.to_owned());
     None
+}
+
+fn seeds(raw: &raw::Items<String>, path: &Path, findings: &mut Findings) -> Option<Vec<String>> {
+    let mut seed = |(i, text): (usize, &Option<String>)| {
+        let text = text.as_ref()?;
+        let (host, port) = text.rsplit_once(':').unwrap_or_default();
+        if !host.is_empty() && port.parse::<u16>().is_ok_and(|port| port != 0) {
+            return Some(text.clone());
+        }
+        let message = format!("`{text}` is not a host with a port");
+        findings.error(Target::Value(path.item(i)), message, "for example `192.0.2.12:7946`".to_owned());
+        None
+    };
+    let seeds: Vec<Option<String>> = raw.iter().enumerate().map(&mut seed).collect();
+    seeds.into_iter().collect()
 }
 
 fn etcd(raw: &raw::Etcd, path: &Path, findings: &mut Findings) -> Option<(Carrier, IpAddr, Settings)> {

@@ -6,6 +6,7 @@
 mod cluster;
 mod conntrack;
 mod control;
+mod fixed;
 mod forwarding;
 mod fragments;
 mod interfaces;
@@ -14,10 +15,11 @@ mod memory;
 mod metrics;
 mod ports;
 mod routes;
+mod together;
 mod workers;
 
 use super::finding::{Findings, Target};
-use super::gateway::GatewayConfig;
+use super::gateway::{GatewayConfig, Port};
 use super::path::Path;
 use super::raw;
 use weir_dataplane::config::Config;
@@ -61,11 +63,21 @@ pub(super) fn gateway(raw: Option<raw::Gateway>, findings: &mut Findings) -> Opt
             "leave it out unless the other nodes are Linux with `nf_conntrack_tcp_loose=1`".to_owned(),
         );
     }
+    let ports: Option<Vec<Port>> = ports.into_iter().collect();
+    if let (Some(Some(network)), Some(ports)) = (&network, &ports) {
+        together::router(network, ports, findings);
+    }
+    if let (Some(Some(membership)), Some(conntrack)) = (&membership, &conntrack) {
+        together::cluster(membership, conntrack, findings);
+    }
+    if let (Some(Some(network)), Some(Some(cluster)), Some(membership)) = (&network, &cluster, &membership) {
+        together::routed_cluster(network, cluster, membership.as_ref(), findings);
+    }
     let metrics = metrics::validate(&raw.metrics, &root.key("metrics"), findings);
     let control_socket = control::validate(raw.control, &root.key("control"), findings);
     Some(GatewayConfig {
         node: node?,
-        ports: ports.into_iter().collect::<Option<_>>()?,
+        ports: ports?,
         workers: workers?,
         memory: memory?,
         dataplane: Config { bridge: bridge?, conntrack: conntrack?, cluster: cluster? },
@@ -78,14 +90,14 @@ pub(super) fn gateway(raw: Option<raw::Gateway>, findings: &mut Findings) -> Opt
 
 fn node(name: String, path: &Path, findings: &mut Findings) -> Option<String> {
     let letters = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
-    if name.len() <= 64 && name.starts_with(|c: char| c.is_ascii_alphanumeric()) && name.chars().all(letters)
+    if name.len() <= 63 && name.starts_with(|c: char| c.is_ascii_alphanumeric()) && name.chars().all(letters)
     {
         return Some(name);
     }
     findings.error(
         Target::Value(path.clone()),
         format!("`{name}` cannot be the name of a node"),
-        "up to 64 letters, digits, `.`, `_` and `-`, the first a letter or digit; for example `node: gw1`"
+        "up to 63 letters, digits, `.`, `_` and `-`, the first a letter or digit; for example `node: gw1`"
             .to_owned(),
     );
     None

@@ -36,6 +36,8 @@ pub(super) fn validate(
         .enumerate()
         .map(|(i, raw)| neighbour(raw.as_ref()?, &interfaces, &root.key("neighbours").item(i), findings));
     let neighbours: Vec<Option<StaticNeighbour>> = neighbours.collect();
+    let twice = twice(&neighbours, &root.key("neighbours"), findings);
+    (!twice).then_some(())?;
     Some(Network {
         routes: routes.into_iter().collect::<Option<_>>()?,
         neighbours: neighbours.into_iter().collect::<Option<_>>()?,
@@ -57,6 +59,7 @@ pub(super) fn has_none(
             _ if !port.addresses.is_empty() => "addresses",
             _ if !port.vlans.is_empty() => "vlans",
             _ if port.cluster_mac.is_some() => "cluster_mac",
+            _ if port.reverse_path != raw::ReversePath::Off => "reverse_path",
             _ => return None,
         };
         Some(root.key("ports").item(i).key(key))
@@ -82,6 +85,9 @@ fn route(
     let to = destination(raw.to.as_ref()?, target.as_ref(), &path.key("to"), findings);
     let (to, target) = (to?, target?);
     let Fate::Via(hops) = &target else { return Some(Route { to, target }) };
+    for hop in hops.iter().filter(|hop| hop.gateway.is_none()) {
+        may_ask(hop.interface, to.address.is_ipv4(), interfaces, &path.key("to"), findings);
+    }
     for (i, hop) in hops.iter().enumerate() {
         let Some(via) = hop.gateway.filter(|via| via.is_ipv4() != to.address.is_ipv4()) else { continue };
         let message = format!("`{via}` is not of the same IP version as `{to}`");
@@ -233,15 +239,9 @@ fn next_hop(
         return Some(NextHop { interface: dev?, gateway: None, weight });
     };
     let path = path.key("via");
-    let gateway = plain_address(via, &path, findings)?;
-    let own =
-        interfaces.iter().flat_map(|named| &named.interface.addresses).any(|own| own.address == gateway);
-    if own {
-        let message = format!("`{via}` is an address of this gateway");
-        findings.error(Target::Value(path), message, "give the other router's address".to_owned());
-        return None;
-    }
+    let gateway = station(via, interfaces, &path, findings)?;
     let interface = dev.or_else(|| towards(gateway, interfaces, &path, findings))?;
+    may_ask(interface, gateway.is_ipv4(), interfaces, &path, findings);
     Some(NextHop { interface, gateway: Some(gateway), weight })
 }
 
@@ -251,7 +251,7 @@ fn neighbour(
     path: &Path,
     findings: &mut Findings,
 ) -> Option<StaticNeighbour> {
-    let address = plain_address(raw.address.as_ref()?, &path.key("address"), findings)?;
+    let address = station(raw.address.as_ref()?, interfaces, &path.key("address"), findings)?;
     let text = raw.mac.as_ref()?;
     let mac = gateway::MacAddr::parse(text).filter(|mac| mac.octets() != [0; 6]);
     if mac.is_none() {
@@ -266,13 +266,69 @@ fn neighbour(
     Some(StaticNeighbour { interface: interface?, address, mac: MacAddr(mac?.octets()) })
 }
 
-fn plain_address(text: &str, path: &Path, findings: &mut Findings) -> Option<IpAddr> {
-    let address = text.parse();
-    if address.is_err() {
-        let message = format!("`{text}` is not an IP address");
-        findings.error(Target::Value(path.clone()), message, "for example `192.0.2.254`".to_owned());
+/// The address of another station.
+fn station(
+    text: &str,
+    interfaces: &[NamedInterface],
+    path: &Path,
+    findings: &mut Findings,
+) -> Option<IpAddr> {
+    let own = |address| {
+        interfaces.iter().flat_map(|named| &named.interface.addresses).any(|own| own.address == address)
+    };
+    let (message, hint) = match text.parse::<IpAddr>() {
+        Ok(address) if own(address) => {
+            (format!("`{text}` is an address of this gateway"), "give the other station's address")
+        }
+        Ok(address) if !is_station(address) => {
+            (format!("`{text}` is not the address of a station"), "neither a group's nor a loopback one")
+        }
+        Ok(address) => return Some(address),
+        Err(_) => (format!("`{text}` is not an IP address"), "for example `192.0.2.254`"),
+    };
+    findings.error(Target::Value(path.clone()), message, hint.to_owned());
+    None
+}
+
+fn is_station(address: IpAddr) -> bool {
+    let v4 = match address {
+        IpAddr::V4(address) => address.octets()[0] != 0 && address.octets()[0] < 240,
+        IpAddr::V6(_) => true,
+    };
+    v4 && !address.is_multicast() && !address.is_loopback() && !address.is_unspecified()
+}
+
+/// Whether a station stands there twice; says so.
+fn twice(all: &[Option<StaticNeighbour>], path: &Path, findings: &mut Findings) -> bool {
+    let place = |known: &StaticNeighbour| (known.interface, known.address);
+    for (i, known) in all.iter().enumerate().filter_map(|(i, known)| Some((i, known.as_ref()?))) {
+        if all[..i].iter().flatten().any(|other| place(other) == place(known)) {
+            let message = format!("`{}` is there twice", known.address);
+            let target = Target::Value(path.item(i).key("address"));
+            findings.error(target, message, "a station has one MAC address".to_owned());
+            return true;
+        }
     }
-    address.ok()
+    false
+}
+
+/// Stations are asked for from an address of their IP version.
+fn may_ask(
+    interface: InterfaceId,
+    is_ipv4: bool,
+    interfaces: &[NamedInterface],
+    path: &Path,
+    findings: &mut Findings,
+) {
+    let Some(named) = interfaces.get(interface.index()) else { return };
+    if named.interface.addresses.iter().all(|own| own.address.is_ipv4() != is_ipv4) {
+        let version = if is_ipv4 { "IPv4" } else { "IPv6" };
+        findings.warning(
+            Target::Value(path.clone()),
+            format!("`{}` has no {version} address to ask from", named.name),
+            "give it one; else those in `neighbours` alone are reached there".to_owned(),
+        );
+    }
 }
 
 fn interface(

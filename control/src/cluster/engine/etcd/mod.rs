@@ -95,7 +95,7 @@ impl EtcdConfig {
         }
     }
 
-    /// Whether it can be used.
+    /// Whether it can be used, as far as can be told without the files of TLS.
     ///
     /// # Errors
     /// See [`EtcdError`].
@@ -112,9 +112,6 @@ impl EtcdConfig {
         }
         if self.lease < LEASE_MIN || self.lease.subsec_nanos() != 0 {
             return Err(EtcdError::Lease(self.lease));
-        }
-        if let Some(tls) = &self.tls {
-            tls.options().map_err(|(path, error)| EtcdError::Tls { path, error })?;
         }
         Ok(())
     }
@@ -171,6 +168,9 @@ pub enum EtcdError {
 /// See [`EtcdError`].
 pub fn start(config: EtcdConfig, clock: Clock, end: EngineEnd) -> Result<Engine, EtcdError> {
     config.check()?;
+    if let Some(tls) = &config.tls {
+        tls.options().map_err(|(path, error)| EtcdError::Tls { path, error })?;
+    }
     let counts = Arc::new(Counts::default());
     let registration = Registration::new(config, clock, end, Arc::clone(&counts));
     Ok(Engine::run(counts, async move |leaving| registration.run(leaving).await))

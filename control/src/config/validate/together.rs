@@ -1,0 +1,120 @@
+//! Checks what sections want of each other: a router, and a router in a cluster.
+
+use crate::config::finding::{Findings, Target};
+use crate::config::gateway::Port;
+use crate::config::membership::{Carrier, Membership};
+use crate::config::network::{NamedInterface, Network};
+use crate::config::path::Path;
+use core::net::IpAddr;
+use weir_dataplane::config::{Cluster, Conntrack, Share};
+use weir_dataplane::units::{BucketId, PortId};
+
+/// Shortest MTU that IPv6 runs over (RFC 8200 5).
+const IPV6_MTU_MIN: u16 = 1280;
+
+/// A router among its ports.
+pub(super) fn router(network: &Network, ports: &[Port], findings: &mut Findings) {
+    let path = Path::root().key("ports");
+    for (i, port) in ports.iter().enumerate() {
+        if !network.interfaces().iter().any(|named| Some(named.interface().port) == PortId::new(i)) {
+            findings.warning(
+                Target::Value(path.item(i).key("name")),
+                format!("`{}` has no `addresses`: whatever it receives is dropped", port.name()),
+                "for example `addresses: [192.0.2.1/24]`, or leave the port out".to_owned(),
+            );
+        }
+    }
+    for named in network.interfaces() {
+        let interface = named.interface();
+        if interface.mtu < IPV6_MTU_MIN && has_ipv6(named) {
+            findings.error(
+                Target::Key(path.item(interface.port.index())),
+                format!("`{}` has IPv6 addresses and an `mtu` of {}", named.name(), interface.mtu),
+                format!("IPv6 needs an `mtu` of {IPV6_MTU_MIN}; or leave its IPv6 addresses out"),
+            );
+        }
+    }
+}
+
+fn has_ipv6(named: &NamedInterface) -> bool {
+    named.interface().addresses.iter().any(|own| own.address.is_ipv6())
+}
+
+/// A cluster and what it tracks.
+pub(super) fn cluster(membership: &Membership, conntrack: &Conntrack, findings: &mut Findings) {
+    let silent_ms = conntrack.udp_timeout.max(conntrack.udp_timeout_stream).as_ms();
+    if membership.settings.learning_ms < silent_ms {
+        findings.warning(
+            Target::Value(Path::root().key("cluster").key("learning_s")),
+            "a UDP flow may be silent for longer: a node that joins then forwards it beside its owner"
+                .to_owned(),
+            format!("at least {} s, the longest of `conntrack.udp`", silent_ms.div_ceil(1000)),
+        );
+    }
+}
+
+/// A router in a cluster.
+pub(super) fn routed_cluster(
+    network: &Network,
+    cluster: &Cluster,
+    membership: Option<&Membership>,
+    findings: &mut Findings,
+) {
+    cluster_macs(network, cluster, membership, findings);
+    let path = Path::root().key("cluster");
+    if let Some(Carrier::Gossip { config, .. }) = membership.map(|membership| &membership.carrier)
+        && is_own(network, config.listen.ip())
+    {
+        findings.error(
+            Target::Value(path.key("gossip").key("listen")),
+            format!("`{}` is an address of the gateway, which all nodes have", config.listen.ip()),
+            "an address of this node alone, on a network of the nodes' own".to_owned(),
+        );
+    }
+    for (key, share) in [("non_ip", cluster.non_ip), ("untracked", cluster.untracked)] {
+        if share != Share::Owner {
+            findings.warning(
+                Target::Key(path.key(key)),
+                format!("`{key}` means nothing to a router"),
+                "leave it out".to_owned(),
+            );
+        }
+    }
+}
+
+fn is_own(network: &Network, address: IpAddr) -> bool {
+    let interfaces = network.interfaces().iter();
+    interfaces.flat_map(|named| &named.interface().addresses).any(|own| own.address == address)
+}
+
+/// Stations send to the MAC address that they are told: unless all nodes have it, one node alone hears them.
+fn cluster_macs(
+    network: &Network,
+    cluster: &Cluster,
+    membership: Option<&Membership>,
+    findings: &mut Findings,
+) {
+    let all = (0..usize::from(cluster.total_nodes)).filter_map(BucketId::new);
+    if membership.is_none() && all.into_iter().all(|bucket| cluster.owns(bucket)) {
+        return;
+    }
+    let mut told: Vec<PortId> = Vec::new();
+    for named in network.interfaces().iter().filter(|named| named.cluster_mac().is_none()) {
+        let port = named.interface().port;
+        if told.contains(&port) {
+            continue;
+        }
+        told.push(port);
+        let target = Target::Key(Path::root().key("ports").item(port.index()));
+        let message =
+            format!("`{}` has no `cluster_mac`: what stations send here, one node alone hears", named.name());
+        let example = "for example `cluster_mac: 01:00:5e:00:01:01`, the same on all nodes";
+        if membership.is_some() {
+            findings.error(target, message, example.to_owned());
+        } else {
+            let hint =
+                format!("{example}; it is not needed if the devices of all nodes have one MAC address");
+            findings.warning(target, message, hint);
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! Traces frames: copies what the stages know of those that somebody wants to see.
+//!
+//! It looks on like any other [`Observer`], and changes nothing. Where nobody traces, a worker's pipeline runs without.
+
+use super::{Observer, Opening, Release, Scene, Sight};
+use crate::counters::Verdict;
+use crate::key::FlowKey;
+use crate::parse::Class;
+use crate::port::Frame;
+use crate::snapshot::Snapshot;
+use crate::trace::{Arrival, Filter, FrameView, Head, Passage, Share, Told, Trace, Traces};
+use crate::track::{Origin, Owners};
+use crate::units::{BURST_MAX, PortId, Tick};
+use crate::wire::IpProtocol;
+use arrayvec::ArrayVec;
+use std::sync::Arc;
+
+/// Traced frames that may be held at once; more of them are told of, but not of their release.
+const HELD_MAX: usize = 256;
+
+/// The traces at one worker, and the traced frames that are under way.
+#[derive(Debug, Default)]
+pub struct Tracer {
+    traces: Traces,
+    now: Tick,
+    /// Those of the burst under way, in order.
+    entrants: ArrayVec<Entrant, BURST_MAX>,
+    /// The first of them that has no outcome yet.
+    next: usize,
+    /// The numbers of those that are held.
+    held: ArrayVec<u64, HELD_MAX>,
+}
+
+/// A traced frame that came in.
+#[derive(Debug)]
+struct Entrant {
+    /// Its place in the burst.
+    index: usize,
+    /// Bit n: trace n means it.
+    meant: u8,
+    arrival: Arrival,
+}
+
+const _: () = assert!(crate::watch::WATCHES_MAX <= u8::BITS as usize);
+
+impl Tracer {
+    /// Whether nobody traces.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.traces.is_empty()
+    }
+
+    /// Tells `trace` of frames from now on; one too many is closed and told nothing.
+    pub fn add(&mut self, trace: Arc<Trace>) {
+        self.traces.add(trace);
+    }
+
+    /// Lets go of traces that are closed.
+    #[inline]
+    pub fn sweep(&mut self) {
+        self.traces.sweep();
+    }
+
+    /// Tells of a frame that control sends by `port`.
+    pub fn sent<F: Frame>(&mut self, frame: &F, port: PortId, snapshot: &Snapshot) {
+        let view = FrameView::new(frame, port, snapshot.rules());
+        for trace in self.traces.iter() {
+            if trace.filter().matches(&view.parsed, view.head.as_ref()) {
+                trace.tell(Told::Sent(view));
+            }
+        }
+    }
+
+    /// Which traces mean frame `index` of the burst and have room for it.
+    fn meant<F: Frame>(&self, opening: &Opening<'_, F>, index: usize) -> u8 {
+        let mut meant = 0;
+        for (n, trace) in self.traces.iter().enumerate() {
+            if !means(trace.filter(), opening, index) {
+                continue;
+            }
+            if trace.has_room() {
+                meant |= 1 << n;
+            } else {
+                trace.lose();
+            }
+        }
+        meant
+    }
+
+    fn tell(&self, meant: u8, passage: Passage) {
+        for (_, trace) in self.traces.iter().enumerate().filter(|(n, _)| meant >> n & 1 == 1) {
+            trace.tell(Told::Frame(passage));
+        }
+    }
+}
+
+/// Whether a frame of the burst is meant. What has a name is known by that; what has none, because it is broken or a
+/// router has a word about it, is read again if it may be meant by its addresses or by what it quotes.
+fn means<F: Frame>(filter: &Filter, opening: &Opening<'_, F>, index: usize) -> bool {
+    let (frame, parsed) = (&opening.frames[index], &opening.parsed[index]);
+    if parsed.key != FlowKey::NONE && parsed.class != Class::IcmpError {
+        return filter.matches(parsed, None);
+    }
+    let head = Head::read(frame.bytes());
+    let carried = head.and_then(|head| head.ends?.protocol);
+    let may_quote = matches!(carried, Some(IpProtocol::ICMP | IpProtocol::ICMPV6));
+    (may_quote || filter.matches(parsed, head.as_ref())) && {
+        let view = FrameView::new(frame, opening.origins[index], opening.snapshot.rules());
+        filter.matches(&view.parsed, view.head.as_ref())
+    }
+}
+
+fn arrival<F: Frame>(opening: &Opening<'_, F>, index: usize) -> Arrival {
+    let Opening { snapshot, tracker, now, .. } = *opening;
+    let (frame, port) = (&opening.frames[index], opening.origins[index]);
+    let view = FrameView::new(frame, port, snapshot.rules());
+    let known = tracker.table().find_key(&view.parsed.key).filter(|_| view.parsed.key != FlowKey::NONE);
+    let router = snapshot.router();
+    Arrival {
+        number: opening.seen + index as u64,
+        now,
+        epoch: snapshot.epoch(),
+        interface: router.and_then(|router| router.arrival(frame.bytes(), port)).map(|at| at.interface),
+        forwarded: opening.forwarded >> index & 1 == 1,
+        before: known.and_then(|record| tracker.view(record, now)).map(|flow| flow.class),
+        frame: view,
+    }
+}
+
+/// A frame and all that the stages knew when it had its outcome.
+fn passage(arrival: Arrival, sight: &Sight, scene: &Scene<'_>, now: Tick) -> Passage {
+    let Scene { parsed, tracked, tracker, snapshot } = *scene;
+    let has_name = parsed.key != FlowKey::NONE;
+    let record = tracker.table().find_key(&parsed.key).filter(|_| has_name);
+    let origin = match record {
+        Some(record) => tracker.origin(record),
+        None => Origin { key: parsed.key, side: parsed.side },
+    };
+    // What is of no flow and may open none is nobody's.
+    let is_shared = has_name && snapshot.owners().is_some() && (record.is_some() || tracked.drop.is_none());
+    let ends = arrival.frame.head.and_then(|head| head.ends);
+    let router = snapshot.router().filter(|_| sight.owned);
+    Passage {
+        arrival,
+        parsed: *parsed,
+        tracked: *tracked,
+        flow: record.and_then(|record| tracker.view(record, now)),
+        share: is_shared.then(|| share(&origin, snapshot)),
+        owned: sight.owned,
+        course: router
+            .zip(ends)
+            .map(|(router, ends)| router.course(ends.family, ends.destination, &parsed.key)),
+        verdict: sight.verdict,
+    }
+}
+
+fn share(origin: &Origin, snapshot: &Snapshot) -> Share {
+    let bucket = snapshot.bucket(origin);
+    let source = origin.key.endpoint(origin.side).address.ip(origin.key.family());
+    Share { source, bucket, map_owner: snapshot.owner(bucket) }
+}
+
+impl Observer for Tracer {
+    #[inline(never)]
+    fn begin<F: Frame>(&mut self, opening: &Opening<'_, F>) {
+        self.now = opening.now;
+        self.entrants.clear();
+        self.next = 0;
+        for index in 0..opening.frames.len() {
+            let meant = self.meant(opening, index);
+            if meant != 0 {
+                self.entrants.push(Entrant { index, meant, arrival: arrival(opening, index) });
+            }
+        }
+    }
+
+    #[inline(never)]
+    fn observe(&mut self, sight: &Sight, scene: &Scene<'_>) {
+        let Some(entrant) = self.entrants.get(self.next).filter(|frame| frame.index == sight.index) else {
+            return;
+        };
+        self.next += 1;
+        self.tell(entrant.meant, passage(entrant.arrival, sight, scene, self.now));
+        if sight.verdict == Verdict::Hold {
+            // Of one too many nobody hears again; its verdict says that it waits.
+            let _ = self.held.try_push(sight.number);
+        }
+    }
+
+    #[inline(never)]
+    fn release(&mut self, release: &Release) {
+        let Some(at) = self.held.iter().position(|number| *number == release.number) else { return };
+        self.held.swap_remove(at);
+        for trace in self.traces.iter() {
+            trace.tell(Told::Released { number: release.number, verdict: release.verdict });
+        }
+    }
+}
