@@ -10,10 +10,27 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::process::{Command, Stdio};
 use weir_control::observe::{
-    AgreedStatus, AlarmRow, BucketStatus, ClusterStatus, METRICS, MemberRow, Occupancy, PortStatistics,
-    PortStatus, SpreadBy, Status, collect, reference, render,
+    AgreedStatus, AlarmRow, BucketStatus, ClusterStatus, METRICS, MemberRow, NeighbourCounts, NeighbourRow,
+    Neighbours, Occupancy, PortStatistics, PortStatus, SpreadBy, StationStatus, Status, collect, reference,
+    render,
 };
 use weir_dataplane::counters::{DropReason, Verdict, WorkerCounters};
+
+fn station() -> StationStatus {
+    let neighbour = NeighbourRow {
+        interface: "lan".to_owned(),
+        address: [192, 0, 2, 7].into(),
+        state: "reachable".to_owned(),
+        mac: Some("02:00:00:00:00:07".to_owned()),
+        age_s: 1,
+        used_s: None,
+        waiting: 0,
+    };
+    let counters =
+        NeighbourCounts { ignored: [("hop_limit".to_owned(), 3)].into(), ..NeighbourCounts::default() };
+    let neighbours = Neighbours { neighbours: vec![neighbour], counters, ..Neighbours::default() };
+    StationStatus { neighbours, ..StationStatus::default() }
+}
 
 fn page() -> String {
     let cells = WorkerCounters::default();
@@ -77,7 +94,7 @@ fn page() -> String {
         expectations: Occupancy { live: 0, max: 64 },
         warnings: Vec::new(),
     };
-    render(&status, &collect::counters([&cells], &["lan".to_owned()]))
+    render(&status, &collect::counters([&cells], &["lan".to_owned()]), Some(&station()))
 }
 
 #[test]

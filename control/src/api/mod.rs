@@ -4,6 +4,7 @@
 
 mod client;
 mod events;
+mod neighbours;
 mod selection;
 mod server;
 mod socket;
@@ -11,6 +12,7 @@ mod trace;
 pub mod words;
 
 pub use client::{Client, ClientError};
+pub use neighbours::{NeighbourName, NeighbourSelection, interface};
 pub use selection::Selection;
 pub use server::{metrics_router, router};
 pub use socket::{ControlSocket, SocketError};
@@ -18,7 +20,8 @@ pub use trace::TraceRequest;
 
 use crate::cluster::Order;
 use crate::observe::{
-    ClusterStatus, Counters, Deleted, Expectations, Explanation, FlowEvent, Flows, Status, TraceEvent,
+    ClusterStatus, Counters, Deleted, Expectations, Explanation, FlowEvent, Flows, Flushed, Neighbours,
+    Status, TraceEvent,
 };
 use core::net::IpAddr;
 use serde::{Deserialize, Serialize};
@@ -51,6 +54,10 @@ pub enum Call {
     Trace(TraceRequest, Answer<Result<mpsc::Receiver<TraceEvent>, Refusal>>),
     /// Live expectations.
     Expectations(Answer<Result<Expectations, Refusal>>),
+    /// The neighbours of a gateway that routes.
+    Neighbours(NeighbourSelection, Answer<Result<Neighbours, Refusal>>),
+    /// Forgets a neighbour.
+    FlushNeighbour(NeighbourName, Answer<Result<Flushed, Refusal>>),
     /// This node's part of its cluster.
     Cluster(Answer<Result<ClusterStatus, Refusal>>),
     /// Whose the flows from an address are.

@@ -1,7 +1,7 @@
 //! HTTP routes: requests become calls, answers become JSON.
 
 use super::events::EventBody;
-use super::{Answer, Call, Refusal, RefusalKind, Selection, TraceRequest};
+use super::{Answer, Call, NeighbourName, NeighbourSelection, Refusal, RefusalKind, Selection, TraceRequest};
 use crate::cluster::{NodeName, Order};
 use axum::body::Body;
 use axum::extract::rejection::QueryRejection;
@@ -25,6 +25,8 @@ pub fn router(calls: Calls) -> Router {
         .route("/flows/events", get(follow_flows))
         .route("/trace", get(trace))
         .route("/expectations", get(expectations))
+        .route("/neighbours", get(neighbours))
+        .route("/neighbours/{address}", delete(flush_neighbour))
         .route("/cluster", get(cluster))
         .route("/explain/{address}", get(explain))
         .route("/cluster/drain", post(drain).delete(resume))
@@ -94,6 +96,38 @@ async fn expectations(State(calls): State<Calls>) -> Response {
     outcome(ask(&calls, Call::Expectations).await)
 }
 
+async fn neighbours(
+    State(calls): State<Calls>,
+    selected: Result<Query<NeighbourSelection>, QueryRejection>,
+) -> Response {
+    match selected {
+        Ok(Query(selection)) => outcome(ask(&calls, |answer| Call::Neighbours(selection, answer)).await),
+        Err(rejection) => refuse(Refusal::configuration(rejection.body_text())),
+    }
+}
+
+/// At which interface.
+#[derive(Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AtInterface {
+    interface: Option<String>,
+}
+
+async fn flush_neighbour(
+    State(calls): State<Calls>,
+    Path(address): Path<String>,
+    at: Result<Query<AtInterface>, QueryRejection>,
+) -> Response {
+    match (address.parse(), at) {
+        (Ok(address), Ok(Query(AtInterface { interface }))) => {
+            let name = NeighbourName { address, interface };
+            outcome(ask(&calls, |answer| Call::FlushNeighbour(name, answer)).await)
+        }
+        (Err(_), _) => refuse(no_address(&address)),
+        (_, Err(rejection)) => refuse(Refusal::configuration(rejection.body_text())),
+    }
+}
+
 async fn cluster(State(calls): State<Calls>) -> Response {
     outcome(ask(&calls, Call::Cluster).await)
 }
@@ -159,8 +193,12 @@ async fn order(calls: &Calls, order: Order) -> Response {
 async fn explain(State(calls): State<Calls>, Path(address): Path<String>) -> Response {
     match address.parse() {
         Ok(address) => outcome(ask(&calls, |answer| Call::Explain(address, answer)).await),
-        Err(_) => refuse(Refusal::configuration(format!("`{address}` is not an IP address"))),
+        Err(_) => refuse(no_address(&address)),
     }
+}
+
+fn no_address(text: &str) -> Refusal {
+    Refusal::configuration(format!("`{text}` is not an IP address"))
 }
 
 async fn add_node(State(calls): State<Calls>, Path(node): Path<usize>) -> Response {

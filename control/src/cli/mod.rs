@@ -10,6 +10,7 @@ mod explain;
 mod flows;
 mod gateway;
 mod man;
+mod neighbours;
 mod output;
 mod reference;
 mod reload;
@@ -49,6 +50,7 @@ enum Command {
     Flows(Box<flows::Args>),
     Expectations(expectations::Args),
     Trace(trace::Args),
+    Neighbours(neighbours::Args),
     Cluster(cluster::Args),
     Explain(explain::Args),
     Counters(counters::Args),
@@ -88,6 +90,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Flows(args) => args.run(),
         Command::Expectations(args) => args.run(),
         Command::Trace(args) => args.run(),
+        Command::Neighbours(args) => args.run(),
         Command::Cluster(args) => args.run(),
         Command::Explain(args) => args.run(),
         Command::Counters(args) => args.run(),

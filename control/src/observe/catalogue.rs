@@ -108,6 +108,24 @@ metrics! {
     EXPECTATIONS_CREATED = Counter "weir_expectations_created_total" ["worker"] "Expectations made.";
     NEWS_LOST = Counter "weir_worker_news_lost_total" ["worker"]
         "Expectations, or ends of them, that another worker had no room to hear of.";
+
+    NEIGHBOURS = Gauge "weir_neighbours" ["interface", "state"] "Neighbours of a gateway that routes; states are those of `ip neigh`.";
+    NEIGHBOURS_MAX = Gauge "weir_neighbours_max" [] "Neighbours there is room for, without those of the configuration.";
+    NEIGHBOUR_ALARMS = Gauge "weir_neighbour_alarms" ["kind"]
+        "Things that were wrong with neighbours in the last quarter of an hour; `weir neighbours` says which.";
+    NEIGHBOURS_WAITING = Gauge "weir_neighbour_packets_waiting" [] "Packets that wait for a neighbour's MAC address.";
+    NEIGHBOURS_PACKETS = Counter "weir_neighbour_packets_total" ["outcome"]
+        "Packets that had no MAC address to go to: `released` when it was known, `given_up` when nobody answered, `dropped` for want of room.";
+    NEIGHBOURS_ACCEPTED = Counter "weir_neighbour_messages_accepted_total" [] "ARP and neighbour discovery messages that were understood and believed.";
+    NEIGHBOURS_IGNORED = Counter "weir_neighbour_messages_ignored_total" ["reason"] "ARP and neighbour discovery messages that changed nothing, by reason.";
+    NEIGHBOURS_SENT = Counter "weir_neighbour_messages_sent_total" ["kind"] "ARP and neighbour discovery messages sent: `request`, `answer`, `announcement`.";
+    NEIGHBOURS_LIMITED = Counter "weir_neighbour_requests_limited_total" [] "Requests put off because too many were sent in a second.";
+    NEIGHBOURS_FULL = Counter "weir_neighbours_refused_total" [] "Times that there was no room for a neighbour.";
+    NEIGHBOURS_FORGOTTEN = Counter "weir_neighbours_forgotten_total" [] "Neighbours forgotten, for their age, for want of room, with their link, or flushed.";
+    STATION_SENT = Counter "weir_station_frames_sent_total" [] "Frames of a gateway's own that it gave to a worker to send.";
+    STATION_REFUSED = Counter "weir_station_frames_refused_total" [] "Frames of a gateway's own that no worker, or no packet memory, had room for.";
+    STATION_UNCLAIMED = Counter "weir_station_unclaimed_total" [] "Packets to a gateway's own addresses that nobody there takes.";
+    STATION_LIMITED = Counter "weir_station_errors_limited_total" [] "ICMP errors that were not sent, since there were too many.";
 }
 
 /// The reference page of all metrics, as Markdown.

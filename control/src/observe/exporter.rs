@@ -5,14 +5,17 @@
 
 use super::catalogue::{self as c, Kind, METRICS, Metric};
 use super::model::{Counters, PortStatus, Status, WorkerCounts};
+use super::neighbour::StationStatus;
 use super::pressure::Pressure;
 use crate::cluster::Trouble;
+use crate::network::neighbours::Alarm;
 use metrics::{Key, KeyName, Label, Level, Metadata, Recorder};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusRecorder};
+use std::collections::BTreeMap;
 use weir_dataplane::counters::Verdict;
 
 /// The text of the `/metrics` page.
-pub fn render(status: &Status, counters: &Counters) -> String {
+pub fn render(status: &Status, counters: &Counters, station: Option<&StationStatus>) -> String {
     let page = Page::new();
     gateway(&page, status);
     for port in &status.ports {
@@ -21,6 +24,9 @@ pub fn render(status: &Status, counters: &Counters) -> String {
     for worker in &counters.workers {
         worker_metrics(&page, worker);
         flow_metrics(&page, worker);
+    }
+    if let Some(station) = station {
+        neighbour_metrics(&page, station);
     }
     page.recorder.handle().render()
 }
@@ -168,6 +174,46 @@ fn flow_metrics(page: &Page, worker: &WorkerCounts) {
     page.set(c::EXPECTATIONS, &[id], worker.expectations);
     page.set(c::EXPECTATIONS_CREATED, &[id], worker.expectations_created);
     page.set(c::NEWS_LOST, &[id], worker.news_lost);
+}
+
+fn neighbour_metrics(page: &Page, station: &StationStatus) {
+    let StationStatus { neighbours, counts } = station;
+    let mut live: BTreeMap<(&str, &str), u64> = BTreeMap::new();
+    for row in &neighbours.neighbours {
+        *live.entry((&row.interface, &row.state)).or_default() += 1;
+    }
+    for ((interface, state), neighbours) in live {
+        page.set(c::NEIGHBOURS, &[interface, state], neighbours);
+    }
+    page.set(c::NEIGHBOURS_MAX, &[], neighbours.neighbours_max as u64);
+    for kind in Alarm::KINDS {
+        let alarms = neighbours.alarms.iter().filter(|alarm| alarm.kind == kind).count();
+        page.set(c::NEIGHBOUR_ALARMS, &[kind], alarms as u64);
+    }
+    let waiting: usize = neighbours.neighbours.iter().map(|row| row.waiting).sum();
+    page.set(c::NEIGHBOURS_WAITING, &[], waiting as u64);
+    let counted = &neighbours.counters;
+    page.set(c::NEIGHBOURS_ACCEPTED, &[], counted.accepted);
+    for (reason, messages) in &counted.ignored {
+        page.set(c::NEIGHBOURS_IGNORED, &[reason], *messages);
+    }
+    for (kind, messages) in
+        [("request", counted.requests), ("answer", counted.answers), ("announcement", counted.announcements)]
+    {
+        page.set(c::NEIGHBOURS_SENT, &[kind], messages);
+    }
+    for (outcome, packets) in
+        [("released", counted.released), ("given_up", counted.given_up), ("dropped", counted.dropped)]
+    {
+        page.set(c::NEIGHBOURS_PACKETS, &[outcome], packets);
+    }
+    page.set(c::NEIGHBOURS_LIMITED, &[], counted.requests_limited);
+    page.set(c::NEIGHBOURS_FULL, &[], counted.table_full);
+    page.set(c::NEIGHBOURS_FORGOTTEN, &[], counted.forgotten);
+    page.set(c::STATION_SENT, &[], counts.sent);
+    page.set(c::STATION_REFUSED, &[], counts.refused);
+    page.set(c::STATION_UNCLAIMED, &[], counts.unclaimed);
+    page.set(c::STATION_LIMITED, &[], counts.limited);
 }
 
 /// Turns by size class: 0, then powers of two. `bursts[n]` are the turns that found `n` frames.

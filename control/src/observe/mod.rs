@@ -10,6 +10,8 @@ mod exporter;
 mod flow;
 pub mod flow_tables;
 mod model;
+mod neighbour;
+pub mod neighbour_tables;
 mod pressure;
 pub mod protocol;
 pub mod tables;
@@ -23,6 +25,9 @@ pub use model::{
     AgreedStatus, AlarmRow, BucketStatus, ClusterStatus, Counters, Explanation, FlowClassCount, FlowCounts,
     HistoryRow, MemberRow, Occupancy, PortStatistics, PortStatus, PublishedRow, RssStatus, SpreadBy, Status,
     WorkerCounts, WorkerPortCounts, WorkerStatus,
+};
+pub use neighbour::{
+    Flushed, NeighbourAlarm, NeighbourCounts, NeighbourRow, Neighbours, StationCounts, StationStatus,
 };
 pub use pressure::Pressure;
 pub use trace::{TraceEnd, TraceEvent};

@@ -4,7 +4,7 @@ use super::crew::End;
 use super::followers::FOLLOW_POLL;
 use super::gateway::{Event, Gateway};
 use super::reload::Asked;
-use super::{membership, pressure, station};
+use super::{links, membership, pressure, station};
 use crate::Failure;
 use crate::api::{self, ControlSocket};
 use crate::observe::tables;
@@ -38,6 +38,8 @@ pub(super) async fn run(
     pass_on.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut attend = tokio::time::interval(station::LOOK);
     attend.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut watch_links = tokio::time::interval(links::LOOK);
+    watch_links.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut deliberate = tokio::time::interval(membership::LOOK);
     deliberate.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut stopping = false;
@@ -55,6 +57,7 @@ pub(super) async fn run(
             },
             _ = pass_on.tick(), if gateway.is_followed() => gateway.pass_on(),
             _ = attend.tick(), if gateway.is_station() => gateway.attend().await,
+            _ = watch_links.tick(), if gateway.is_station() => gateway.watch_links().await,
             _ = deliberate.tick(), if gateway.has_seat() => {
                 gateway.deliberate().await;
                 if stopping && gateway.has_handed_over() {

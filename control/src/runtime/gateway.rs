@@ -2,6 +2,7 @@
 
 use super::crew::{Crew, End};
 use super::followers::Followers;
+use super::links::Links;
 use super::membership::{self, JoinError, Seat};
 use super::ports::{self, OpenPort};
 use super::pressure::Watch;
@@ -11,12 +12,14 @@ use super::topology::Warning;
 use super::traced::Names;
 use super::tracers::Tracers;
 use super::{errands, restart, rows, state};
-use crate::api::{Call, FLOWS_LIMIT_MAX, Refusal, Reloaded, Selection};
+use crate::api::{
+    self, Call, FLOWS_LIMIT_MAX, NeighbourName, NeighbourSelection, Refusal, Reloaded, Selection,
+};
 use crate::cluster::Order;
-use crate::config::{GatewayConfig, NamedInterface};
+use crate::config::{GatewayConfig, NamedInterface, Network};
 use crate::observe::{
     self, AgreedStatus, ClusterStatus, Counters, Deleted, Expectations, Explanation, FlowEvent, Flows,
-    Status, collect,
+    Flushed, Neighbours, StationStatus, Status, collect,
 };
 use core::net::IpAddr;
 use core::ops::ControlFlow;
@@ -81,6 +84,7 @@ pub(super) struct Gateway {
     port_names: Vec<String>,
     pressure: Watch,
     reloads: Reloads,
+    links: Links,
 }
 
 impl Gateway {
@@ -97,6 +101,7 @@ impl Gateway {
             tracers: Tracers::default(),
             pressure: Watch::default(),
             reloads: Reloads::default(),
+            links: Links::default(),
         }
     }
 
@@ -190,6 +195,16 @@ impl Gateway {
         }
     }
 
+    /// Looks at the ports' links; what is behind one that is down is left out, and taken in again.
+    pub(super) async fn watch_links(&mut self) {
+        let Some(station) = &mut self.running.station else { return };
+        let Some(down) = self.links.look(&self.running.ports) else { return };
+        station.links_down(down);
+        if let Err(refusal) = self.publish(self.dataplane.clone()).await {
+            warn!("{refusal}");
+        }
+    }
+
     /// Does what a client asks. A client that has gone away needs no answer, so that is no failure.
     pub(super) async fn answer(&mut self, call: Call) {
         match call {
@@ -202,12 +217,14 @@ impl Gateway {
                 drop(answer.send(self.tracers.add(&self.running.workers, &request)));
             }
             Call::Expectations(answer) => drop(answer.send(self.expectations().await)),
+            Call::Neighbours(which, answer) => drop(answer.send(self.neighbours(&which))),
+            Call::FlushNeighbour(who, answer) => drop(answer.send(self.flush_neighbour(&who))),
             Call::Cluster(answer) => drop(answer.send(self.cluster())),
             Call::Explain(address, answer) => drop(answer.send(self.explain(address))),
             Call::Order(order, answer) => drop(answer.send(self.order(&order).await)),
             Call::SetLocal { node, local, answer } => drop(answer.send(self.set_local(node, local).await)),
             Call::Reload(answer) => self.reload(Asked::Client(answer)),
-            Call::Metrics(answer) => drop(answer.send(observe::render(&self.status(), &self.counters()))),
+            Call::Metrics(answer) => drop(answer.send(self.metrics())),
         }
     }
 
@@ -231,6 +248,42 @@ impl Gateway {
 
     fn counters(&self) -> Counters {
         collect::counters(self.running.workers.iter().map(WorkerHandle::counters), &self.port_names)
+    }
+
+    fn metrics(&self) -> String {
+        let station = self.station().ok().map(|(station, network)| StationStatus {
+            neighbours: station.show(network),
+            counts: station.counts(),
+        });
+        observe::render(&self.status(), &self.counters(), station.as_ref())
+    }
+
+    /// The station, and the networks that it is in.
+    fn station(&self) -> Result<(&Station, &Network), Refusal> {
+        self.running
+            .station
+            .as_ref()
+            .zip(self.config.network())
+            .ok_or_else(|| Refusal::conflict("this gateway does not route, so it has no neighbours"))
+    }
+
+    fn neighbours(&self, which: &NeighbourSelection) -> Result<Neighbours, Refusal> {
+        let (station, network) = self.station()?;
+        which.of(station.show(network), network)
+    }
+
+    /// Forgets a neighbour. Workers are told with what else is learned.
+    fn flush_neighbour(&mut self, who: &NeighbourName) -> Result<Flushed, Refusal> {
+        let (_, network) = self.station()?;
+        let interface = who.interface.as_deref().map(|name| api::interface(name, network)).transpose()?;
+        let flushed =
+            self.running.station.as_mut().map_or(0, |station| station.flush(who.address, interface));
+        if flushed == 0 {
+            let address = who.address;
+            return Err(Refusal::conflict(format!("{address} is not known, or stands in the configuration")));
+        }
+        info!(address = %who.address, "neighbour flushed");
+        Ok(Flushed { flushed })
     }
 
     fn cluster(&self) -> Result<ClusterStatus, Refusal> {

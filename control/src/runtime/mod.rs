@@ -7,6 +7,7 @@ mod errands;
 mod followers;
 mod gateway;
 mod launch;
+mod links;
 mod membership;
 pub mod ports;
 mod pressure;

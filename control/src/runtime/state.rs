@@ -1,7 +1,7 @@
 //! The parts of a running gateway as the model shows them.
 
-use super::launch;
 use super::ports::OpenPort;
+use super::{launch, links};
 use crate::cluster::{self, Liveness};
 use crate::observe::{
     AgreedStatus, AlarmRow, BucketStatus, ClusterStatus, Counters, HistoryRow, MemberRow, Occupancy,
@@ -18,7 +18,7 @@ use weir_dpdk::{Rss, RssFields};
 /// A port of a gateway with so many workers, now. What its driver does not tell is shown as nothing.
 pub(super) fn port(open: &OpenPort, workers: usize) -> PortStatus {
     let (port, facts) = (&open.port, open.port.facts());
-    let link = told(port.link());
+    let link = told(links::link(open));
     let counted = told(port.stats());
     PortStatus {
         name: port.name().to_owned(),

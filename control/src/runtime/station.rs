@@ -3,21 +3,24 @@
 //!
 //! The rules are those of [`crate::network`]; here they meet the rings, the packet memory and the clock.
 
+mod gate;
+mod neighbours;
+
+pub(super) use gate::{Gate, gate};
+
 use crate::config::Network;
 use crate::network::addresses::{Addresses, is_link_local};
 use crate::network::echo;
 use crate::network::errors::{self, Fault};
 use crate::network::fragments;
 use crate::network::limit::{Limit, Rates};
-use crate::network::neighbours::{self, Action, At, Neighbour, Neighbours};
+use crate::network::neighbours::{Action, At, Config as Discovery, Neighbour, Neighbours};
 use core::net::{IpAddr, Ipv4Addr};
-use std::sync::Arc;
+use gate::owns;
+use neighbours::{Alarms, permanent};
 use std::time::{Duration, Instant};
-use tracing::warn;
 use weir_dataplane::config::{Config, Routing};
 use weir_dataplane::counters::{PuntReason, Verdict};
-use weir_dataplane::gate::cluster_match::ClusterMatch;
-use weir_dataplane::gate::owner::OwnerMap;
 use weir_dataplane::key::FlowKey;
 use weir_dataplane::parse::{Offload, Rules, parse};
 use weir_dataplane::port::mem::MemFrame;
@@ -27,7 +30,6 @@ use weir_dataplane::rewrite::options::{self, Refusal, Signature, Time};
 use weir_dataplane::rewrite::vlan;
 use weir_dataplane::snapshot::Snapshot;
 use weir_dataplane::steer::Router;
-use weir_dataplane::steer::route::{self, Adjacencies};
 use weir_dataplane::steer::router::Arrival;
 use weir_dataplane::units::{Epoch, InterfaceId, PortId, Tick};
 use weir_dataplane::wire::{EtherType, Ipv4, Ipv6, MacAddr, ethernet};
@@ -91,6 +93,8 @@ pub(super) struct Station {
     router: Router,
     gate: Option<Gate>,
     neighbours: Neighbours<Waiting>,
+    alarms: Alarms,
+    next_use_ms: u64,
     limit: Limit,
     tally: Tally,
     start: Instant,
@@ -107,8 +111,7 @@ impl Station {
         seed: u64,
     ) -> Self {
         let Compiled { routing, router, permanent } = Compiled::of(network, mac_of);
-        let config = neighbours::Config::default();
-        let neighbours = Neighbours::new(config, &routing.interfaces, &permanent, seed);
+        let neighbours = Neighbours::new(Discovery::default(), &routing, &permanent, seed);
         let mut station = Self {
             rings,
             pool,
@@ -116,6 +119,8 @@ impl Station {
             routing,
             gate,
             neighbours,
+            alarms: Alarms::default(),
+            next_use_ms: 0,
             limit: Limit::new(Rates::default(), seed),
             tally: Tally::default(),
             start: Instant::now(),
@@ -130,7 +135,7 @@ impl Station {
         let replaced =
             (core::mem::replace(&mut self.routing, routing), core::mem::replace(&mut self.router, router));
         self.gate = gate;
-        self.neighbours.reload(&self.routing.interfaces, &permanent);
+        self.neighbours.reload(&self.routing, &permanent);
         self.begin();
         replaced
     }
@@ -167,6 +172,7 @@ impl Station {
                 self.hear(punted.frame.bytes(), punted.port, punted.reason, now_ms);
             }
         }
+        self.note_uses(now_ms);
         if self.neighbours.next_tick_ms().is_some_and(|at_ms| at_ms <= now_ms) {
             self.neighbours.tick(now_ms);
         }
@@ -255,21 +261,10 @@ impl Station {
                     }
                 }
                 Action::GiveUp { packet: Waiting::Own(_), .. } | Action::Publish => {}
-                Action::Alarm(alarm) => warn!("{alarm}"),
+                Action::Alarm(alarm) => self.alarms.raise(alarm, now_ms),
             }
         }
         changed
-    }
-
-    /// Routes by the neighbours that are known now.
-    fn learn(&mut self) {
-        let known = self.neighbours.known().map(|known| route::Neighbour {
-            interface: known.at.interface,
-            address: known.at.address,
-            mac: known.mac,
-        });
-        let adjacencies = Adjacencies::compile(&self.routing, self.router.fib(), |_| true, known);
-        self.router = self.router.with_neighbours(Arc::new(adjacencies));
     }
 
     /// Sends on what had to wait.
@@ -367,31 +362,4 @@ pub(super) fn snapshot(epoch: Epoch, dataplane: &Config, station: Option<&Statio
         Some(station) => snapshot.with_router(station.router.clone()),
         None => snapshot,
     }
-}
-
-/// Which node of a cluster speaks to which station.
-#[derive(Debug)]
-pub(super) struct Gate {
-    matcher: ClusterMatch,
-    owners: OwnerMap,
-}
-
-/// Whose stations this node speaks to; `None`: all.
-pub(super) fn gate(dataplane: &Config) -> Option<Gate> {
-    let cluster = dataplane.cluster.as_ref()?;
-    Some(Gate { matcher: ClusterMatch::compile(cluster), owners: OwnerMap::compile(cluster) })
-}
-
-/// Whether this node is the one that speaks to the station of this address.
-fn owns(gate: Option<&Gate>, address: IpAddr) -> bool {
-    gate.is_none_or(|gate| gate.owners.owner(gate.matcher.bucket(address)) == Some(gate.owners.me()))
-}
-
-fn permanent(network: &Network) -> Vec<Neighbour> {
-    let all = network.neighbours().iter();
-    all.map(|known| Neighbour {
-        at: At { interface: known.interface, address: known.address },
-        mac: known.mac,
-    })
-    .collect()
 }

@@ -191,6 +191,11 @@ impl Router {
         Self { adjacencies, ..self.clone() }
     }
 
+    /// What is known of the neighbours.
+    pub fn adjacencies(&self) -> &Adjacencies {
+        &self.adjacencies
+    }
+
     /// The routes.
     pub fn fib(&self) -> &Fib {
         &self.fib

@@ -12,7 +12,7 @@ use crate::ready;
 use crate::servers::Servers;
 
 /// The gateway's addresses answer once each, and both hosts have learned the cluster's MAC address for them.
-fn greet(lab: &Lab) -> Result<()> {
+pub(crate) fn greet(lab: &Lab) -> Result<()> {
     for (host, addresses, mac) in
         [(&lab.a, [LAN4, LAN6], "01:00:5e:00:01:01"), (&lab.b, [WAN4, WAN6], "01:00:5e:00:01:02")]
     {

@@ -99,6 +99,12 @@ pub(crate) fn client_of(node: usize, server: &str) -> String {
     clients.find(|client| owner(client) == node).expect("every node has clients")
 }
 
+/// Waits for the tests before: they would take each other's CPU.
+pub(crate) fn turn() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::new(());
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 impl Lab {
     /// Wires a laboratory with places for `count` nodes. One exists at a time: tests would take each other's CPU.
     pub(crate) fn new(count: usize, hearing: Nodes) -> Result<Self> {
@@ -116,8 +122,7 @@ impl Lab {
     }
 
     fn wire(count: usize, hearing: Nodes, between: Between) -> Result<Self> {
-        static TURN: Mutex<()> = Mutex::new(());
-        let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+        let turn = turn();
         let (a, b, hubs) = (Namespace::create("a")?, Namespace::create("b")?, Namespace::create("hubs")?);
         let nodes =
             (1..=count).map(|n| Namespace::create(&format!("node{n}"))).collect::<Result<Vec<_>>>()?;

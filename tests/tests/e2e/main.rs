@@ -13,6 +13,7 @@ mod agreement;
 mod announcing;
 mod carrying;
 mod clients;
+mod discovery;
 mod fragmenting;
 mod gateway;
 mod healing;
@@ -20,6 +21,7 @@ mod lab;
 mod leasing;
 mod listing;
 mod misfitting;
+mod neighbours;
 mod node;
 mod observing;
 mod operating;
@@ -34,6 +36,7 @@ mod talking;
 mod tap;
 mod tftp;
 mod tracing;
+mod uplinks;
 
 use weir_tests::netns;
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::time::Duration;
 
@@ -84,7 +84,7 @@ impl<'a> Weir<'a> {
         plan: Plan,
         edit: impl Fn(String) -> String,
     ) -> Result<Self> {
-        Self::start_as(namespace, plan, |socket| edit(configuration(plan, socket)))
+        Self::start_by(namespace, plan.number, |socket| edit(configuration(plan, socket)))
     }
 
     /// The same, on the devices that `device` names for `lan` and `wan`.
@@ -93,22 +93,20 @@ impl<'a> Weir<'a> {
         plan: Plan,
         device: impl Fn(&str) -> String,
     ) -> Result<Self> {
-        Self::start_as(namespace, plan, |socket| configuration_with(plan, socket, device))
+        Self::start_by(namespace, plan.number, |socket| configuration_with(plan, socket, device))
     }
 
-    /// The same, with the configuration that `text` gives to the one with this socket.
-    fn start_as(
+    /// Starts node `number` of the configuration that is made for its control socket, and waits until it answers.
+    pub(crate) fn start_by(
         namespace: &'a Namespace,
-        plan: Plan,
-        text: impl FnOnce(&std::path::Path) -> String,
+        number: usize,
+        configuration: impl FnOnce(&Path) -> String,
     ) -> Result<Self> {
         let folder = tempfile::tempdir()?;
-        fs::write(folder.path().join("weir.yaml"), text(&folder.path().join("weir.sock")))?;
+        fs::write(folder.path().join("weir.yaml"), configuration(&folder.path().join("weir.sock")))?;
         write_key(&folder.path().join("cluster.key"))?;
-        if plan.membership == Membership::Etcd {
-            write_credentials(folder.path())?;
-        }
-        let gateway = run(namespace, &folder.path().join("weir.yaml"), plan)?;
+        write_credentials(folder.path())?;
+        let gateway = run(namespace, &folder.path().join("weir.yaml"), number)?;
         let mut weir = Self { namespace, folder, gateway };
         wait_until("the gateway's socket", START, || {
             anyhow::ensure!(weir.gateway.status()?.is_none(), "the gateway ended");
@@ -214,21 +212,21 @@ impl<'a> Weir<'a> {
 }
 
 /// The cluster's key, which nobody else may read.
-fn write_key(path: &std::path::Path) -> Result<()> {
+fn write_key(path: &Path) -> Result<()> {
     use std::os::unix::fs::PermissionsExt;
     fs::write(path, "5e".repeat(32))?;
     Ok(fs::set_permissions(path, fs::Permissions::from_mode(0o600))?)
 }
 
 /// Starts a gateway of `config`.
-pub(crate) fn run(namespace: &Namespace, config: &std::path::Path, plan: Plan) -> Result<Background> {
+pub(crate) fn run(namespace: &Namespace, config: &Path, number: usize) -> Result<Background> {
     let mut command = namespace.command(binary()?.as_str());
     command.args(["run", "--config"]).arg(config);
-    Background::start(format!("weir node {}", plan.number), &mut command)
+    Background::start(format!("weir node {number}"), &mut command)
 }
 
 /// A gateway's configuration between the interfaces `lan` and `wan`.
-pub(crate) fn configuration(plan: Plan, socket: &std::path::Path) -> String {
+pub(crate) fn configuration(plan: Plan, socket: &Path) -> String {
     configuration_with(plan, socket, |side| af_packet(plan, side))
 }
 
@@ -239,7 +237,7 @@ fn af_packet(plan: Plan, side: &str) -> String {
     format!("net_af_packet_{side},iface={side}{queues}")
 }
 
-fn configuration_with(plan: Plan, socket: &std::path::Path, device: impl Fn(&str) -> String) -> String {
+fn configuration_with(plan: Plan, socket: &Path, device: impl Fn(&str) -> String) -> String {
     let Plan { number, tracking, share, between, membership } = plan;
     let (lan, wan) = (device("lan"), device("wan"));
     let (lan_extra, wan_extra, routes) = if between == Between::Router { ROUTER } else { ("", "", "") };
@@ -276,7 +274,7 @@ pub(crate) fn gossip_address(number: usize) -> String {
 }
 
 /// A cluster that agrees by itself; joiners learn for but a moment.
-fn gossip(number: usize, key: &std::path::Path) -> String {
+fn gossip(number: usize, key: &Path) -> String {
     let listen = gossip_address(number);
     let seed = gossip_address(1);
     let other = gossip_address(2);
@@ -289,7 +287,7 @@ fn gossip(number: usize, key: &std::path::Path) -> String {
 }
 
 /// The same with leases in etcd, and the files with which a node proves itself beside its `socket`.
-fn etcd(socket: &std::path::Path) -> String {
+fn etcd(socket: &Path) -> String {
     let file = |name| socket.with_file_name(name).display().to_string();
     format!(
         "\x20 total_nodes: 64\n\

@@ -21,7 +21,7 @@ fn refused(lab: &Lab, text: &str) -> (Option<i32>, String) {
     let folder = tempfile::tempdir().unwrap();
     let config = folder.path().join("weir.yaml");
     std::fs::write(&config, text).unwrap();
-    let mut gateway = node::run(&lab.nodes[0], &config, PLAN).unwrap();
+    let mut gateway = node::run(&lab.nodes[0], &config, PLAN.number).unwrap();
     let status = gateway.wait(Duration::from_secs(20)).unwrap();
     (status.code(), gateway.log())
 }

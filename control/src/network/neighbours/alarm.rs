@@ -32,6 +32,26 @@ pub enum Alarm {
         /// What it is answered.
         mac: MacAddr,
     },
+    /// There is no room for another neighbour.
+    TableFull {
+        /// So many there are already.
+        limit: usize,
+    },
+}
+
+impl Alarm {
+    /// The names of the kinds, in metrics and documents.
+    pub const KINDS: [&'static str; 4] = ["conflict", "rivals", "refuses_group_mac", "table_full"];
+
+    /// Of which kind it is.
+    pub const fn kind(&self) -> &'static str {
+        Self::KINDS[match self {
+            Self::Conflict { .. } => 0,
+            Self::Rivals { .. } => 1,
+            Self::RefusesGroupMac { .. } => 2,
+            Self::TableFull { .. } => 3,
+        }]
+    }
 }
 
 impl fmt::Display for Alarm {
@@ -54,12 +74,17 @@ impl fmt::Display for Alarm {
                  give it a static entry for {address}, or give the cluster a shared unicast MAC address",
                 at.address
             ),
+            Self::TableFull { limit } => write!(
+                f,
+                "there is no room for another neighbour beside {limit}: find who scans the networks, or has more \
+                 hosts ask for the gateway than it is made for (`weir neighbours`)"
+            ),
         }
     }
 }
 
 /// After an alarm the same one is silent for this long.
-const SILENCE_MS: u64 = 600_000;
+pub const SILENCE_MS: u64 = 600_000;
 
 /// Counts what happens within a time.
 #[derive(Clone, Copy, Debug, Default)]

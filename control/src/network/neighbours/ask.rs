@@ -1,6 +1,7 @@
 //! Asking: packets that want a neighbour, and time.
 
-use super::action::{At, Neighbour};
+use super::action::{Action, At, Neighbour};
+use super::alarm::Alarm;
 use super::entry::{Due, Entry};
 use super::{Neighbours, Round, own_addresses, speech};
 use std::net::IpAddr;
@@ -14,6 +15,9 @@ const ANNOUNCEMENTS: u8 = 3;
 
 /// ...at this distance.
 const ANNOUNCEMENT_INTERVAL_MS: u64 = 1_000;
+
+/// Neighbours without room within this time are one trouble.
+const FULL_SPAN_MS: u64 = 60_000;
 
 impl<P: AsRef<[u8]>> Neighbours<P> {
     /// A packet is for a neighbour whose MAC address the packet path does not know: it waits, and the neighbour is
@@ -33,17 +37,14 @@ impl<P: AsRef<[u8]>> Neighbours<P> {
         self.tick(now_ms);
     }
 
-    /// Packets go to a neighbour. To be told every 30 s or oftener while that is so: a stale one is asked then
-    /// whether it is still there, and one that is used is not forgotten.
+    /// Packets go to a neighbour. To be told every few seconds while that is so: a stale one is asked then whether it
+    /// is still there, and one that is used is not forgotten.
+    ///
+    /// Nothing but its answer proves that it is: a router sees packets from a neighbour, but not whether those that it
+    /// sends to it arrive, and has no upper layer to tell (RFC 4861 7.3.1).
     pub fn used(&mut self, at: At, now_ms: u64) {
         let timers = self.config.timers;
         self.table.update(at, |entry| entry.used(&timers, now_ms));
-    }
-
-    /// Traffic through a neighbour makes progress: it is there, and need not be asked (RFC 4861 7.3.1).
-    pub fn confirmed(&mut self, at: At, now_ms: u64) {
-        let reachable_ms = self.reachable_ms();
-        self.table.update(at, |entry| entry.confirmed(reachable_ms, now_ms));
     }
 
     /// Tells the networks of those of our addresses that this node owns, now and twice more. For the start, and for
@@ -72,10 +73,10 @@ impl<P: AsRef<[u8]>> Neighbours<P> {
         self.go_on_announcing(now_ms);
     }
 
-    /// Whether there is an interface, and an address of ours, to ask from.
+    /// Whether there is an interface that is up, and an address of ours, to ask from.
     pub(super) fn is_askable(&self, at: At) -> bool {
-        self.link(at.interface)
-            .is_some_and(|link| !link.has(at.address) && link.asks_from(at.address).is_some())
+        let link = self.link(at.interface).filter(|_| self.is_up(at.interface));
+        link.is_some_and(|link| !link.has(at.address) && link.asks_from(at.address).is_some())
     }
 
     /// Makes sure that there is an entry; false when there is no room for it.
@@ -88,7 +89,12 @@ impl<P: AsRef<[u8]>> Neighbours<P> {
     pub(super) fn admit(&mut self, at: At, entry: Entry<P>, limit: usize, now_ms: u64) -> bool {
         let (forgotten, admitted) = self.table.admit(at, entry, limit, &self.config, now_ms);
         self.counters.forgotten += forgotten as u64;
-        self.counters.table_full += u64::from(admitted.is_err());
+        if admitted.is_err() {
+            self.counters.table_full += 1;
+            if self.crowded.happened(1, FULL_SPAN_MS, now_ms) {
+                self.actions.push_back(Action::Alarm(Alarm::TableFull { limit }));
+            }
+        }
         admitted.is_ok()
     }
 

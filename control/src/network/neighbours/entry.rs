@@ -17,6 +17,7 @@ use super::counters::Ignored;
 use super::message::Weight;
 use super::queue::Queue;
 use std::fmt;
+use std::str::FromStr;
 use weir_dataplane::wire::MacAddr;
 
 /// Under pressure a neighbour that nobody uses is safe for this long (Linux's forced collection).
@@ -42,6 +43,17 @@ pub enum State {
 }
 
 impl State {
+    /// All of them in order.
+    pub const ALL: [Self; 7] = [
+        Self::Incomplete,
+        Self::Reachable,
+        Self::Stale,
+        Self::Delay,
+        Self::Probe,
+        Self::Failed,
+        Self::Permanent,
+    ];
+
     /// Its name, as in `ip neigh`.
     pub const fn name(self) -> &'static str {
         match self {
@@ -53,6 +65,19 @@ impl State {
             Self::Failed => "failed",
             Self::Permanent => "permanent",
         }
+    }
+}
+
+/// A text that is no state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a neighbour's state is wanted: {}", State::ALL.map(State::name).join(", "))]
+pub struct NotAState;
+
+impl FromStr for State {
+    type Err = NotAState;
+
+    fn from_str(text: &str) -> Result<Self, NotAState> {
+        Self::ALL.into_iter().find(|state| state.name() == text).ok_or(NotAState)
     }
 }
 
@@ -87,8 +112,8 @@ pub(super) struct Entry<P> {
     /// When something is to be done.
     pub(super) deadline_ms: Option<u64>,
     asked_at_ms: Option<u64>,
-    used_at_ms: Option<u64>,
-    updated_at_ms: u64,
+    pub(super) used_at_ms: Option<u64>,
+    pub(super) updated_at_ms: u64,
     mac_at_ms: u64,
     /// Claims of another MAC address for it.
     pub(super) rivals: Window,
@@ -227,8 +252,8 @@ impl<P: AsRef<[u8]>> Entry<P> {
         }
     }
 
-    /// It is known to be there, by traffic that makes progress (RFC 4861 7.3.1).
-    pub(super) fn confirmed(&mut self, reachable_ms: u64, now_ms: u64) {
+    /// It is known to be there.
+    fn confirmed(&mut self, reachable_ms: u64, now_ms: u64) {
         if !matches!(self.state(), State::Permanent) {
             self.trust(Trust::Reachable, Some(now_ms + reachable_ms), now_ms);
         }

@@ -1,7 +1,8 @@
 //! An interface as its neighbours see it.
 
 use std::net::{IpAddr, Ipv4Addr};
-use weir_dataplane::config::route::Interface;
+use std::sync::Arc;
+use weir_dataplane::config::route::{Interface, Route, Routing, Target};
 use weir_dataplane::subnet::Subnet;
 use weir_dataplane::wire::MacAddr;
 
@@ -12,26 +13,44 @@ use weir_dataplane::wire::MacAddr;
 /// group address is no sender (IEEE 802.3 3.2.3), and a switch that heard frames from a shared one would learn a
 /// single port for it and stop to flood. So a node's own address is only ever in an Ethernet header.
 #[derive(Clone, Debug)]
-pub(super) struct Link(Interface);
+pub(super) struct Link {
+    interface: Interface,
+    /// Networks that are behind it by a route, without a router between.
+    on_link: Vec<Subnet>,
+}
 
 impl Link {
-    pub(super) const fn new(interface: Interface) -> Self {
-        Self(interface)
+    /// The links of all interfaces.
+    pub(super) fn all(routing: &Routing) -> Vec<Arc<Self>> {
+        let mut links: Vec<Self> = routing
+            .interfaces
+            .iter()
+            .map(|interface| Self { interface: interface.clone(), on_link: Vec::new() })
+            .collect();
+        for Route { to, target } in &routing.routes {
+            let Target::Via(hops) = target else { continue };
+            for hop in hops.iter().filter(|hop| hop.gateway.is_none()) {
+                if let Some(link) = links.get_mut(hop.interface.index()) {
+                    link.on_link.push(*to);
+                }
+            }
+        }
+        links.into_iter().map(Arc::new).collect()
     }
 
     /// The interface.
     pub(super) const fn interface(&self) -> &Interface {
-        &self.0
+        &self.interface
     }
 
     /// What the interface's addresses are announced with.
     pub(super) const fn announced(&self) -> MacAddr {
-        self.0.mac
+        self.interface.mac
     }
 
     /// What frames come from.
     pub(super) const fn source(&self) -> MacAddr {
-        self.0.source_mac
+        self.interface.source_mac
     }
 
     /// Whether other nodes answer to the announced address too.
@@ -41,7 +60,7 @@ impl Link {
 
     /// The interface's own addresses.
     pub(super) fn addresses(&self) -> impl Iterator<Item = IpAddr> {
-        self.0.addresses.iter().map(|network| network.address)
+        self.interface.addresses.iter().map(|network| network.address)
     }
 
     /// Whether an address is the interface's own.
@@ -49,7 +68,8 @@ impl Link {
         self.addresses().any(|own| own == address)
     }
 
-    /// Whether a neighbour may have this address: a unicast one of a network of the interface, or IPv6 link-local.
+    /// Whether a neighbour may have this address: a unicast one of a network of the interface, of one that a route puts
+    /// right behind it, or IPv6 link-local.
     pub(super) fn may_have(&self, address: IpAddr) -> bool {
         let unicast = match address {
             IpAddr::V4(address) => {
@@ -62,13 +82,16 @@ impl Link {
                 !address.is_unspecified() && !address.is_loopback() && !address.is_multicast()
             }
         };
-        unicast && (is_link_local(address) || self.0.addresses.iter().any(|net| host(*net, address)))
+        unicast
+            && (is_link_local(address)
+                || self.interface.addresses.iter().any(|net| host(*net, address))
+                || self.on_link.iter().any(|net| net.contains(address)))
     }
 
     /// Our address to ask for a neighbour from: one of its network, else a link-local one, else any of its family.
     pub(super) fn asks_from(&self, neighbour: IpAddr) -> Option<IpAddr> {
         let family = || self.addresses().filter(|own| own.is_ipv4() == neighbour.is_ipv4());
-        let same_network = self.0.addresses.iter().find(|network| network.contains(neighbour));
+        let same_network = self.interface.addresses.iter().find(|network| network.contains(neighbour));
         same_network
             .map(|network| network.address)
             .or_else(|| family().find(|own| is_link_local(*own)))
@@ -97,14 +120,15 @@ fn is_link_local(address: IpAddr) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use weir_dataplane::config::route::ReversePath;
-    use weir_dataplane::units::PortId;
+    use core::num::NonZeroU8;
+    use weir_dataplane::config::route::{NextHop, ReversePath};
+    use weir_dataplane::units::{InterfaceId, PortId};
 
     const OWN: MacAddr = MacAddr([2, 0, 0, 0, 0, 1]);
     const CLUSTER: MacAddr = MacAddr([1, 0, 0x5e, 0, 1, 1]);
 
     fn link(addresses: &[&str]) -> Link {
-        Link::new(Interface {
+        let interface = Interface {
             port: PortId::default(),
             vlan: None,
             mac: CLUSTER,
@@ -112,13 +136,23 @@ mod tests {
             mtu: 1500,
             addresses: addresses.iter().map(|text| text.parse().unwrap()).collect(),
             reverse_path: ReversePath::Strict,
-        })
+        };
+        let hop = |gateway: Option<&str>| NextHop {
+            interface: InterfaceId::default(),
+            gateway: gateway.map(|gateway| gateway.parse().unwrap()),
+            weight: NonZeroU8::MIN,
+        };
+        let via = |to: &str, hop| Route { to: to.parse().unwrap(), target: Target::Via(vec![hop]) };
+        let routes = vec![via("10.9.0.0/16", hop(None)), via("10.8.0.0/16", hop(Some("192.0.2.9")))];
+        let links = Link::all(&Routing { interfaces: vec![interface], routes });
+        Link::clone(&links[0])
     }
 
     #[test]
     fn a_link_is_shared_when_it_announces_what_it_does_not_send_from() {
         let shared = link(&[]);
-        let alone = Link::new(Interface { mac: OWN, ..shared.interface().clone() });
+        let alone =
+            Link { interface: Interface { mac: OWN, ..shared.interface().clone() }, ..shared.clone() };
         assert!(shared.is_shared() && !alone.is_shared());
     }
 
@@ -130,6 +164,7 @@ mod tests {
         for address in ["192.0.2.0", "192.0.2.255", "192.0.3.1", "0.0.0.0", "255.255.255.255", "224.0.0.1"] {
             assert!(!may(address), "{address}");
         }
+        assert!(may("10.9.1.2") && !may("10.8.1.2"), "behind it by a route, and behind a router");
         assert!(!may("2001:db8:1::9") && !may("ff02::1") && !may("::"));
     }
 

@@ -6,7 +6,8 @@
 //! does not go back. The same events give the same actions.
 //!
 //! Promises: the table, each queue and all queues together are bounded, and what finds no room is counted. A
-//! neighbour is asked once in a retransmission time at most, all of them together so often a second at most. A message
+//! neighbour is asked once in a retransmission time at most, unless it was [flushed](Neighbours::flush) or its link was
+//! down; all of them together so often a second at most. A message
 //! that is malformed, or speaks of what it cannot know, changes nothing and is counted by its reason. Each question
 //! for an address of ours is answered by its owner alone, with the MAC address that the
 //! interface announces: the cluster's, while the frames around it come from the port's own.
@@ -26,6 +27,7 @@ mod ask;
 mod config;
 mod counters;
 mod entry;
+mod forget;
 mod frame;
 mod hear;
 mod link;
@@ -40,10 +42,10 @@ mod table;
 mod tests;
 
 pub use action::{Action, At, Neighbour};
-pub use alarm::Alarm;
+pub use alarm::{Alarm, SILENCE_MS};
 pub use config::{Config, Limits, Timers};
 pub use counters::{Counters, Ignored};
-pub use entry::State;
+pub use entry::{NotAState, State};
 
 use alarm::Window;
 use link::Link;
@@ -52,8 +54,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
 use std::sync::Arc;
 use table::Table;
-use weir_dataplane::config::route::Interface;
-use weir_dataplane::units::InterfaceId;
+use weir_dataplane::config::route::Routing;
+use weir_dataplane::units::{InterfaceId, PortId};
 use weir_dataplane::wire::MacAddr;
 
 /// The neighbours of all interfaces. `P` is a packet that waits, with whatever its owner wants to remember of it.
@@ -68,10 +70,14 @@ pub struct Neighbours<P> {
     /// Neighbours that are always to be known.
     managed: BTreeSet<At>,
     next_prompt_ms: u64,
+    /// Ports without a link.
+    down: BTreeSet<PortId>,
     /// Announcements of our addresses that are not finished.
     rounds: BTreeMap<At, Round>,
     /// Those of our addresses that somebody else claims.
     contested: BTreeMap<At, Contest>,
+    /// Times that there was no room for a neighbour.
+    crowded: Window,
     counters: Counters,
 }
 
@@ -98,14 +104,18 @@ pub struct Row {
     pub state: State,
     /// Its MAC address.
     pub mac: Option<MacAddr>,
+    /// When that was last confirmed or changed.
+    pub updated_at_ms: u64,
+    /// When a packet was last seen to go to it.
+    pub used_at_ms: Option<u64>,
     /// Packets that wait for it.
     pub waiting: usize,
 }
 
 impl<P: AsRef<[u8]>> Neighbours<P> {
-    /// The neighbours of `interfaces`, whose position is [`InterfaceId`]; `permanent` ones are known from the start, and
+    /// The neighbours of the interfaces of `routing`; `permanent` ones are known from the start, and
     /// neither time nor message changes them. `seed` spreads the times at which neighbours are asked again.
-    pub fn new(config: Config, interfaces: &[Interface], permanent: &[Neighbour], seed: u64) -> Self {
+    pub fn new(config: Config, routing: &Routing, permanent: &[Neighbour], seed: u64) -> Self {
         let mut neighbours = Self {
             config,
             links: Vec::new(),
@@ -115,11 +125,13 @@ impl<P: AsRef<[u8]>> Neighbours<P> {
             actions: VecDeque::new(),
             managed: BTreeSet::new(),
             next_prompt_ms: 0,
+            down: BTreeSet::new(),
             rounds: BTreeMap::new(),
             contested: BTreeMap::new(),
+            crowded: Window::default(),
             counters: Counters::default(),
         };
-        neighbours.reload(interfaces, permanent);
+        neighbours.reload(routing, permanent);
         neighbours
     }
 
@@ -145,8 +157,15 @@ impl<P: AsRef<[u8]>> Neighbours<P> {
             at,
             state: entry.state(),
             mac: entry.mac(),
+            updated_at_ms: entry.updated_at_ms,
+            used_at_ms: entry.used_at_ms,
             waiting: entry.waiting().map_or(0, |waiting| waiting.len()),
         })
+    }
+
+    /// Neighbours there is room for, without the permanent ones.
+    pub const fn neighbours_max(&self) -> usize {
+        self.config.limits.gc_thresh3
     }
 
     /// Packets that wait.

@@ -6,7 +6,7 @@ use super::link::Link;
 use super::{Neighbours, own_addresses};
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use weir_dataplane::config::route::Interface;
+use weir_dataplane::config::route::Routing;
 use weir_dataplane::units::InterfaceId;
 
 impl<P: AsRef<[u8]>> Neighbours<P> {
@@ -14,9 +14,8 @@ impl<P: AsRef<[u8]>> Neighbours<P> {
     /// is known there stays, but for neighbours whose network is gone. Packets for those are given up.
     /// Addresses that came with it are to be [announced](Self::announce), and neighbours to be
     /// [managed](Self::manage) to be named again.
-    pub fn reload(&mut self, interfaces: &[Interface], permanent: &[Neighbour]) {
-        let links = interfaces.iter().map(|interface| Arc::new(Link::new(interface.clone())));
-        let old = std::mem::replace(&mut self.links, links.collect());
+    pub fn reload(&mut self, routing: &Routing, permanent: &[Neighbour]) {
+        let old = std::mem::replace(&mut self.links, Link::all(routing));
         let entries = self.table.drain();
         for neighbour in permanent {
             self.table.insert(neighbour.at, Entry::permanent(neighbour.mac));

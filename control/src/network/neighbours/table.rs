@@ -102,6 +102,13 @@ impl<P: AsRef<[u8]>> Table<P> {
         Some(result)
     }
 
+    /// Takes one out.
+    pub(super) fn remove(&mut self, at: At) -> Option<Entry<P>> {
+        let entry = self.entries.remove(&at)?;
+        self.book_out(at, &entry);
+        Some(entry)
+    }
+
     /// Takes all out.
     pub(super) fn drain(&mut self) -> BTreeMap<At, Entry<P>> {
         let all = std::mem::take(&mut self.entries);
@@ -155,9 +162,7 @@ impl<P: AsRef<[u8]>> Table<P> {
         };
         let gone: Vec<At> = self.iter().filter(|(_, entry)| goes(entry)).map(|(at, _)| at).collect();
         for at in &gone {
-            if let Some(entry) = self.entries.remove(at) {
-                self.book_out(*at, &entry);
-            }
+            self.remove(*at);
         }
         gone.len()
     }

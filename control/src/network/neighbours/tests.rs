@@ -2,6 +2,7 @@
 
 mod arp;
 mod cluster;
+mod forget;
 mod limits;
 mod managed;
 mod nd;
@@ -48,6 +49,10 @@ fn interface(announced: MacAddr, source: MacAddr) -> Interface {
     }
 }
 
+fn routing(interfaces: &[Interface]) -> Routing {
+    Routing { interfaces: interfaces.to_vec(), routes: Vec::new() }
+}
+
 /// A gateway on one network, at a time.
 struct Net {
     neighbours: Neighbours<Vec<u8>>,
@@ -61,7 +66,7 @@ impl Net {
     }
 
     fn with(config: Config, announced: MacAddr) -> Self {
-        let neighbours = Neighbours::new(config, &[interface(announced, OWN)], &[], 7);
+        let neighbours = Neighbours::new(config, &routing(&[interface(announced, OWN)]), &[], 7);
         Self { neighbours, now_ms: 1_000_000, owner: true }
     }
 

@@ -1,15 +1,20 @@
 //! What control has learned about neighbours: the frame that takes a packet to each of them.
 //!
-//! Immutable. It belongs to the [`Fib`] that it was compiled with, whose next hops it has by their ids, and is made anew
-//! when a neighbour or an interface changes. It resolves nothing: who is not known is for control to find.
+//! It belongs to the [`Fib`] that it was compiled with, whose next hops it has by their ids, and is made anew when a
+//! neighbour or an interface changes. It resolves nothing: who is not known is for control to find.
+//!
+//! Nothing in it changes but one mark a neighbour: that packets went to it since control last asked. All workers share
+//! the mark and look at it for each packet, beside the MAC address that they read anyway; only the first of them writes.
+//! Routers that are next hops have none: control keeps asking for them, used or not.
 
-use super::{Fib, HopId, Way};
+use super::{Fib, Hop, HopId, Way};
 use crate::config::Routing;
 use crate::config::route::Interface;
 use crate::key::{Address, Family};
 use crate::units::{InterfaceId, PortId, VlanId};
 use crate::wire::MacAddr;
 use core::net::IpAddr;
+use core::sync::atomic::{AtomicBool, Ordering};
 use hashbrown::HashMap;
 
 /// How a packet leaves.
@@ -42,14 +47,31 @@ pub struct Neighbour {
 
 type Place = (InterfaceId, Family, Address);
 
+/// A neighbour's MAC address, and whether packets went there since control last asked.
+#[derive(Debug)]
+struct Known {
+    mac: MacAddr,
+    used: AtomicBool,
+}
+
+impl Known {
+    /// Marks it, and writes only where it is not marked yet: a line that nobody writes stays in all caches.
+    #[inline]
+    fn mark(&self) {
+        if !self.used.load(Ordering::Relaxed) {
+            self.used.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
 /// All neighbours that are known.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub struct Adjacencies {
     /// By [`InterfaceId`]: how packets leave there, but for their destination; `None` while it is down.
     interfaces: Vec<Option<Adjacency>>,
     /// By [`HopId`].
     hops: Vec<Option<Adjacency>>,
-    neighbours: HashMap<Place, MacAddr>,
+    neighbours: HashMap<Place, Known>,
 }
 
 impl Adjacencies {
@@ -70,14 +92,16 @@ impl Adjacencies {
                 mtu: of.mtu,
             })
         };
-        let neighbours =
-            neighbours.into_iter().map(|known| (place(known.interface, known.address), known.mac));
+        let neighbours = neighbours.into_iter().map(|Neighbour { interface, address, mac }| {
+            (place(interface, address), Known { mac, used: AtomicBool::new(false) })
+        });
         let mut adjacencies = Self {
             interfaces: routing.interface_ids().map(leaving).collect(),
             hops: Vec::new(),
             neighbours: neighbours.collect(),
         };
-        let hops = fib.hops().iter().map(|hop| adjacencies.neighbour(place(hop.interface, hop.gateway)));
+        let hop = |hop: &Hop| Some(adjacencies.neighbour(&place(hop.interface, hop.gateway))?.0);
+        let hops = fib.hops().iter().map(hop);
         adjacencies.hops = hops.collect();
         adjacencies
     }
@@ -99,10 +123,21 @@ impl Adjacencies {
         *self.hops.get(hop.index())?
     }
 
-    /// How packets to this host leave.
+    /// How packets to this host leave; it counts as used.
     #[inline]
     pub fn on_link(&self, interface: InterfaceId, family: Family, destination: Address) -> Option<Adjacency> {
-        self.neighbour((interface, family, destination))
+        let (adjacency, known) = self.neighbour(&(interface, family, destination))?;
+        known.mark();
+        Some(adjacency)
+    }
+
+    /// The hosts that packets went to since this was last asked. Routers that are next hops are not among them, unless
+    /// packets went to them as hosts.
+    pub fn take_used(&self) -> impl Iterator<Item = (InterfaceId, IpAddr)> {
+        let used = self.neighbours.iter().filter(|(_, known)| {
+            known.used.load(Ordering::Relaxed) && known.used.swap(false, Ordering::Relaxed)
+        });
+        used.map(|((interface, family, address), _)| (*interface, address.ip(*family)))
     }
 
     /// Whether packets may go this way: to a router whose MAC address is known, by an interface that is up.
@@ -116,10 +151,10 @@ impl Adjacencies {
     }
 
     #[inline]
-    fn neighbour(&self, place: Place) -> Option<Adjacency> {
+    fn neighbour(&self, place: &Place) -> Option<(Adjacency, &Known)> {
         let leaving = (*self.interfaces.get(place.0.index())?)?;
-        let destination = *self.neighbours.get(&place)?;
-        Some(Adjacency { destination, ..leaving })
+        let known = self.neighbours.get(place)?;
+        Some((Adjacency { destination: known.mac, ..leaving }, known))
     }
 }
 

@@ -157,6 +157,28 @@ fn a_known_neighbour_is_an_adjacency_and_an_unknown_one_is_to_be_resolved() {
 }
 
 #[test]
+fn a_host_that_packets_go_to_is_told_once_and_a_router_never() {
+    let routing = office();
+    let fib = Fib::compile(&routing);
+    let known =
+        [neighbour(0, "192.0.2.7", 7), neighbour(0, "2001:db8::8", 8), neighbour(1, "198.51.100.1", 1)];
+    let adjacencies = Adjacencies::compile(&routing, &fib, |_| true, known);
+    let used = || adjacencies.take_used().collect::<Vec<_>>();
+    let send = |text: &str| {
+        let destination = text.parse().unwrap();
+        let way = look_up(&fib, destination, UNKNOWN, &adjacencies);
+        adjacencies.find(way, Family::of(destination), Address::from_ip(destination))
+    };
+    assert_eq!(used(), []);
+    assert!(send("192.0.2.7").is_some() && send("192.0.2.7").is_some() && send("8.8.8.8").is_some());
+    assert!(send("192.0.2.99").is_none());
+    assert_eq!(used(), [(id(0), "192.0.2.7".parse().unwrap())]);
+    assert_eq!(used(), []);
+    assert!(send("2001:db8::8").is_some());
+    assert_eq!(used(), [(id(0), "2001:db8::8".parse().unwrap())]);
+}
+
+#[test]
 fn flows_of_a_router_that_is_not_known_or_behind_a_dead_link_go_by_the_others() {
     let routing = office();
     let fib = Fib::compile(&routing);

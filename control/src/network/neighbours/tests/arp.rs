@@ -95,16 +95,25 @@ fn a_host_in_use_goes_on_to_be_asked() {
 }
 
 #[test]
-fn traffic_that_makes_progress_saves_the_question() {
+fn who_is_used_is_asked_once_in_a_while_and_who_is_not_never() {
     let mut net = Net::new(OWN);
     net.resolves(HOST_IP, HOST);
-    for _ in 0..60 {
-        net.passes(10_000);
+    net.resolves("192.0.2.10", OTHER);
+    let mut questions = 0;
+    for _ in 0..600 {
         net.uses(HOST_IP);
-        net.neighbours.confirmed(at(HOST_IP), net.now_ms);
-        assert_eq!(net.actions(), []);
+        for (_, action) in net.passes(1_000) {
+            for question in said([&action]) {
+                assert_eq!(question.destination, HOST);
+                questions += 1;
+                net.hears(&arp_reply(HOST, HOST_IP, OWN).bytes());
+            }
+        }
+        assert_eq!(net.mac(HOST_IP), Some(HOST));
     }
-    assert_eq!(net.state(HOST_IP), Some(State::Reachable));
+    // Each answer is trusted for 15 s to 45 s; then it has 5 s more.
+    assert!((12..=30).contains(&questions), "{questions} in ten minutes");
+    assert_eq!((net.state("192.0.2.10"), net.mac("192.0.2.10")), (Some(State::Stale), Some(OTHER)));
 }
 
 #[test]

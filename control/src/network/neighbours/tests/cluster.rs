@@ -7,7 +7,7 @@ const SIBLING: MacAddr = MacAddr([2, 0, 0, 0, 0, 2]);
 
 fn nodes(announced: MacAddr) -> [Net; 2] {
     let [mut one, mut two] = [Net::new(announced), Net::new(announced)];
-    two.neighbours.reload(&[interface(announced, SIBLING)], &[]);
+    two.neighbours.reload(&routing(&[interface(announced, SIBLING)]), &[]);
     [&mut one, &mut two].into_iter().for_each(|node| assert_eq!(node.actions(), []));
     [one, two]
 }

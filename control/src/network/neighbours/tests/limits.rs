@@ -14,14 +14,21 @@ fn host(i: u32) -> String {
 fn crowded(limits: Limits) -> Net {
     let mut net = limited(limits);
     let interface = Interface { addresses: vec!["10.0.0.1/8".parse().unwrap()], ..interface(OWN, OWN) };
-    net.neighbours.reload(&[interface], &[]);
+    net.neighbours.reload(&routing(&[interface]), &[]);
     net
 }
 
-fn asks(net: &mut Net, i: u32) -> Vec<Action<Vec<u8>>> {
+fn mac_of(i: u32) -> MacAddr {
     let [.., high, low] = i.to_be_bytes();
-    let mac = MacAddr([2, 1, 0, 0, high, low]);
-    net.hears(&arp_request(mac, &host(i), &host(1)).bytes())
+    MacAddr([2, 1, 0, 0, high, low])
+}
+
+fn alarm(action: Action<Vec<u8>>) -> Option<Alarm> {
+    if let Action::Alarm(alarm) = action { Some(alarm) } else { None }
+}
+
+fn asks(net: &mut Net, i: u32) -> Vec<Action<Vec<u8>>> {
+    net.hears(&arp_request(mac_of(i), &host(i), &host(1)).bytes())
 }
 
 #[test]
@@ -67,11 +74,11 @@ fn questions_are_limited_and_all_asked_in_the_end() {
 #[test]
 fn a_full_table_refuses_and_counts() {
     let mut net = crowded(Limits { gc_thresh1: 2, gc_thresh2: 4, gc_thresh3: 8, ..Limits::default() });
-    for i in 2..20 {
-        net.wants(&host(i), "one");
-    }
+    let wanted: Vec<_> = (2..20).flat_map(|i| net.wants(&host(i), "one")).collect();
+    let alarms: Vec<_> = wanted.into_iter().filter_map(alarm).collect();
     let counters = *net.neighbours.counters();
     assert_eq!((net.neighbours.rows().count(), counters.table_full, counters.dropped), (8, 10, 10));
+    assert_eq!(alarms, [Alarm::TableFull { limit: 8 }], "told once");
     net.passes(5_000);
     assert_eq!(said(&net.wants(&host(30), "one")).len(), 1, "those that failed make room");
 }
@@ -93,8 +100,11 @@ fn who_is_used_is_not_pushed_out() {
         asks(&mut net, i);
     }
     net.passes(6_000);
-    net.neighbours.used(at(&host(3)), net.now_ms);
-    net.neighbours.confirmed(at(&host(3)), net.now_ms);
+    net.uses(&host(3));
+    net.passes(5_000);
+    assert_eq!(net.state(&host(3)), Some(State::Probe));
+    let target = (OWN, v4(&host(1)));
+    net.hears(&ArpFrame { target, ..arp_reply(mac_of(3), &host(3), OWN) }.bytes());
     for i in 30..40 {
         asks(&mut net, i);
         net.passes(2_000);
@@ -122,11 +132,11 @@ fn permanent_neighbours_stand_above_all_limits() {
     let permanent = [Neighbour { at: at(HOST_IP), mac: CLUSTER }];
     let limits = Limits { gc_thresh1: 0, gc_thresh2: 0, gc_thresh3: 0, ..Limits::default() };
     let config = Config { limits, ..Config::default() };
-    let mut neighbours: Neighbours<Vec<u8>> = Neighbours::new(config, &[interface(OWN, OWN)], &permanent, 7);
+    let mut neighbours: Neighbours<Vec<u8>> =
+        Neighbours::new(config, &routing(&[interface(OWN, OWN)]), &permanent, 7);
     assert_eq!(neighbours.poll(), Some(Action::Publish));
     neighbours.heard(InterfaceId::default(), &arp_announcement(OTHER, HOST_IP).bytes(), |_| true, 0);
     neighbours.used(at(HOST_IP), 0);
-    neighbours.confirmed(at(HOST_IP), 0);
     neighbours.tick(1_000_000);
     assert_eq!(neighbours.known().collect::<Vec<_>>(), permanent);
     assert_eq!(neighbours.rows().next().unwrap().state, State::Permanent);

@@ -62,7 +62,7 @@ fn a_next_hop_that_answers_is_never_forgotten() {
 #[test]
 fn a_reload_wants_them_named_again() {
     let (mut net, _) = managed(OWN);
-    net.neighbours.reload(&[interface(OWN, OWN)], &[]);
+    net.neighbours.reload(&routing(&[interface(OWN, OWN)]), &[]);
     net.passes(60_000);
     assert_eq!(net.neighbours.next_tick_ms(), None);
 }

@@ -121,7 +121,7 @@ fn who_asks_whether_our_address_is_free_is_told_before_all() {
 fn a_neighbour_of_a_family_that_we_have_no_address_of_is_given_up() {
     let mut net = Net::new(OWN);
     let interface = Interface { addresses: vec!["192.0.2.1/24".parse().unwrap()], ..interface(OWN, OWN) };
-    net.neighbours.reload(&[interface], &[]);
+    net.neighbours.reload(&routing(&[interface]), &[]);
     assert_eq!(given_up(&net.wants(HOST_IP6, "one")), ["one"]);
     assert_eq!(net.neighbours.rows().count(), 0);
 }

@@ -2,6 +2,7 @@
 
 use super::super::message::Kind;
 use super::*;
+use proptest::bool::weighted;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
@@ -26,7 +27,8 @@ enum Event {
     Wanted(Host, usize),
     Heard(Speech, Host, u8, bool),
     Used(Host),
-    Confirmed(Host),
+    Flushed(Host),
+    LinkDown(bool),
     Managed(Vec<Host>),
     Passed(u64),
     Swapped,
@@ -114,7 +116,8 @@ fn events() -> impl Strategy<Value = Event> {
         6 => (speech, hosts(), 0..16u8, any::<bool>())
             .prop_map(|(speech, host, mac, owner)| Event::Heard(speech, host, mac, owner)),
         2 => hosts().prop_map(Event::Used),
-        1 => hosts().prop_map(Event::Confirmed),
+        1 => hosts().prop_map(Event::Flushed),
+        1 => weighted(0.2).prop_map(Event::LinkDown),
         4 => prop_oneof![0..50u64, 0..2_000u64, 0..100_000u64].prop_map(Event::Passed),
         1 => vec(hosts(), 0..4).prop_map(Event::Managed),
         1 => Just(Event::Swapped),
@@ -157,7 +160,7 @@ impl Watched {
         let config = Config { limits: LIMITS, timers };
         Self {
             retransmit_ms,
-            neighbours: Neighbours::new(config, &interfaces(announced, false), &[], 7),
+            neighbours: Neighbours::new(config, &routing(&interfaces(announced, false)), &[], 7),
             announced,
             swapped: false,
             now_ms: 0,
@@ -183,7 +186,15 @@ impl Watched {
                 self.neighbours.heard(self.at(host).interface, &frame, |_| owner, now_ms);
             }
             Event::Used(host) => self.neighbours.used(self.at(host), now_ms),
-            Event::Confirmed(host) => self.neighbours.confirmed(self.at(host), now_ms),
+            Event::Flushed(host) => {
+                self.asked_ms.clear();
+                self.neighbours.flush(self.at(host).address, None, now_ms);
+            }
+            Event::LinkDown(down) => {
+                self.asked_ms.clear();
+                let ports = down.then(PortId::default);
+                self.neighbours.links_down(ports.into_iter().collect(), now_ms);
+            }
             Event::Managed(ref hosts) => {
                 let managed: Vec<At> = hosts.iter().map(|host| self.at(*host)).collect();
                 self.neighbours.manage(managed, now_ms);
@@ -191,7 +202,7 @@ impl Watched {
             Event::Passed(ms) => return self.passes(ms),
             Event::Swapped => {
                 self.swapped = !self.swapped;
-                self.neighbours.reload(&interfaces(self.announced, self.swapped), &[]);
+                self.neighbours.reload(&routing(&interfaces(self.announced, self.swapped)), &[]);
             }
             Event::Announced => self.neighbours.announce(|_| true, now_ms),
         }

@@ -17,7 +17,7 @@ fn what_is_known_moves_with_its_interface() {
     let mut net = Net::new(OWN);
     net.resolves(HOST_IP, HOST);
     net.wants("192.0.2.10", "waits");
-    net.neighbours.reload(&[network(Some(5), "198.51.100.1/24"), interface(OWN, OWN)], &[]);
+    net.neighbours.reload(&routing(&[network(Some(5), "198.51.100.1/24"), interface(OWN, OWN)]), &[]);
     assert_eq!(net.actions(), [Action::Publish]);
     let second = InterfaceId::new(1).unwrap();
     let known: Vec<Neighbour> = net.neighbours.known().collect();
@@ -33,7 +33,7 @@ fn what_has_no_interface_any_more_is_given_up() {
         let mut net = Net::new(OWN);
         net.resolves(HOST_IP, HOST);
         net.wants("192.0.2.10", "waits");
-        net.neighbours.reload(&interfaces, &[]);
+        net.neighbours.reload(&routing(&interfaces), &[]);
         let actions = net.actions();
         assert_eq!((given_up(&actions), actions.last()), (vec!["waits".into()], Some(&Action::Publish)));
         assert_eq!((net.neighbours.rows().count(), net.neighbours.waiting()), (0, 0));
@@ -45,7 +45,7 @@ fn what_has_no_interface_any_more_is_given_up() {
 fn an_address_that_becomes_ours_is_no_neighbours() {
     let mut net = Net::new(OWN);
     net.resolves(HOST_IP, HOST);
-    net.neighbours.reload(&[network(None, "192.0.2.9/24")], &[]);
+    net.neighbours.reload(&routing(&[network(None, "192.0.2.9/24")]), &[]);
     assert_eq!(net.neighbours.rows().count(), 0);
 }
 
@@ -53,8 +53,8 @@ fn an_address_that_becomes_ours_is_no_neighbours() {
 fn a_permanent_neighbour_gets_what_waited_for_it() {
     let mut net = Net::new(OWN);
     net.wants(HOST_IP, "waits");
-    net.neighbours.reload(&[interface(OWN, OWN)], &[Neighbour { at: at(HOST_IP), mac: OTHER }]);
+    net.neighbours.reload(&routing(&[interface(OWN, OWN)]), &[Neighbour { at: at(HOST_IP), mac: OTHER }]);
     assert_eq!(released(&net.actions()), [(OTHER, "waits".into())]);
-    net.neighbours.reload(&[interface(OWN, OWN)], &[]);
+    net.neighbours.reload(&routing(&[interface(OWN, OWN)]), &[]);
     assert_eq!((net.actions(), net.neighbours.rows().count()), (vec![Action::Publish], 0));
 }

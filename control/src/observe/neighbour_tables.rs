@@ -1,0 +1,30 @@
+//! Neighbours as a table for people.
+
+use super::neighbour::{Flushed, Neighbours};
+use super::tables::{duration, table};
+
+/// What `weir neighbours` prints.
+pub fn neighbours(answer: &Neighbours) -> String {
+    let mut table = table(&["address", "interface", "mac", "state", "age", "used", "waiting"], &[4, 5, 6]);
+    for row in &answer.neighbours {
+        table.add_row([
+            row.address.to_string(),
+            row.interface.clone(),
+            row.mac.clone().unwrap_or_default(),
+            row.state.clone(),
+            duration(row.age_s),
+            row.used_s.map_or_else(|| "never".to_owned(), duration),
+            row.waiting.to_string(),
+        ]);
+    }
+    let mut text = format!("{table}\n{} neighbours\n", answer.neighbours.len());
+    for alarm in &answer.alarms {
+        text += &format!("alarm: {} ago: {}\n", duration(alarm.ago_s), alarm.what);
+    }
+    text
+}
+
+/// What `weir neighbours flush` prints.
+pub fn flushed(answer: &Flushed) -> String {
+    format!("{} neighbours flushed\n", answer.flushed)
+}
