@@ -87,6 +87,7 @@ fn page() -> String {
             invert: false,
             buckets: vec![BucketStatus { node: 1, local: true }, BucketStatus { node: 2, local: false }],
             epoch: 2,
+            engine: BTreeMap::from([("refused_key".to_owned(), 3)]),
         }),
         ports: vec![port],
         workers: Vec::new(),
@@ -125,6 +126,7 @@ fn every_drop_reason_is_there_from_the_start() {
     assert!(page.contains("weir_cluster_alarms{alarm=\"overlap\"} 0\n"), "{page}");
     assert!(page.contains("weir_worker_fragments_held{worker=\"0\"} 1\n"), "{page}");
     assert!(!page.contains("verdict=\"hold\""), "{page}");
+    assert!(page.contains("weir_cluster_engine_total{event=\"refused_key\"} 3\n"), "{page}");
 }
 
 #[test]

@@ -358,13 +358,16 @@ impl Coordinator {
     fn grow_older(&mut self, view: &View, now_ms: u64) -> bool {
         let Self { member, settings, .. } = &*self;
         let company = Company::of(view, member, self.may_own, settings.agreement, now_ms);
+        let others_serve = company.other_servers().next().is_some();
         let unwelcome = view.peers.values().filter(|peer| peer.liveness.lives()).any(|peer| {
             let other = &peer.member;
             let twin = other.name == member.name && other.incarnation != member.incarnation;
-            twin || other.state.serves() && !shares(other, member)
+            // Of several kinds that begin at once, that of the first by name does.
+            let begins = !others_serve && other.state == State::Joining && other.name < member.name;
+            twin || (other.state.serves() || begins) && !shares(other, member)
         });
         let around = Around {
-            others_serve: company.other_servers().next().is_some(),
+            others_serve,
             welcome: !unwelcome && self.may_own,
             without_seat: self.change.under_way().is_none()
                 && !self.change.seats(member)

@@ -347,6 +347,16 @@ fn who_hashes_in_another_way_does_not_join() {
 }
 
 #[test]
+fn of_two_that_hash_in_other_ways_and_start_together_one_serves() {
+    let stranger = Member { hash_seed: 8, ..member(1) };
+    let mut cluster = Cluster::of(vec![member(0), stranger, member(2)], Agreement::Liveness);
+    cluster.pass(1000, |_, _| true);
+    let shares = cluster.shares();
+    assert_eq!((shares[1], shares[0] + shares[2]), (0, usize::from(BUCKETS)));
+    assert_eq!(cluster.nodes[1].member().state, State::Joining);
+}
+
+#[test]
 fn a_second_node_of_a_name_stays_outside_and_is_told() {
     let cluster = Cluster::agreed(1);
     let first = cluster.nodes[0].member().clone();

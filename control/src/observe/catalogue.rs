@@ -58,6 +58,9 @@ metrics! {
     SHADOWS = Gauge "weir_cluster_shadows" [] "Live flows that are followed here and are not this node's.";
     ALARMS = Gauge "weir_cluster_alarms" ["alarm"] "How often this is wrong in a cluster whose nodes have names; `weir cluster show` says where, and what to do.";
 
+    ENGINE = Counter "weir_cluster_engine_total" ["event"]
+        "What happened in speaking with the other nodes, or with etcd: datagrams `sent`, `received`, refused for their `refused_format`, `refused_key`…; `connections`, `renewals`, `leases_lost`…";
+
     PORT_UP = Gauge "weir_port_link_up" ["port"] "1 while the link is up.";
     PORT_SPEED = Gauge "weir_port_speed_bytes_per_second" ["port"] "Link speed, as node_exporter gives it; 0 where the device does not know.";
     PORT_RX_FRAMES = Counter "weir_port_rx_frames_total" ["port"] "Frames that the device received.";

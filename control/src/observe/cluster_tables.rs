@@ -169,6 +169,7 @@ mod tests {
             invert: false,
             buckets: buckets.into(),
             epoch: 3,
+            engine: BTreeMap::new(),
             agreed: Some(agreed),
         }
     }

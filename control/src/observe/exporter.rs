@@ -79,6 +79,9 @@ fn gateway(page: &Page, status: &Status) {
     let cluster = status.cluster.as_ref();
     page.set(c::BUCKETS, &[], cluster.map_or(0, |cluster| cluster.total_nodes.into()));
     page.set(c::BUCKETS_OWNED, &[], cluster.map_or(0, |cluster| cluster.owned() as u64));
+    for (event, count) in cluster.iter().flat_map(|cluster| &cluster.engine) {
+        page.set(c::ENGINE, &[event], *count);
+    }
     if let Some(agreed) = cluster.and_then(|cluster| cluster.agreed.as_ref()) {
         for member in &agreed.members {
             page.set(c::MEMBER, &[&member.node, &member.state, &member.liveness], 1);

@@ -55,6 +55,8 @@ pub struct ClusterStatus {
     pub buckets: Vec<BucketStatus>,
     /// Epoch of the snapshot that says so.
     pub epoch: u32,
+    /// What this node has met in speaking with the others, or with etcd, by name.
+    pub engine: BTreeMap<String, u64>,
     /// What this node knows of the others, where nodes have names.
     pub agreed: Option<AgreedStatus>,
 }

@@ -312,8 +312,10 @@ impl Gateway {
     fn cluster(&self) -> Result<ClusterStatus, Refusal> {
         match &self.dataplane.cluster {
             Some(cluster) => {
-                let agreed = self.running.seat.as_ref().map(|seat| self.agreed(seat));
-                Ok(ClusterStatus { agreed, ..state::cluster(cluster, self.epoch) })
+                let seat = self.running.seat.as_ref();
+                let engine = seat.map(Seat::counted).unwrap_or_default();
+                let agreed = seat.map(|seat| self.agreed(seat));
+                Ok(ClusterStatus { engine, agreed, ..state::cluster(cluster, self.epoch) })
             }
             None => {
                 Err(Refusal::conflict("this gateway is in no cluster: its configuration has no `cluster`"))

@@ -4,7 +4,7 @@
 //! What the coordinator says of this node is told to the others once the workers have acted by it: "released" is true
 //! when it is heard.
 
-use crate::cluster::engine::{Clock, Engine, etcd, fixed, gossip};
+use crate::cluster::engine::{Clock, Count, Engine, etcd, fixed, gossip};
 use crate::cluster::{
     Alarm, ClusterEnd, Coordinator, Digest, Incarnation, Member, NodeName, Order, OrderError, Ownership,
     State, Status, View, link,
@@ -174,6 +174,15 @@ impl Seat {
     /// The cluster as this node sees it.
     pub(super) fn status(&self) -> Status {
         self.coordinator.status(&self.end.views.borrow(), self.clock.ms(Instant::now()))
+    }
+
+    /// What the engine has counted, by name.
+    pub(super) fn counted(&self) -> BTreeMap<String, u64> {
+        let counts = match &self.carried {
+            Carried::Gossip(gossip) => gossip.engine.counts(),
+            Carried::Other(engine) => engine.counts(),
+        };
+        Count::ALL.iter().map(|count| (count.name().to_owned(), counts.of(*count))).collect()
     }
 
     /// Whose a bucket would be if one node died, for each that may own any.

@@ -116,6 +116,7 @@ pub(super) fn cluster(cluster: &Cluster, epoch: Epoch) -> ClusterStatus {
             .map(|bucket| BucketStatus { node: bucket.number().number(), local: cluster.owns(bucket) })
             .collect(),
         epoch: epoch.number(),
+        engine: BTreeMap::new(),
         agreed: None,
     }
 }

@@ -75,6 +75,9 @@ pub(crate) const NEAR6: &str = "fd77:ffff::fd";
 pub(crate) const WAN4: &str = "10.77.0.254";
 pub(crate) const WAN6: &str = "fd77::fe";
 
+/// Of a host on the nodes' own network that is none of them.
+pub(crate) const STATION: &str = "10.99.0.200";
+
 /// Host A's further IPv4 addresses.
 pub(crate) fn clients4() -> impl Iterator<Item = String> {
     (1..=CLIENTS).map(|n| format!("10.77.1.{n}"))
@@ -160,6 +163,16 @@ impl Lab {
             ports.push(port);
         }
         self.hubs.hub("mgmt", &ports.iter().map(String::as_str).collect::<Vec<_>>())
+    }
+
+    /// A host more on the nodes' own network, at [`STATION`].
+    pub(crate) fn station(&self, role: &str) -> Result<Namespace> {
+        let station = Namespace::create(role)?;
+        veth((&station, "eth0"), (&self.hubs, "mgmt-station"), MTU)?;
+        self.hubs.ip("link set mgmt-station master mgmt")?;
+        self.hubs.ip("link set mgmt-station type bridge_slave learning off flood on")?;
+        station.ip(&format!("addr add {STATION}/24 dev eth0"))?;
+        Ok(station)
     }
 
     fn number_routed(&self) -> Result<()> {

@@ -9,6 +9,7 @@
     reason = "a test stops at the first surprise, and its numbers are small"
 )]
 
+mod agreement;
 mod announcing;
 mod carrying;
 mod clients;
@@ -22,9 +23,11 @@ mod gateway;
 mod healing;
 mod host;
 mod lab;
+mod leasing;
 mod linux;
 mod listing;
 mod load;
+mod misfitting;
 mod mixing;
 mod neighbours;
 mod node;
@@ -35,6 +38,9 @@ mod refusing;
 mod routing;
 mod servers;
 mod sip;
+mod splitting;
+mod store;
+mod talking;
 mod tap;
 mod tftp;
 mod tracing;
@@ -49,6 +55,7 @@ fn ready() -> bool {
         "curl",
         "dig",
         "dnsmasq",
+        "etcd",
         "ethtool",
         "in.tftpd",
         "iperf3",

@@ -16,7 +16,10 @@ use weir_tests::oracle::{EVERY_HELPER, Rules};
 use weir_tests::process::{Background, wait_until};
 
 use crate::lab::{Between, Lab};
+use crate::store::{self, write_credentials};
 
+/// How long leases are in etcd.
+pub(crate) const LEASE: Duration = Duration::from_secs(6);
 /// DPDK and its memory take their time on a busy machine.
 const START: Duration = Duration::from_secs(20);
 
@@ -42,6 +45,8 @@ pub(crate) enum Membership {
     Numbers,
     /// By gossip over the laboratory's third hub.
     Gossip,
+    /// By leases of [`LEASE`] in the [etcd](crate::store) at the laboratory's third hub.
+    Etcd,
 }
 
 /// A running gateway of ours; ended on drop.
@@ -73,6 +78,15 @@ impl<'a> Weir<'a> {
         Self::start_with(namespace, plan, |side| af_packet(plan, side))
     }
 
+    /// The same, with what `edit` makes of its configuration.
+    pub(crate) fn start_edited(
+        namespace: &'a Namespace,
+        plan: Plan,
+        edit: impl Fn(String) -> String,
+    ) -> Result<Self> {
+        Self::start_by(namespace, plan.number, |socket| edit(configuration(plan, socket)))
+    }
+
     /// The same, on the devices that `device` names for `lan` and `wan`.
     pub(crate) fn start_with(
         namespace: &'a Namespace,
@@ -91,6 +105,7 @@ impl<'a> Weir<'a> {
         let folder = tempfile::tempdir()?;
         fs::write(folder.path().join("weir.yaml"), configuration(&folder.path().join("weir.sock")))?;
         write_key(&folder.path().join("cluster.key"))?;
+        write_credentials(folder.path())?;
         let gateway = run(namespace, &folder.path().join("weir.yaml"), number)?;
         let mut weir = Self { namespace, folder, gateway };
         wait_until("the gateway's socket", START, || {
@@ -172,6 +187,11 @@ impl<'a> Weir<'a> {
         self.gateway.signal(Signal::SIGHUP)
     }
 
+    /// Sends it any other.
+    pub(crate) fn signal(&self, signal: Signal) -> Result<()> {
+        self.gateway.signal(signal)
+    }
+
     /// What it has said so far.
     pub(crate) fn log(&self) -> String {
         self.gateway.log()
@@ -224,6 +244,7 @@ fn configuration_with(plan: Plan, socket: &Path, device: impl Fn(&str) -> String
     let membership = match membership {
         Membership::Numbers => format!("\x20 total_nodes: 2\n\x20 local_nodes: [{number}]\n"),
         Membership::Gossip => gossip(number, socket.with_file_name("cluster.key").as_path()),
+        Membership::Etcd => etcd(socket),
     };
     format!(
         "node: gw{number}\n\
@@ -267,6 +288,24 @@ fn gossip(number: usize, key: &Path) -> String {
 
 /// The router's MAC addresses towards host A and host B.
 pub(crate) const CLUSTER_MACS: [&str; 2] = ["01:00:5e:00:01:01", "01:00:5e:00:01:02"];
+
+/// The same with leases in etcd, and the files with which a node proves itself beside its `socket`.
+fn etcd(socket: &Path) -> String {
+    let file = |name| socket.with_file_name(name).display().to_string();
+    format!(
+        "\x20 total_nodes: 64\n\
+         \x20 learning_s: 3\n\
+         \x20 etcd:\n\
+         \x20   endpoints: ['{}']\n\
+         \x20   lease_s: {}\n\
+         \x20   tls: {{ ca: {}, certificate: {}, key: {} }}\n",
+        store::endpoint(),
+        LEASE.as_secs(),
+        file(store::CA),
+        file(store::CERTIFICATE),
+        file(store::KEY)
+    )
+}
 
 /// What makes a router of a gateway: of its ports, and beside them.
 const ROUTER: (&str, &str, &str) = (

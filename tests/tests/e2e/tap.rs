@@ -41,6 +41,8 @@ pub(crate) struct Ledger {
     pub(crate) doubled: usize,
     /// Frames that were sent and not received.
     pub(crate) lost: usize,
+    /// When all that was.
+    pub(crate) moments: Moments,
     /// The start of one frame that was doubled or lost, in hexadecimal.
     pub(crate) example: Option<String>,
     /// Which nodes of a router passed on the packets of each flow, by number.
@@ -56,6 +58,23 @@ type Heard = HashMap<Vec<u8>, Vec<Copy>>;
 struct Copy {
     sender: Mac,
     at_us: u64,
+}
+
+/// When what is in a ledger happened, in microseconds since 1970, in order.
+#[derive(Clone, Default)]
+pub(crate) struct Moments {
+    /// Frames reached the other host.
+    pub(crate) received_us: Vec<u64>,
+    /// Frames reached it once more than they were sent.
+    pub(crate) doubled_us: Vec<u64>,
+    /// Frames were sent and not received.
+    pub(crate) lost_us: Vec<u64>,
+}
+
+impl fmt::Debug for Moments {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("…")
+    }
 }
 
 impl Taps {
@@ -99,17 +118,23 @@ impl Taps {
                 tap.log()
             );
         }
-        let mut ledger = Ledger::default();
+        let (mut ledger, mut moments) = (Ledger::default(), Moments::default());
         for pair in self.taps.chunks_exact(2) {
             let (out, into) = (heard(&pair[0].1, self.between)?, heard(&pair[1].1, self.between)?);
             let (now_sent, lost) = ledger.excess(&out, &sent, &into);
             let (now_received, doubled) = ledger.excess(&into, &received, &out);
-            ledger.sent += now_sent;
-            ledger.received += now_received;
-            ledger.lost += lost;
-            ledger.doubled += doubled;
+            ledger.sent += now_sent.len();
+            moments.received_us.extend(now_received);
+            moments.lost_us.extend(lost);
+            moments.doubled_us.extend(doubled);
             ledger.attribute(&into, &out, &self.stations);
         }
+        for moments in [&mut moments.received_us, &mut moments.doubled_us, &mut moments.lost_us] {
+            moments.sort_unstable();
+        }
+        ledger.received = moments.received_us.len();
+        (ledger.doubled, ledger.lost) = (moments.doubled_us.len(), moments.lost_us.len());
+        ledger.moments = moments;
         Ok(ledger)
     }
 }
@@ -167,18 +192,19 @@ impl Ledger {
         }
     }
 
-    /// How many frames there were here at that time, and how many more than ever there.
-    fn excess(&mut self, here: &Heard, when_us: &Range<u64>, there: &Heard) -> (usize, usize) {
-        let (mut all, mut excess) = (0, 0);
+    /// When frames were heard here at that time, and when oftener than ever there.
+    fn excess(&mut self, here: &Heard, when_us: &Range<u64>, there: &Heard) -> (Vec<u64>, Vec<u64>) {
+        let (mut all, mut excess) = (Vec::new(), Vec::new());
         for (frame, copies) in here {
-            let now = copies.iter().filter(|copy| when_us.contains(&copy.at_us)).count();
-            let more = now.saturating_sub(there.get(frame).map_or(0, Vec::len));
-            if more > 0 {
+            let now: Vec<u64> =
+                copies.iter().map(|copy| copy.at_us).filter(|at_us| when_us.contains(at_us)).collect();
+            let known = there.get(frame).map_or(0, Vec::len);
+            if now.len() > known {
                 self.example
                     .get_or_insert_with(|| frame.iter().take(80).map(|b| format!("{b:02x}")).collect());
             }
-            all += now;
-            excess += more;
+            excess.extend(now.iter().skip(known));
+            all.extend(now);
         }
         (all, excess)
     }
@@ -200,7 +226,8 @@ fn tap(name: &str, host: &Namespace, direction: &str, between: Between, path: &P
     Background::start(format!("tcpdump {name}"), &mut command)
 }
 
-fn now_us() -> Result<u64> {
+/// This moment, in microseconds since 1970.
+pub(crate) fn now_us() -> Result<u64> {
     Ok(u64::try_from(SystemTime::now().duration_since(UNIX_EPOCH)?.as_micros())?)
 }
 
