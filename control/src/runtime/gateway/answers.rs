@@ -1,0 +1,210 @@
+//! What a client asks of a running gateway, and what it is told.
+
+use super::Gateway;
+use crate::api::{self, Call, FLOWS_LIMIT_MAX, NeighbourName, NeighbourSelection, Refusal, Selection};
+use crate::config::Network;
+use crate::observe::{
+    self, AgreedStatus, ClusterStatus, Counters, Deleted, Expectations, Explanation, FlowEvent, Flows,
+    Flushed, Neighbours, PortStatus, Routes, StationStatus, Status, collect,
+};
+use crate::runtime::membership::Seat;
+use crate::runtime::ports::OpenPort;
+use crate::runtime::reload::Asked;
+use crate::runtime::station::Station;
+use crate::runtime::{errands, rows, state};
+use core::net::IpAddr;
+use core::ops::ControlFlow;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use tokio::sync::mpsc;
+use tracing::info;
+use weir_dataplane::gate::cluster_match::ClusterMatch;
+use weir_dataplane::mailbox::{Errand, WorkerHandle};
+use weir_dataplane::units::{MEMBERS_MAX, MemberId};
+
+impl Gateway {
+    /// Does what a client asks. A client that has gone away needs no answer, so that is no failure.
+    pub(in crate::runtime) async fn answer(&mut self, call: Call) {
+        match call {
+            Call::Status(answer) => drop(answer.send(self.status())),
+            Call::Counters(answer) => drop(answer.send(self.counters())),
+            Call::Flows(selection, answer) => drop(answer.send(self.flows(&selection).await)),
+            Call::DeleteFlows(selection, answer) => drop(answer.send(self.delete_flows(&selection).await)),
+            Call::FollowFlows(selection, answer) => drop(answer.send(self.follow_flows(&selection))),
+            Call::Trace(request, answer) => {
+                drop(answer.send(self.tracers.add(&self.running.workers, &request)));
+            }
+            Call::Expectations(answer) => drop(answer.send(self.expectations().await)),
+            Call::Neighbours(which, answer) => drop(answer.send(self.neighbours(&which))),
+            Call::FlushNeighbour(who, answer) => drop(answer.send(self.flush_neighbour(&who))),
+            Call::Cluster(answer) => drop(answer.send(self.cluster())),
+            Call::Routes(answer) => drop(answer.send(self.routes())),
+            Call::Explain(address, answer) => drop(answer.send(self.explain(address))),
+            Call::Order(order, answer) => drop(answer.send(self.order(&order).await)),
+            Call::SetLocal { node, local, answer } => drop(answer.send(self.set_local(node, local).await)),
+            Call::Reload(answer) => self.reload(Asked::Client(answer)),
+            Call::Metrics(answer) => drop(answer.send(self.metrics())),
+        }
+    }
+
+    fn status(&self) -> Status {
+        let counters = self.counters();
+        let workers = &self.running.workers;
+        Status {
+            node: self.config.node().to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            dpdk_version: weir_dpdk::Eal::version(),
+            uptime_s: self.started.elapsed().as_secs(),
+            epoch: self.epoch.number(),
+            cluster: self.cluster().ok(),
+            ports: self.running.ports.iter().map(|port| self.port(port)).collect(),
+            flows: state::flow_occupancy(&counters, workers),
+            expectations: state::expectation_occupancy(&counters, &self.dataplane),
+            workers: state::workers(&counters, &self.running.cpus),
+            warnings: self.running.warnings.iter().map(ToString::to_string).collect(),
+        }
+    }
+
+    fn port(&self, open: &OpenPort) -> PortStatus {
+        let tap = self.running.station.as_ref().and_then(|station| station.tap(open.id));
+        PortStatus { tap, ..state::port(open, self.running.workers.len()) }
+    }
+
+    fn counters(&self) -> Counters {
+        collect::counters(self.running.workers.iter().map(WorkerHandle::counters), &self.port_names)
+    }
+
+    fn metrics(&self) -> String {
+        let station = self.station().ok().map(|(station, network)| StationStatus {
+            neighbours: station.show(network),
+            counts: station.counts(),
+        });
+        observe::render(&self.status(), &self.counters(), station.as_ref())
+    }
+
+    /// The station, and the networks that it is in.
+    fn station(&self) -> Result<(&Station, &Network), Refusal> {
+        self.running
+            .station
+            .as_ref()
+            .zip(self.config.network())
+            .ok_or_else(|| Refusal::conflict("this gateway does not route, so it has no neighbours"))
+    }
+
+    fn neighbours(&self, which: &NeighbourSelection) -> Result<Neighbours, Refusal> {
+        let (station, network) = self.station()?;
+        which.of(station.show(network), network)
+    }
+
+    /// Forgets a neighbour. Workers are told with what else is learned.
+    fn flush_neighbour(&mut self, who: &NeighbourName) -> Result<Flushed, Refusal> {
+        let (_, network) = self.station()?;
+        let interface = who.interface.as_deref().map(|name| api::interface(name, network)).transpose()?;
+        let flushed =
+            self.running.station.as_mut().map_or(0, |station| station.flush(who.address, interface));
+        if flushed == 0 {
+            let address = who.address;
+            return Err(Refusal::conflict(format!("{address} is not known, or stands in the configuration")));
+        }
+        info!(address = %who.address, "neighbour flushed");
+        Ok(Flushed { flushed })
+    }
+
+    pub(super) fn cluster(&self) -> Result<ClusterStatus, Refusal> {
+        match &self.dataplane.cluster {
+            Some(cluster) => {
+                let seat = self.running.seat.as_ref();
+                let engine = seat.map(Seat::counted).unwrap_or_default();
+                let agreed = seat.map(|seat| self.agreed(seat));
+                Ok(ClusterStatus { engine, agreed, ..state::cluster(cluster, self.epoch) })
+            }
+            None => {
+                Err(Refusal::conflict("this gateway is in no cluster: its configuration has no `cluster`"))
+            }
+        }
+    }
+
+    /// What is known of the other nodes, and how many flows of each are known here.
+    fn agreed(&self, seat: &Seat) -> AgreedStatus {
+        let flows = |owner: Option<MemberId>| {
+            let workers = self.running.workers.iter();
+            workers.map(|worker| worker.counters().flows_of(owner).read()).sum::<u64>()
+        };
+        let ids = || (0..MEMBERS_MAX).filter_map(MemberId::new);
+        let shadows = ids().skip(1).map(|id| flows(Some(id))).sum::<u64>() + flows(None);
+        let by_name = ids().map_while(|id| Some((seat.name(id)?.to_string(), flows(Some(id)))));
+        state::agreed(&seat.status(), &by_name.collect(), shadows)
+    }
+
+    fn routes(&self) -> Result<Routes, Refusal> {
+        match (&self.running.station, self.config.network()) {
+            (Some(station), Some(network)) => Ok(station.routes(network.interfaces())),
+            _ => Err(Refusal::conflict("this gateway is a bridge: it has no routes")),
+        }
+    }
+
+    /// Whose the flows are that an address opens.
+    fn explain(&self, address: IpAddr) -> Result<Explanation, Refusal> {
+        let status = self.cluster()?;
+        let Some(cluster) = &self.dataplane.cluster else { return Err(Refusal::failed("no cluster")) };
+        let matcher = ClusterMatch::compile(cluster);
+        let bucket = matcher.bucket(address);
+        let (owner, heirs) = match (&status.agreed, &self.running.seat) {
+            (Some(agreed), Some(seat)) => {
+                (agreed.owners.get(bucket.index()).cloned().flatten(), seat.heirs(bucket))
+            }
+            _ => (cluster.owns(bucket).then(|| self.node().to_owned()), BTreeMap::new()),
+        };
+        let (hash, total_nodes) = (matcher.hash(address), cluster.total_nodes);
+        Ok(Explanation { address, hash, bucket: bucket.number().number(), total_nodes, owner, heirs })
+    }
+
+    /// Live flows that are meant, up to the limit.
+    async fn flows(&self, selection: &Selection) -> Result<Flows, Refusal> {
+        let cluster = self.dataplane.cluster.as_ref();
+        let filter = Arc::new(selection.filter(cluster)?);
+        let limit = selection.limit.unwrap_or(FLOWS_LIMIT_MAX).min(FLOWS_LIMIT_MAX);
+        let mut flows = Flows::default();
+        let list = |dump| Errand::List(Arc::clone(&filter), dump);
+        errands::run(&self.running.workers, list, |worker, flow| {
+            if flows.flows.len() == limit {
+                flows.more = true;
+                return ControlFlow::Break(());
+            }
+            flows.flows.push(rows::flow(worker, &flow, cluster));
+            ControlFlow::Continue(())
+        })
+        .await?;
+        Ok(flows)
+    }
+
+    /// Ends the flows that are meant.
+    async fn delete_flows(&self, selection: &Selection) -> Result<Deleted, Refusal> {
+        let filter = Arc::new(selection.filter(self.dataplane.cluster.as_ref())?);
+        let mut deleted = 0;
+        let delete = |dump| Errand::Delete(Arc::clone(&filter), dump);
+        errands::run(&self.running.workers, delete, |_, _| {
+            deleted += 1;
+            ControlFlow::Continue(())
+        })
+        .await?;
+        info!(deleted, "flows deleted");
+        Ok(Deleted { deleted })
+    }
+
+    /// What happens from now on to the flows that are meant.
+    fn follow_flows(&mut self, selection: &Selection) -> Result<mpsc::Receiver<FlowEvent>, Refusal> {
+        let filter = selection.filter(self.dataplane.cluster.as_ref())?;
+        self.followers.add(&self.running.workers, &filter)
+    }
+
+    async fn expectations(&self) -> Result<Expectations, Refusal> {
+        let mut expectations = Vec::new();
+        errands::run(&self.running.workers, Errand::Expectations, |worker, view| {
+            expectations.push(rows::expectation(worker, &view));
+            ControlFlow::Continue(())
+        })
+        .await?;
+        Ok(Expectations { expectations })
+    }
+}
