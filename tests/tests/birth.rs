@@ -136,6 +136,27 @@ fn what_nobody_has_answered_goes_by_the_map_of_the_moment() {
 }
 
 #[test]
+fn the_answer_is_forwarded_by_who_forwarded_what_it_answers() {
+    let mut gateway = Gateway::of(&[ME, 1], [Some(ME), Some(1)]);
+    assert!(gateway.forwards(C, datagram(C)));
+    gateway.tell(&[ME, 1], [Some(1), Some(1)]);
+    assert!(gateway.forwards(S, datagram(S)), "though the bucket is on its way, or another's already");
+    assert!(gateway.forwards(C, datagram(C)), "and from there on it has an owner");
+    let mut gateway = Gateway::of(&[ME, 1], [Some(1), Some(1)]);
+    assert!(!gateway.forwards(C, datagram(C)));
+    gateway.tell(&[ME, 1], [Some(ME), Some(1)]);
+    assert!(!gateway.forwards(S, datagram(S)) && !gateway.forwards(C, datagram(C)));
+}
+
+#[test]
+fn who_forwarded_what_is_answered_must_live() {
+    let mut gateway = Gateway::of(&[ME, 1], [Some(1), Some(1)]);
+    assert!(!gateway.forwards(C, datagram(C)));
+    gateway.tell(&[ME], [Some(ME), Some(ME)]);
+    assert!(gateway.forwards(S, datagram(S)));
+}
+
+#[test]
 fn the_flows_of_the_dead_go_by_the_map_at_once_and_for_good() {
     let mut gateway = Gateway::of(&[ME, 1], [Some(1), Some(1)]);
     assert_eq!(gateway.see(C, datagram(C)), Verdict::Shadow);

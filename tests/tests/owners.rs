@@ -121,9 +121,10 @@ impl Belief {
         Self { bucket, owner: cluster.owner(bucket), from, answered: false }
     }
 
-    /// Whose the flow is when it is heard from this side: by the map until it is answered, then inherited from the dead.
+    /// Whose the flow is when it is heard from this side: by the map while its opener alone speaks, then inherited from
+    /// the dead.
     fn owner(&mut self, side: Side, cluster: &Cluster) -> usize {
-        if !self.answered || !cluster.lives(self.owner) {
+        if !self.answered && side == self.from || !cluster.lives(self.owner) {
             self.owner = cluster.owner(self.bucket);
         }
         self.answered |= side != self.from;

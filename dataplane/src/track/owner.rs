@@ -1,10 +1,12 @@
 //! Whose a flow is: decided when it begins, and asked again when the answers have changed since.
 //!
 //! A flow's owner is that of its master, else the map's for the bucket of the address that opened it. Until a flow is
-//! answered that is the map of the moment: while a bucket goes from one node to another, it has no owner for the time
-//! of a message, and a first packet that is sent again finds the new one. From the answer on the owner stays the
-//! owner for as long as it lives; then the map says who inherits the flow, for good. Each node works this out for
-//! itself from the packets that all of them hear, so nodes agree where they have heard the same.
+//! answered that is the map of the moment when its opener speaks: while a bucket goes from one node to another, it has
+//! no owner for the time of a message, and a first packet that is sent again finds the new one. The answer fixes who was
+//! the owner then, since that node has forwarded what is answered: whose the bucket is by now does not matter, and on
+//! its way it is nobody's. From there on the owner stays the owner for as long as it lives; then the map says who
+//! inherits the flow, for good. Each node works this out for itself from the packets that all of them hear, so nodes
+//! agree where they have heard the same.
 //!
 //! A node that has just come ([`Owners::is_learning`]) hears flows that have begun before. It picks them up, also TCP
 //! in mid-stream, guesses who has opened them ([`Hot::opener`]), and takes the map's word for whose they are. It
@@ -30,7 +32,7 @@ use super::record::{Decided, Flags, Heritage, Hot, Origin};
 use super::table::RecordId;
 use crate::counters::FlowClass;
 use crate::parse::Transport;
-use crate::units::{BucketId, Epoch, MemberId, PortId};
+use crate::units::{BucketId, Direction, Epoch, MemberId, PortId};
 
 /// Whose flows are whose.
 pub trait Owners {
@@ -104,18 +106,33 @@ pub(super) fn decide<O: Owners>(hot: &mut Hot, owners: &O) {
 }
 
 impl Tracker {
-    /// Whose a flow is, decided anew when the answers have changed since.
+    /// Whose a flow is for a packet in this direction, decided anew when the answers have changed since.
     #[inline]
-    pub(super) fn owner<O: Owners>(&mut self, record: RecordId, owners: &O) -> Option<MemberId> {
+    pub(super) fn owner<O: Owners>(
+        &mut self,
+        record: RecordId,
+        direction: Direction,
+        owners: &O,
+    ) -> Option<MemberId> {
         let hot = self.table.hot(record);
-        if hot.epoch == Some(owners.epoch()) { hot.owner } else { self.decide_anew(record, owners) }
+        if hot.epoch == Some(owners.epoch()) {
+            hot.owner
+        } else {
+            self.decide_anew(record, direction, owners)
+        }
     }
 
     #[inline(never)]
-    fn decide_anew<O: Owners>(&mut self, record: RecordId, owners: &O) -> Option<MemberId> {
+    fn decide_anew<O: Owners>(
+        &mut self,
+        record: RecordId,
+        direction: Direction,
+        owners: &O,
+    ) -> Option<MemberId> {
         let bucket = owners.bucket(&self.origin(record));
         let hot = self.table.hot_mut(record);
-        let bound = hot.flags.has(Flags::SEEN_REPLY) || hot.flags.has(Flags::EXPECTED);
+        let answered = direction == Direction::Reply || hot.flags.has(Flags::SEEN_REPLY);
+        let bound = answered || hot.flags.has(Flags::EXPECTED);
         let before = hot.owner;
         let after = if bound { owners.heir(hot.decided(), bucket) } else { owners.owner(bucket) };
         (hot.bucket, hot.owner, hot.epoch) = (bucket, after, Some(owners.epoch()));
@@ -130,7 +147,7 @@ impl Tracker {
     pub(super) fn decide_expected<O: Owners>(&mut self, hot: &mut Hot, used: &Used, owners: &O) {
         let heritage = match used.master {
             Some(master) => {
-                self.owner(master, owners);
+                self.owner(master, Direction::Original, owners);
                 self.heritage(master)
             }
             None => used.heritage,
