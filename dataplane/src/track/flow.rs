@@ -127,7 +127,7 @@ impl Tracker {
     }
 
     /// `Err(Some(_))`: INVALID. `Err(None)`: the flow is gone, look again.
-    fn see_segment<O>(
+    fn see_segment<O: Owners>(
         &mut self,
         packet: &Packet<'_>,
         record: RecordId,
@@ -137,7 +137,9 @@ impl Tracker {
         let Some(segment) = segment(packet) else { return Err(Some(DropReason::InvalidHeader)) };
         let (hot, cold) = self.table.lines_mut(record);
         let Detail::Tcp(connection) = &mut cold.detail else { return Err(Some(DropReason::InvalidTcpState)) };
+        let owners = context.owners;
         let standing = Standing {
+            shadow: owners.names_owners() && !owners.is_me(hot.owner),
             seen_reply: hot.flags.has(Flags::SEEN_REPLY),
             assured: hot.flags.has(Flags::ASSURED),
             remaining: context.now.until(hot.deadline),
