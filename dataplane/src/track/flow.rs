@@ -236,7 +236,7 @@ impl Tracker {
             if parsed.side == crate::key::Side::Second { Flags::FROM_SECOND } else { Flags::default() };
         if used.is_some() {
             flags.set(Flags::EXPECTED);
-        } else if is_picked_up(transport, class, context.owners) {
+        } else if is_picked_up(&parsed.key, transport, class, context.owners) {
             flags.set(Flags::PICKED_UP);
         }
         let mut hot = Hot {

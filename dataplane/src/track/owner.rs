@@ -17,20 +17,23 @@
 //!
 //! A node that alone misses a first packet may be wrong as well. An answer opens no flow of TCP, SCTP or ICMP, so of
 //! these it knows nothing; a later SYN or INIT corrects that. A datagram of UDP does not tell an answer from a
-//! request: it is taken for the first, and the server for who has opened the flow.
+//! request. Where the ports do ([`ports_tell`]), they say who has opened the flow, whoever was heard first: then all
+//! nodes agree. Where they do not, what comes first is taken for the first, and a server may count as who has opened
+//! the flow.
 //!
 //! - The owner is never wrong so: it hears the first packet, or nobody forwards that and there is no answer.
 //! - Another node is wrong to a purpose if the server's bucket is its own: it forwards the flow beside its owner. And
 //!   where the owner dies, it may not know that it is the heir.
-//! - Nothing that it hears later tells it better. The packets of both directions look alike from either end, and what
-//!   another node sends on is not heard. So it lasts as long as the flow does: until that has been silent for its
-//!   timeout.
+//! - Nothing that it hears later tells it better. The packets of both directions look alike from either end; and that
+//!   another node forwards what this one does is as true of a node that is right, where a cluster is parted. So it
+//!   lasts as long as the flow does: until that has been silent for its timeout.
 
 use super::Tracker;
 use super::expect::Used;
 use super::record::{Decided, Flags, Heritage, Hot, Origin};
 use super::table::RecordId;
 use crate::counters::FlowClass;
+use crate::key::{FlowKey, Side};
 use crate::parse::Transport;
 use crate::units::{BucketId, Direction, Epoch, MemberId, PortId};
 
@@ -87,14 +90,30 @@ pub trait Owners {
     }
 }
 
-/// Whether the first packet of a flow here need not be the flow's first.
-pub(super) fn is_picked_up<O: Owners>(transport: Transport, class: FlowClass, owners: &O) -> bool {
+/// Whether the first packet of a flow here need not be the flow's first, so that its ports say who opened it.
+pub(super) fn is_picked_up<O: Owners>(
+    key: &FlowKey,
+    transport: Transport,
+    class: FlowClass,
+    owners: &O,
+) -> bool {
     match transport {
         Transport::Tcp => class != FlowClass::TcpSynSent && owners.names_owners(),
-        Transport::Udp | Transport::UdpLite => owners.is_learning(),
+        Transport::Udp | Transport::UdpLite => {
+            owners.is_learning() || owners.names_owners() && ports_tell(key)
+        }
         // The first packet of all others shows that it is, or has no port to guess by.
         _ => false,
     }
+}
+
+/// Whether the ports of a flow's ends are of two kinds, so that the higher one is a client's: system ports (RFC 6335),
+/// registered ones, and those that systems give to clients, on Linux from 32768 on. Two of one kind tell nothing: a
+/// server may well listen on a port that is higher than a client's.
+fn ports_tell(key: &FlowKey) -> bool {
+    const KINDS: [u16; 2] = [1024, 32_768];
+    let [one, other] = [Side::First, Side::Second].map(|side| key.endpoint(side).port);
+    KINDS.iter().any(|first| (one < *first) != (other < *first))
 }
 
 /// Any other flow begins.
