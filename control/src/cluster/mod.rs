@@ -68,8 +68,6 @@ mod ownership;
 mod proposal;
 mod propose;
 mod settings;
-#[cfg(test)]
-mod simulation;
 mod status;
 #[cfg(test)]
 mod tests;
