@@ -18,7 +18,6 @@ pub mod differential;
 pub mod fuzzing;
 pub mod instructions;
 pub mod ladder;
-pub mod members;
 pub mod mischief;
 pub mod model;
 pub mod mutate;

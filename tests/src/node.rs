@@ -46,7 +46,12 @@ impl Node {
 
     /// A gateway of this configuration that routes. What it sends on is kept for [`Node::departed`].
     pub fn routed(config: &Config, router: Router) -> Self {
-        Self::of(Snapshot::compile(Epoch::FIRST, config).with_router(router), LIMITS)
+        Self::routed_with_limits(config, router, LIMITS)
+    }
+
+    /// The same with tables that have this much room.
+    pub fn routed_with_limits(config: &Config, router: Router, limits: Limits) -> Self {
+        Self::of(Snapshot::compile(Epoch::FIRST, config).with_router(router), limits)
     }
 
     fn of(snapshot: Snapshot, limits: Limits) -> Self {
@@ -66,10 +71,13 @@ impl Node {
         }
     }
 
-    /// From the next frame on this configuration counts.
+    /// From the next frame on this configuration counts. A router keeps its routes and neighbours.
     pub fn reconfigure(&mut self, config: &Config) {
         self.epoch = self.epoch.next();
-        self.pipeline.adopt(Arc::new(Snapshot::compile(self.epoch, config)));
+        let snapshot = Snapshot::compile(self.epoch, config);
+        let router = self.pipeline.snapshot().router().cloned();
+        let snapshot = if let Some(router) = router { snapshot.with_router(router) } else { snapshot };
+        self.pipeline.adopt(Arc::new(snapshot));
     }
 
     /// The epoch of the configuration that [`Node::reconfigure`] is given next.

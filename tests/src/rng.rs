@@ -24,6 +24,11 @@ impl Rng {
         ((u128::from(self.next()) * u128::from(end)) >> 64) as u64
     }
 
+    /// From `low` to `high`, both included.
+    pub fn within(&mut self, low: u64, high: u64) -> u64 {
+        low + self.below(high - low + 1)
+    }
+
     /// A place in something of `length`, which is not 0.
     pub fn index(&mut self, length: usize) -> usize {
         self.below(length as u64) as usize

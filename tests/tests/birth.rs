@@ -136,6 +136,27 @@ fn what_nobody_has_answered_goes_by_the_map_of_the_moment() {
 }
 
 #[test]
+fn the_answer_is_forwarded_by_who_forwarded_what_it_answers() {
+    let mut gateway = Gateway::of(&[ME, 1], [Some(ME), Some(1)]);
+    assert!(gateway.forwards(C, datagram(C)));
+    gateway.tell(&[ME, 1], [Some(1), Some(1)]);
+    assert!(gateway.forwards(S, datagram(S)), "though the bucket is on its way, or another's already");
+    assert!(gateway.forwards(C, datagram(C)), "and from there on it has an owner");
+    let mut gateway = Gateway::of(&[ME, 1], [Some(1), Some(1)]);
+    assert!(!gateway.forwards(C, datagram(C)));
+    gateway.tell(&[ME, 1], [Some(ME), Some(1)]);
+    assert!(!gateway.forwards(S, datagram(S)) && !gateway.forwards(C, datagram(C)));
+}
+
+#[test]
+fn who_forwarded_what_is_answered_must_live() {
+    let mut gateway = Gateway::of(&[ME, 1], [Some(1), Some(1)]);
+    assert!(!gateway.forwards(C, datagram(C)));
+    gateway.tell(&[ME], [Some(ME), Some(ME)]);
+    assert!(gateway.forwards(S, datagram(S)));
+}
+
+#[test]
 fn the_flows_of_the_dead_go_by_the_map_at_once_and_for_good() {
     let mut gateway = Gateway::of(&[ME, 1], [Some(1), Some(1)]);
     assert_eq!(gateway.see(C, datagram(C)), Verdict::Shadow);
@@ -212,6 +233,27 @@ fn an_expected_flow_goes_with_its_master() {
 }
 
 #[test]
+fn an_heir_knows_a_connection_of_which_it_has_missed_a_packet() {
+    let client = |seq, ack, data: &[u8]| ip(C).tcp(40_000, 443).seq(seq).ack(ack).psh().payload(data).build();
+    let server = |seq, ack, data: &[u8]| ip(S).tcp(443, 40_000).seq(seq).ack(ack).psh().payload(data).build();
+    let mut gateway = Gateway::of(&[ME, 1], [Some(1), Some(1)]);
+    let open = [
+        (C, ip(C).tcp(40_000, 443).seq(100).syn().window(8192).build()),
+        (S, ip(S).tcp(443, 40_000).seq(500).syn().ack(101).window(8192).build()),
+        (C, client(101, 501, b"")),
+    ];
+    // The client's "question" is not heard, and both ends speak in turn from there on.
+    let later =
+        [(S, server(501, 109, b"answer")), (C, client(109, 507, b"more")), (S, server(507, 113, b"yes"))];
+    for (side, frame) in open.into_iter().chain(later) {
+        assert_eq!(gateway.see(side, frame), Verdict::Shadow);
+    }
+    gateway.tell(&[ME], [Some(ME), Some(ME)]);
+    assert!(gateway.forwards(C, client(113, 510, b"again")));
+    assert!(!gateway.forwards(S, server(510, 9000, b"")), "now it answers for what it lets through");
+}
+
+#[test]
 fn tracking_its_own_a_node_tracks_what_it_owns_now_or_owned_at_birth() {
     let mut gateway = Gateway::new(Tracking::Own, false, &[ME, 1], [Some(ME), Some(1)]);
     assert!(gateway.forwards(C, datagram(C)) && gateway.forwards(S, datagram(S)));
@@ -241,10 +283,25 @@ fn who_is_learning_picks_connections_up_and_guesses_who_has_opened_them() {
 }
 
 #[test]
-fn who_has_learned_believes_that_a_datagram_is_the_first() {
-    let mut gateway = Gateway::of(&[ME, 1, 2], [Some(1), Some(2)]);
-    gateway.see(S, datagram(S));
-    assert_eq!(gateway.owner(), Some(2));
+fn whose_datagrams_are_goes_by_the_ports_where_they_tell_a_client() {
+    for (server, client, owner) in [(53, 40_000, 1), (53, 1024, 1), (5060, 32_768, 1)] {
+        for (side, from, to) in [(S, server, client), (C, client, server)] {
+            let mut gateway = Gateway::of(&[ME, 1, 2], [Some(1), Some(2)]);
+            gateway.see(side, ip(side).udp(from, to).payload(b"datagram").build());
+            assert_eq!(gateway.owner(), Some(owner), "{from} to {to}: whichever was heard first");
+        }
+    }
+}
+
+#[test]
+fn where_the_ports_do_not_tell_who_has_learned_believes_that_a_datagram_is_the_first() {
+    for (one, other) in [(500, 500), (123, 1023), (5060, 20_000), (51_820, 40_000)] {
+        for (side, owner) in [(C, 1), (S, 2)] {
+            let mut gateway = Gateway::of(&[ME, 1, 2], [Some(1), Some(2)]);
+            gateway.see(side, ip(side).udp(one, other).payload(b"datagram").build());
+            assert_eq!(gateway.owner(), Some(owner), "{one} to {other}");
+        }
+    }
 }
 
 #[test]

@@ -63,13 +63,12 @@ mod life;
 mod link;
 mod map;
 mod member;
+mod numbers;
 mod order;
 mod ownership;
 mod proposal;
 mod propose;
 mod settings;
-#[cfg(test)]
-mod simulation;
 mod status;
 #[cfg(test)]
 mod tests;
@@ -82,6 +81,7 @@ pub use history::{Event, Happened};
 pub use link::{ClusterEnd, EngineEnd, link};
 pub use map::OwnershipMap;
 pub use member::{Digest, Incarnation, Member, MemberError, NodeName, State, Weight};
+pub use numbers::Numbers;
 pub use order::{Order, OrderError};
 pub use ownership::Ownership;
 pub use proposal::{MapEpoch, Proposal, ProposalError, Roster, Seat};

@@ -6,8 +6,8 @@
 
 use crate::cluster::engine::{Clock, Count, Engine, etcd, fixed, gossip};
 use crate::cluster::{
-    Alarm, ClusterEnd, Coordinator, Digest, Incarnation, Member, NodeName, Order, OrderError, Ownership,
-    State, Status, View, link,
+    Alarm, ClusterEnd, Coordinator, Digest, Incarnation, Member, NodeName, Numbers, Order, OrderError, State,
+    Status, View, link,
 };
 use crate::config::{Carrier, FixedMember, GatewayConfig, Membership};
 use core::hash::{BuildHasher, BuildHasherDefault};
@@ -17,7 +17,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::sync::watch;
 use tracing::{info, warn};
 use weir_dataplane::config::{Cluster, Members};
-use weir_dataplane::units::{BucketId, Epoch, MEMBERS_MAX, MemberId};
+use weir_dataplane::units::{BucketId, Epoch, MemberId};
 
 /// Between two looks at what the time is, and what the engine knows.
 pub(super) const LOOK: Duration = Duration::from_millis(20);
@@ -50,11 +50,9 @@ pub(super) struct Seat {
     end: ClusterEnd,
     carried: Carried,
     clock: Clock,
-    /// This node is the first; an id is a node's for as long as this process lives.
-    ids: Vec<NodeName>,
-    /// The version that the workers go by, and since when each node has lived, by version and by epoch.
+    numbers: Numbers,
+    /// The version of the ownership that the workers go by.
     published: u64,
-    living: BTreeMap<NodeName, (u64, Epoch)>,
     /// Alarms, and how many changes, that the log has told of.
     told: Vec<Alarm>,
     told_changes: usize,
@@ -117,9 +115,8 @@ impl Seat {
             end,
             carried,
             clock,
-            ids: vec![membership.name.clone()],
+            numbers: Numbers::new(membership.name.clone()),
             published: 0,
-            living: BTreeMap::new(),
             told: Vec::new(),
             told_changes: 0,
         })
@@ -138,8 +135,8 @@ impl Seat {
         let view = self.end.views.borrow_and_update().clone();
         self.coordinator.advance(&view, now_ms);
         self.log(now_ms);
-        let ownership = self.coordinator.ownership().clone();
-        (ownership.version != self.published).then(|| self.members(&ownership, epoch))
+        let ownership = self.coordinator.ownership();
+        (ownership.version != self.published).then(|| self.numbers.members(ownership, epoch))
     }
 
     /// Tells the others of this node, as the workers have acted by now.
@@ -198,7 +195,7 @@ impl Seat {
 
     /// The name behind a worker's number.
     pub(super) fn name(&self, id: MemberId) -> Option<&NodeName> {
-        self.ids.get(id.index())
+        self.numbers.name(id)
     }
 
     /// Whether what was ordered to stop has handed over all that it had.
@@ -212,36 +209,6 @@ impl Seat {
             Carried::Gossip(gossip) => gossip.engine.leave().await,
             Carried::Other(engine) => engine.leave().await,
         }
-    }
-
-    /// What was agreed, in the workers' numbers.
-    fn members(&mut self, ownership: &Ownership, epoch: Epoch) -> Members {
-        let since = |name: &NodeName, version: u64, before: &BTreeMap<NodeName, (u64, Epoch)>| {
-            let unbroken = before.get(name).filter(|(since, _)| *since == version);
-            (version, unbroken.map_or(epoch, |(_, epoch)| *epoch))
-        };
-        let before = core::mem::take(&mut self.living);
-        let living = ownership.living.iter();
-        self.living = living.map(|(name, version)| (name.clone(), since(name, *version, &before))).collect();
-        let living = self.living.clone();
-        let living = living.iter().filter_map(|(name, (_, since))| Some((self.id(name)?, *since))).collect();
-        let owners = ownership.owners.iter();
-        let map = owners.map(|owner| owner.as_ref().and_then(|name| self.id(name))).collect();
-        Members { me: MemberId::FIRST, map, living, learning: ownership.learning }
-    }
-
-    /// A node's number; a node that there is no number for owns nothing here.
-    fn id(&mut self, name: &NodeName) -> Option<MemberId> {
-        let known = self.ids.iter().position(|known| known == name);
-        let index = known.unwrap_or_else(|| {
-            if self.ids.len() < MEMBERS_MAX {
-                self.ids.push(name.clone());
-            } else {
-                warn!(node = %name, "more nodes than this one has numbers for: what it owns counts as nobody's");
-            }
-            self.ids.len() - 1
-        });
-        MemberId::new(index).filter(|_| self.ids.get(index) == Some(name))
     }
 
     /// Tells the log of changes and alarms that are new.

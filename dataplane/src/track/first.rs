@@ -72,8 +72,7 @@ fn first_segment<O: Owners>(packet: &Packet<'_>, context: &Context<'_, O>) -> Re
     let config = &context.config.tcp;
     let segment = segment(packet).ok_or(DropReason::InvalidHeader)?;
     let mut connection = Connection::open(&segment, is_loose(context)).ok_or(DropReason::InvalidNoFlow)?;
-    let standing = Standing { seen_reply: false, assured: false, remaining: Span::default() };
-    match connection.see(Direction::Original, &segment, &standing, config) {
+    match connection.see(Direction::Original, &segment, &Standing::default(), config) {
         Effect::Refresh { timeout, .. } => {
             Ok((class_of_tcp(connection.state()), Cold { detail: Detail::Tcp(connection) }, timeout))
         }

@@ -44,12 +44,12 @@ impl Tracker {
         let before = hot.stage();
         let direction = packet.parsed.side.direction(hot.origin());
         if context.owners.hears_both_sides() {
-            let owner = self.owner(record, context.owners);
+            let owner = self.owner(record, direction, context.owners);
             if context.owners.is_stray(owner, packet.port) {
                 return Tracked { owner, ..Tracked::dropped(DropReason::OtherHost) };
             }
         }
-        let side = self.side(record, packet.port, context.owners);
+        let side = self.side(record, direction, packet.port, context.owners);
         if let Some(at_port) = side
             && self.table.hot(record).sights.is_echo(direction, at_port)
         {
@@ -69,7 +69,7 @@ impl Tracker {
             _ => self.see_datagram(record, context),
         };
         let state = answer(direction, self.table.hot(record).flags);
-        let owner = self.owner(record, context.owners);
+        let owner = self.owner(record, direction, context.owners);
         // What is INVALID has no echo, since nobody forwards it.
         if let Some(at_port) = side {
             self.table.hot_mut(record).sights.count(direction, at_port);
@@ -93,11 +93,17 @@ impl Tracker {
 
     /// Which side of the bridge a packet of a shadow is seen on; `None` where there is but one to see it on.
     #[inline]
-    fn side<O: Owners>(&mut self, record: RecordId, port: PortId, owners: &O) -> Option<bool> {
+    fn side<O: Owners>(
+        &mut self,
+        record: RecordId,
+        direction: Direction,
+        port: PortId,
+        owners: &O,
+    ) -> Option<bool> {
         if !owners.hears_both_sides() {
             return None;
         }
-        let peer = owners.other_side(self.owner(record, owners), port)?;
+        let peer = owners.other_side(self.owner(record, direction, owners), port)?;
         self.table.hot(record).sights.side(port, peer)
     }
 
@@ -109,7 +115,7 @@ impl Tracker {
         at_port: bool,
         context: &Context<'_, O>,
     ) -> Tracked {
-        let owner = self.owner(record, context.owners);
+        let owner = self.owner(record, direction, context.owners);
         let hot = self.table.hot_mut(record);
         hot.sights.count(direction, at_port);
         Tracked {
@@ -121,7 +127,7 @@ impl Tracker {
     }
 
     /// `Err(Some(_))`: INVALID. `Err(None)`: the flow is gone, look again.
-    fn see_segment<O>(
+    fn see_segment<O: Owners>(
         &mut self,
         packet: &Packet<'_>,
         record: RecordId,
@@ -131,7 +137,9 @@ impl Tracker {
         let Some(segment) = segment(packet) else { return Err(Some(DropReason::InvalidHeader)) };
         let (hot, cold) = self.table.lines_mut(record);
         let Detail::Tcp(connection) = &mut cold.detail else { return Err(Some(DropReason::InvalidTcpState)) };
+        let owners = context.owners;
         let standing = Standing {
+            shadow: owners.names_owners() && !owners.is_me(hot.owner),
             seen_reply: hot.flags.has(Flags::SEEN_REPLY),
             assured: hot.flags.has(Flags::ASSURED),
             remaining: context.now.until(hot.deadline),
@@ -228,7 +236,7 @@ impl Tracker {
             if parsed.side == crate::key::Side::Second { Flags::FROM_SECOND } else { Flags::default() };
         if used.is_some() {
             flags.set(Flags::EXPECTED);
-        } else if is_picked_up(transport, class, context.owners) {
+        } else if is_picked_up(&parsed.key, transport, class, context.owners) {
             flags.set(Flags::PICKED_UP);
         }
         let mut hot = Hot {

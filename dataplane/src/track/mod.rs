@@ -33,7 +33,7 @@ use crate::config::Conntrack;
 use crate::counters::{DropReason, WorkerCounters, named_enum};
 use crate::key::FlowKey;
 use crate::parse::{Class, Parsed, Transport};
-use crate::units::{MemberId, PortId, Tick};
+use crate::units::{Direction, MemberId, PortId, Tick};
 use crate::wire::IpProtocol;
 use expect::Expectations;
 use gre::Calls;
@@ -392,13 +392,9 @@ impl Tracker {
         context: &Context<'_, O>,
     ) -> Tracked {
         let Some(record) = record else { return Tracked::invalid(DropReason::InvalidIcmpQuote) };
-        let owner = self.owner(record, context.owners);
         let quoted = parsed.side.direction(self.table.hot(record).origin());
-        Tracked {
-            state: Some(ConnState::Related),
-            reply: quoted == crate::units::Direction::Original,
-            owner,
-            drop: None,
-        }
+        // An error is no answer: it fixes no owner.
+        let owner = self.owner(record, Direction::Original, context.owners);
+        Tracked { state: Some(ConnState::Related), reply: quoted == Direction::Original, owner, drop: None }
     }
 }

@@ -1,10 +1,12 @@
 //! Whose a flow is: decided when it begins, and asked again when the answers have changed since.
 //!
 //! A flow's owner is that of its master, else the map's for the bucket of the address that opened it. Until a flow is
-//! answered that is the map of the moment: while a bucket goes from one node to another, it has no owner for the time
-//! of a message, and a first packet that is sent again finds the new one. From the answer on the owner stays the
-//! owner for as long as it lives; then the map says who inherits the flow, for good. Each node works this out for
-//! itself from the packets that all of them hear, so nodes agree where they have heard the same.
+//! answered that is the map of the moment when its opener speaks: while a bucket goes from one node to another, it has
+//! no owner for the time of a message, and a first packet that is sent again finds the new one. The answer fixes who was
+//! the owner then, since that node has forwarded what is answered: whose the bucket is by now does not matter, and on
+//! its way it is nobody's. From there on the owner stays the owner for as long as it lives; then the map says who
+//! inherits the flow, for good. Each node works this out for itself from the packets that all of them hear, so nodes
+//! agree where they have heard the same.
 //!
 //! A node that has just come ([`Owners::is_learning`]) hears flows that have begun before. It picks them up, also TCP
 //! in mid-stream, guesses who has opened them ([`Hot::opener`]), and takes the map's word for whose they are. It
@@ -15,22 +17,25 @@
 //!
 //! A node that alone misses a first packet may be wrong as well. An answer opens no flow of TCP, SCTP or ICMP, so of
 //! these it knows nothing; a later SYN or INIT corrects that. A datagram of UDP does not tell an answer from a
-//! request: it is taken for the first, and the server for who has opened the flow.
+//! request. Where the ports do ([`ports_tell`]), they say who has opened the flow, whoever was heard first: then all
+//! nodes agree. Where they do not, what comes first is taken for the first, and a server may count as who has opened
+//! the flow.
 //!
 //! - The owner is never wrong so: it hears the first packet, or nobody forwards that and there is no answer.
 //! - Another node is wrong to a purpose if the server's bucket is its own: it forwards the flow beside its owner. And
 //!   where the owner dies, it may not know that it is the heir.
-//! - Nothing that it hears later tells it better. The packets of both directions look alike from either end, and what
-//!   another node sends on is not heard. So it lasts as long as the flow does: until that has been silent for its
-//!   timeout.
+//! - Nothing that it hears later tells it better. The packets of both directions look alike from either end; and that
+//!   another node forwards what this one does is as true of a node that is right, where a cluster is parted. So it
+//!   lasts as long as the flow does: until that has been silent for its timeout.
 
 use super::Tracker;
 use super::expect::Used;
 use super::record::{Decided, Flags, Heritage, Hot, Origin};
 use super::table::RecordId;
 use crate::counters::FlowClass;
+use crate::key::{FlowKey, Side};
 use crate::parse::Transport;
-use crate::units::{BucketId, Epoch, MemberId, PortId};
+use crate::units::{BucketId, Direction, Epoch, MemberId, PortId};
 
 /// Whose flows are whose.
 pub trait Owners {
@@ -85,14 +90,30 @@ pub trait Owners {
     }
 }
 
-/// Whether the first packet of a flow here need not be the flow's first.
-pub(super) fn is_picked_up<O: Owners>(transport: Transport, class: FlowClass, owners: &O) -> bool {
+/// Whether the first packet of a flow here need not be the flow's first, so that its ports say who opened it.
+pub(super) fn is_picked_up<O: Owners>(
+    key: &FlowKey,
+    transport: Transport,
+    class: FlowClass,
+    owners: &O,
+) -> bool {
     match transport {
         Transport::Tcp => class != FlowClass::TcpSynSent && owners.names_owners(),
-        Transport::Udp | Transport::UdpLite => owners.is_learning(),
+        Transport::Udp | Transport::UdpLite => {
+            owners.is_learning() || owners.names_owners() && ports_tell(key)
+        }
         // The first packet of all others shows that it is, or has no port to guess by.
         _ => false,
     }
+}
+
+/// Whether the ports of a flow's ends are of two kinds, so that the higher one is a client's: system ports (RFC 6335),
+/// registered ones, and those that systems give to clients, on Linux from 32768 on. Two of one kind tell nothing: a
+/// server may well listen on a port that is higher than a client's.
+fn ports_tell(key: &FlowKey) -> bool {
+    const KINDS: [u16; 2] = [1024, 32_768];
+    let [one, other] = [Side::First, Side::Second].map(|side| key.endpoint(side).port);
+    KINDS.iter().any(|first| (one < *first) != (other < *first))
 }
 
 /// Any other flow begins.
@@ -104,18 +125,33 @@ pub(super) fn decide<O: Owners>(hot: &mut Hot, owners: &O) {
 }
 
 impl Tracker {
-    /// Whose a flow is, decided anew when the answers have changed since.
+    /// Whose a flow is for a packet in this direction, decided anew when the answers have changed since.
     #[inline]
-    pub(super) fn owner<O: Owners>(&mut self, record: RecordId, owners: &O) -> Option<MemberId> {
+    pub(super) fn owner<O: Owners>(
+        &mut self,
+        record: RecordId,
+        direction: Direction,
+        owners: &O,
+    ) -> Option<MemberId> {
         let hot = self.table.hot(record);
-        if hot.epoch == Some(owners.epoch()) { hot.owner } else { self.decide_anew(record, owners) }
+        if hot.epoch == Some(owners.epoch()) {
+            hot.owner
+        } else {
+            self.decide_anew(record, direction, owners)
+        }
     }
 
     #[inline(never)]
-    fn decide_anew<O: Owners>(&mut self, record: RecordId, owners: &O) -> Option<MemberId> {
+    fn decide_anew<O: Owners>(
+        &mut self,
+        record: RecordId,
+        direction: Direction,
+        owners: &O,
+    ) -> Option<MemberId> {
         let bucket = owners.bucket(&self.origin(record));
         let hot = self.table.hot_mut(record);
-        let bound = hot.flags.has(Flags::SEEN_REPLY) || hot.flags.has(Flags::EXPECTED);
+        let answered = direction == Direction::Reply || hot.flags.has(Flags::SEEN_REPLY);
+        let bound = answered || hot.flags.has(Flags::EXPECTED);
         let before = hot.owner;
         let after = if bound { owners.heir(hot.decided(), bucket) } else { owners.owner(bucket) };
         (hot.bucket, hot.owner, hot.epoch) = (bucket, after, Some(owners.epoch()));
@@ -130,7 +166,7 @@ impl Tracker {
     pub(super) fn decide_expected<O: Owners>(&mut self, hot: &mut Hot, used: &Used, owners: &O) {
         let heritage = match used.master {
             Some(master) => {
-                self.owner(master, owners);
+                self.owner(master, Direction::Original, owners);
                 self.heritage(master)
             }
             None => used.heritage,

@@ -146,10 +146,10 @@ impl Hot {
         Decided { owner: self.owner, epoch: self.epoch }
     }
 
-    /// The side of the key that opened the flow, as far as anybody can tell: of one that was picked up, the end with
-    /// the higher port, since clients' ports are taken from high ranges (RFC 6056) and servers' seldom are. All nodes
-    /// that pick it up say the same, whichever packet each of them heard first; of equal ports each has to believe
-    /// what it heard. Protocols without ports have no such flows.
+    /// The side of the key that opened the flow, as far as anybody can tell: of one whose first packet here need not be
+    /// its first, the end with the higher port, since clients' ports are taken from high ranges (RFC 6056) and servers'
+    /// seldom are. All nodes say the same then, whichever packet each of them heard first; of equal ports each has to
+    /// believe what it heard. Protocols without ports have no such flows.
     pub fn opener(&self) -> Side {
         let port = |side| self.key.endpoint(side).port;
         let (origin, other) = (self.origin(), self.origin().opposite());

@@ -103,6 +103,6 @@ impl Flow {
 
     fn open(&self, segment: &Segment<'_>) -> Option<(Connection, Standing)> {
         let connection = Connection::open(segment, self.settings.loose)?;
-        Some((connection, Standing { seen_reply: false, assured: false, remaining: Span::default() }))
+        Some((connection, Standing::default()))
     }
 }

@@ -74,8 +74,10 @@ pub struct Connection {
 const _: () = assert!(size_of::<Connection>() <= 60);
 
 /// What is known of the flow besides.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Standing {
+    /// Another node forwards it, and may have forwarded what was not heard here.
+    pub shadow: bool,
     /// An answer has been seen.
     pub seen_reply: bool,
     /// It has proven itself.
@@ -194,6 +196,9 @@ impl Connection {
             _ => {}
         }
         if check_window {
+            if standing.shadow {
+                window::catch_up(self, direction, segment);
+            }
             match window::check(self, direction, class, segment, config.be_liberal) {
                 Window::Accept => {}
                 Window::Ignore => return Effect::Keep,

@@ -172,6 +172,22 @@ pub(super) fn check(
     Window::Accept
 }
 
+/// What `segment` acknowledges has been said, though it was not heard here: as far as its sender was allowed to say
+/// it, and if `segment` is within the bounds otherwise. Without that, of two ends that speak in turn each would for
+/// ever acknowledge what does not count, since it came in answer to what does not count.
+pub(super) fn catch_up(connection: &mut Connection, direction: Direction, segment: &Segment<'_>) {
+    let (sender, receiver) = connection.sides_mut(direction);
+    let known = sender.maxwin != 0 && receiver.maxwin != 0 && segment.flags.contains(TcpFlags::ACK);
+    let said = Side { end: segment.ack, ..*receiver };
+    if known
+        && after(segment.ack, receiver.end)
+        && !after(segment.ack, receiver.maxend)
+        && place(sender, &said, segment.seq, segment.end(), segment.ack) == Place::Inside
+    {
+        receiver.end = segment.ack;
+    }
+}
+
 /// Where a segment lies by the four bounds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Place {

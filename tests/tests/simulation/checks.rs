@@ -1,8 +1,8 @@
 //! What must hold at each step.
 
-use super::world::{BUCKETS, Carrier, Node, TICK_MS, World};
-use crate::cluster::{Minority, State};
+use crate::world::{BUCKETS, Carrier, Node, TICK_MS, World};
 use std::collections::BTreeMap;
+use weir_control::cluster::{Minority, State};
 
 /// What has been seen so far.
 pub(super) struct Checks {
@@ -51,7 +51,6 @@ impl Checks {
         }
         self.owners_stay(world)?;
         self.the_dead_are_inherited_from(world)?;
-        self.each_flow_goes_once(world)?;
         self.calm_brings_agreement(world)
     }
 
@@ -122,31 +121,6 @@ impl Checks {
             return Ok(());
         }
         one_owner_each(world).map_err(|broken| format!("after a crash, noticed by {by_ms} ms: {broken}"))
-    }
-
-    /// No packet of a flow is forwarded twice where nobody is taken for dead who lives, and everywhere none is twice or
-    /// never for long after everybody is right about everybody.
-    fn each_flow_goes_once(&self, world: &World) -> Result<(), String> {
-        let settings = &world.plan.settings;
-        let gentle = !world.plan.partitions;
-        let calm = self.calm_ms > 2 * settings.convergence_ms();
-        for flow in &world.flows.open {
-            if flow.doubled_ms > 0 && gentle || flow.doubled_ms > TICK_MS && calm {
-                return Err(format!(
-                    "{flow} has been forwarded twice for {} ms: {}",
-                    flow.doubled_ms,
-                    world.beliefs(flow.id)
-                ));
-            }
-            if flow.lost_ms > 2 * TICK_MS && calm {
-                return Err(format!(
-                    "{flow} has not been forwarded for {} ms: {}",
-                    flow.lost_ms,
-                    world.beliefs(flow.id)
-                ));
-            }
-        }
-        Ok(())
     }
 
     /// Where everybody is right about everybody for long enough, all agree.

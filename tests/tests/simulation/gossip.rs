@@ -1,10 +1,10 @@
 //! Members told to each other over a network that loses, delays, doubles and reorders, and the engine that believes
 //! who is heard.
 
-use super::random::Random;
-use super::world::{Node, TICK_MS};
-use crate::cluster::{Liveness, Member, Peer, Settings};
+use crate::world::{Node, TICK_MS};
 use std::sync::Arc;
+use weir_control::cluster::{Liveness, Member, Peer, Settings};
+use weir_tests::rng::Rng;
 
 pub(super) const GOSSIP_MS: u64 = 80;
 
@@ -37,7 +37,7 @@ impl Bus {
     }
 
     /// Sends what `from` has to say when it is new, and every while.
-    pub(super) fn send(&mut self, from: usize, node: &mut Node, now_ms: u64, random: &mut Random) {
+    pub(super) fn send(&mut self, from: usize, node: &mut Node, now_ms: u64, rng: &mut Rng) {
         let member = node.coordinator.member();
         let news = node.published.as_deref() != Some(member);
         if !news && now_ms < node.gossip_at_ms {
@@ -50,10 +50,10 @@ impl Bus {
         node.gossip_at_ms = now_ms + GOSSIP_MS;
         node.version += 1;
         for to in (0..self.cut.len()).filter(|to| *to != from) {
-            let copies = if random.percent(5) { 2 } else { 1 };
+            let copies = if rng.chance(5) { 2 } else { 1 };
             for _ in 0..copies {
-                if !random.percent(self.loss_percent) && !self.cut[from][to] {
-                    let at_ms = now_ms + random.within(1, self.delay_max_ms);
+                if !rng.chance(self.loss_percent) && !self.cut[from][to] {
+                    let at_ms = now_ms + rng.within(1, self.delay_max_ms);
                     let (version, member) = (node.version, Arc::clone(member));
                     self.on_the_way.push(Message { at_ms, to, from, version, member });
                 }
@@ -101,7 +101,12 @@ impl Node {
     }
 
     /// Gives up who has been silent for too long.
-    pub(super) fn doubt(&mut self, names: &[crate::cluster::NodeName], settings: &Settings, now_ms: u64) {
+    pub(super) fn doubt(
+        &mut self,
+        names: &[weir_control::cluster::NodeName],
+        settings: &Settings,
+        now_ms: u64,
+    ) {
         let since_ms = self.local_ms(now_ms);
         for (name, heard) in names.iter().zip(&self.heard) {
             let (Some((_, heard_ms)), Some(peer)) = (heard, self.view.peers.get_mut(name)) else { continue };

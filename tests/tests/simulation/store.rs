@@ -1,10 +1,10 @@
 //! A store with leases, as etcd has them: what is written under a lease goes with it. Nodes reach it or do not; what
 //! they read is late, and never out of order.
 
-use super::random::Random;
-use super::world::Node;
-use crate::cluster::{Lease, Liveness, Member, NodeName, Peer};
+use crate::world::Node;
 use std::collections::{BTreeMap, VecDeque};
+use weir_control::cluster::{Lease, Liveness, Member, NodeName, Peer};
+use weir_tests::rng::Rng;
 
 /// Each node's clock may run this much too fast or too slow.
 pub(super) const DRIFT_PER_MILLE: i64 = 20;
@@ -43,7 +43,7 @@ impl Store {
     }
 
     /// A node renews its lease, writes its member, and reads those of the others as they were a while ago.
-    pub(super) fn serve(&mut self, who: usize, node: &mut Node, now_ms: u64, random: &mut Random) {
+    pub(super) fn serve(&mut self, who: usize, node: &mut Node, now_ms: u64, rng: &mut Rng) {
         let local_ms = node.local_ms(now_ms);
         if !self.reached[who] {
             return;
@@ -55,7 +55,7 @@ impl Store {
         if ended || now_ms >= node.gossip_at_ms {
             node.gossip_at_ms = now_ms + TTL_MS / 3;
             // The lease counts from when it was asked for here, and from when that arrived there.
-            let way_ms = random.within(0, 20);
+            let way_ms = rng.within(0, 20);
             self.members.insert(member.name.clone(), (member.clone(), now_ms + way_ms + TTL_MS));
             node.view.lease = Some(Lease::Until { end_ms: local_ms + TTL_MS });
             if ended {
@@ -70,7 +70,7 @@ impl Store {
             }
             node.published = Some(member.clone().into());
         }
-        node.read_at_ms = node.read_at_ms.max(now_ms - random.within(0, LAG_MAX_MS).min(now_ms));
+        node.read_at_ms = node.read_at_ms.max(now_ms - rng.within(0, LAG_MAX_MS).min(now_ms));
         let Some((_, seen)) = self.past.iter().rev().find(|(at_ms, _)| *at_ms <= node.read_at_ms) else {
             return;
         };

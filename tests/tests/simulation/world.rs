@@ -1,84 +1,22 @@
 //! The nodes, the time, and what befalls them.
 
-use super::checks::Checks;
-use super::flows::{Flows, Record};
-use super::gossip::{Bus, notice_ms};
-use super::random::Random;
-use super::store::{DRIFT_PER_MILLE, MARGIN_MS, Store, TTL_MS};
-use crate::cluster::{
-    Agreement, Coordinator, Digest, Incarnation, Member, Minority, NodeName, Order, Settings, State, View,
-    Weight,
-};
+use crate::checks::Checks;
+use crate::gateway::Gateway;
+use crate::gossip::{Bus, notice_ms};
+use crate::ledger::{Owners, Standing, Tenure};
+use crate::plan::Plan;
+use crate::store::{DRIFT_PER_MILLE, MARGIN_MS, Store, TTL_MS};
+use crate::traffic::Traffic;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use weir_control::cluster::{
+    Agreement, Coordinator, Digest, Incarnation, Member, NodeName, Order, State, View, Weight,
+};
 use weir_dataplane::units::BucketId;
+use weir_tests::rng::Rng;
 
 pub(super) const TICK_MS: u64 = 20;
 pub(super) const BUCKETS: u16 = 8;
-
-/// What a seed is about.
-pub(super) struct Plan {
-    pub(super) nodes: usize,
-    pub(super) settings: Settings,
-    pub(super) events: u64,
-    pub(super) partitions: bool,
-    /// Nothing else happens to a cluster that has agreed, and it agrees again before the next one.
-    pub(super) only_partitions: bool,
-    loss_percent: u64,
-    delay_max_ms: u64,
-}
-
-impl Plan {
-    fn settings(agreement: Agreement) -> Settings {
-        Settings {
-            agreement,
-            minority: Minority::Serves,
-            detection_ms: 400,
-            answer_ms: 300,
-            settle_ms: 60,
-            formation_ms: 300,
-            learning_ms: 500,
-            drain_ms: 400,
-        }
-    }
-
-    /// Everything that can happen.
-    pub(super) fn gossip(random: &mut Random) -> Self {
-        let minority = if random.percent(30) { Minority::Yields } else { Minority::Serves };
-        Self {
-            nodes: 2 + random.index(3),
-            settings: Settings { minority, ..Self::settings(Agreement::Liveness) },
-            events: random.within(2, 8),
-            partitions: true,
-            only_partitions: false,
-            loss_percent: random.within(0, 20),
-            delay_max_ms: random.within(5, 60),
-        }
-    }
-
-    /// Nodes come and go on a network that does what it should.
-    pub(super) fn gentle(random: &mut Random) -> Self {
-        Self {
-            loss_percent: 0,
-            delay_max_ms: random.within(1, 15),
-            partitions: false,
-            ..Self::gossip(random)
-        }
-    }
-
-    /// A cluster is parted in one way after the other, and its minority yields.
-    pub(super) fn parted(random: &mut Random) -> Self {
-        let settings = Settings { minority: Minority::Yields, ..Self::settings(Agreement::Liveness) };
-        Self { settings, events: random.within(1, 4), only_partitions: true, ..Self::gossip(random) }
-    }
-
-    /// Everything that can happen to a store with leases.
-    pub(super) fn store(random: &mut Random) -> Self {
-        let strict = Self::settings(Agreement::Leases { margin_ms: MARGIN_MS });
-        let settings = Settings { detection_ms: TTL_MS + MARGIN_MS, ..strict };
-        Self { settings, ..Self::gossip(random) }
-    }
-}
 
 /// One node, running.
 pub(super) struct Node {
@@ -95,8 +33,7 @@ pub(super) struct Node {
     started_ms: u64,
     offset_ms: u64,
     drift_per_mille: i64,
-    /// What its workers know of the flows.
-    pub(super) records: BTreeMap<u64, Record>,
+    pub(super) gateway: Gateway,
 }
 
 impl Node {
@@ -104,6 +41,17 @@ impl Node {
     pub(super) fn local_ms(&self, now_ms: u64) -> u64 {
         let for_ms = i64::try_from(now_ms - self.started_ms).unwrap();
         self.offset_ms + u64::try_from(for_ms + for_ms * self.drift_per_mille / 1000).unwrap()
+    }
+
+    /// Which of its lives it is in: when it has begun.
+    pub(super) const fn life(&self) -> u64 {
+        self.started_ms
+    }
+
+    /// Since when it has owned flows without a break.
+    pub(super) fn tenure(&self) -> Option<Tenure> {
+        let since = self.coordinator.ownership().living.get(&self.coordinator.member().name)?;
+        Some((self.life(), *since))
     }
 
     /// Whether it owns a bucket.
@@ -124,25 +72,43 @@ pub(super) struct World {
     pub(super) names: Vec<NodeName>,
     pub(super) nodes: Vec<Option<Node>>,
     pub(super) carrier: Carrier,
-    pub(super) flows: Flows,
+    pub(super) traffic: Traffic,
+    /// All have agreed once.
+    begun: bool,
+    /// What all agree on, and since when.
+    owners: Option<Owners>,
+    agreed_since_us: Option<u64>,
+    right_since_us: Option<u64>,
     pub(super) now_ms: u64,
-    random: Random,
+    rng: Rng,
     tell: bool,
 }
 
 impl World {
-    pub(super) fn new(plan: Plan, random: Random, tell: bool) -> Self {
+    pub(super) fn new(plan: Plan, rng: Rng, tell: bool) -> Self {
         let carrier = match plan.settings.agreement {
             Agreement::Leases { .. } => Carrier::Store(Store::new(plan.nodes)),
             _ => Carrier::Gossip(Bus::new(plan.nodes, plan.loss_percent, plan.delay_max_ms)),
         };
         let names = (0..plan.nodes).map(|i| format!("gw-{i}").parse().unwrap()).collect();
         let nodes = (0..plan.nodes).map(|_| None).collect();
-        let mut world =
-            Self { plan, names, nodes, carrier, flows: Flows::default(), now_ms: 0, random, tell };
+        let mut world = Self {
+            traffic: Traffic::new(&plan, tell),
+            plan,
+            names,
+            nodes,
+            carrier,
+            begun: false,
+            owners: None,
+            agreed_since_us: None,
+            right_since_us: None,
+            now_ms: 0,
+            rng,
+            tell,
+        };
         // Not all of them are there from the start.
         for i in 0..world.plan.nodes {
-            if i == 0 || world.plan.only_partitions || world.random.percent(80) {
+            if i == 0 || world.plan.only_partitions || world.rng.chance(80) {
                 world.start(i);
             }
         }
@@ -153,10 +119,10 @@ impl World {
     pub(super) fn run(&mut self) -> Result<(), String> {
         let mut checks = Checks::new(self);
         for _ in 0..self.plan.events {
-            let pause_ms = if self.random.percent(30) { 200 } else { 1800 };
+            let pause_ms = if self.rng.chance(30) { 200 } else { 1800 };
             let agree_ms = self.plan.settings.formation_ms + self.plan.settings.convergence_ms();
             let calm_ms = if self.plan.only_partitions { agree_ms } else { 0 };
-            let until_ms = self.now_ms + calm_ms + self.random.within(20, pause_ms);
+            let until_ms = self.now_ms + calm_ms + self.rng.within(20, pause_ms);
             self.pass(until_ms, &mut checks)?;
             let crashed = self.befall();
             checks.note_event(self, crashed);
@@ -167,6 +133,7 @@ impl World {
         let until_ms =
             self.now_ms + settings.formation_ms + settings.learning_ms + 3 * settings.convergence_ms();
         self.pass(until_ms, &mut checks)?;
+        self.running().try_for_each(|node| node.gateway.check_counts())?;
         checks.at_peace(self)
     }
 
@@ -174,10 +141,56 @@ impl World {
         while self.now_ms < until_ms {
             self.now_ms += TICK_MS;
             self.step();
-            self.flows.pass(&mut self.nodes, self.now_ms, &mut self.random);
-            checks.step(self).map_err(|broken| format!("at {} ms: {broken}", self.now_ms))?;
+            checks
+                .step(self)
+                .and_then(|()| self.forward())
+                .map_err(|broken| format!("at {} ms: {broken}", self.now_ms))?;
         }
         Ok(())
+    }
+
+    /// Frames go through, and what has become of them is judged.
+    fn forward(&mut self) -> Result<(), String> {
+        let now_us = self.now_ms * 1000;
+        self.begun |= self.agreed_since_us.is_some();
+        self.traffic.pass(&mut self.nodes, self.begun, now_us, &mut self.rng)?;
+        let standing = self.standing(now_us);
+        self.traffic.judge(&standing, &self.nodes, now_us)
+    }
+
+    fn standing(&mut self, now_us: u64) -> Standing {
+        let right = self.views_are_right();
+        self.right_since_us = right.then(|| self.right_since_us.unwrap_or(now_us));
+        let owners = self.agreed().filter(|_| right);
+        if owners != self.owners {
+            self.agreed_since_us = owners.is_some().then_some(now_us);
+            self.owners.clone_from(&owners);
+        }
+        Standing {
+            agreed_since_us: self.agreed_since_us,
+            right_since_us: self.right_since_us,
+            owners: owners.unwrap_or_else(|| vec![None; usize::from(BUCKETS)]),
+            tenures: self.nodes.iter().map(|node| node.as_ref().and_then(Node::tenure)).collect(),
+        }
+    }
+
+    /// Whose each bucket is, if all that serve say the same and each has an owner who lives.
+    fn agreed(&self) -> Option<Owners> {
+        let mut told = self.running().filter(|node| node.coordinator.member().state.serves());
+        let told_by = |node: &Node| {
+            (node.coordinator.ownership().owners.clone(), node.coordinator.member().active.clone())
+        };
+        let first = told_by(told.next()?);
+        if told.any(|node| told_by(node) != first) {
+            return None;
+        }
+        let index = |name: &NodeName| self.names.iter().position(|known| known == name);
+        let owner = |owner: &Option<NodeName>| owner.as_ref().and_then(index);
+        let owners: Owners = first.0.iter().map(owner).collect();
+        let owns = |(bucket, owner): (usize, &Option<usize>)| {
+            owner.is_some_and(|i| self.nodes[i].as_ref().is_some_and(|node| node.owns(bucket)))
+        };
+        owners.iter().enumerate().all(owns).then_some(owners)
     }
 
     fn step(&mut self) {
@@ -192,10 +205,13 @@ impl World {
                 node.doubt(&self.names, &self.plan.settings, now_ms);
             }
             let local_ms = node.local_ms(now_ms);
+            node.coordinator.count_flows(node.gateway.flows());
             node.coordinator.advance(&node.view, local_ms);
+            // The others are told when the workers have acted.
+            node.gateway.follow(node.coordinator.ownership());
             match &mut self.carrier {
-                Carrier::Gossip(bus) => bus.send(i, node, now_ms, &mut self.random),
-                Carrier::Store(store) => store.serve(i, node, now_ms, &mut self.random),
+                Carrier::Gossip(bus) => bus.send(i, node, now_ms, &mut self.rng),
+                Carrier::Store(store) => store.serve(i, node, now_ms, &mut self.rng),
             }
             if node.coordinator.may_stop(local_ms) {
                 self.say(&format!("gw-{i} stops"));
@@ -206,8 +222,8 @@ impl World {
 
     /// Something happens; returns who crashed.
     fn befall(&mut self) -> Option<usize> {
-        let i = self.random.index(self.nodes.len());
-        let what = self.random.within(0, 99);
+        let i = self.rng.index(self.nodes.len());
+        let what = self.rng.within(0, 99);
         let running = self.nodes[i].is_some();
         match what {
             _ if self.plan.only_partitions => self.cut_or_mend(),
@@ -215,24 +231,33 @@ impl World {
             0..30 => {
                 self.say(&format!("gw-{i} crashes"));
                 self.nodes[i] = None;
-                if self.random.percent(20) {
+                if self.rng.chance(20) {
                     self.start(i);
                     return None;
                 }
                 return Some(i);
             }
             30..55 if self.plan.partitions => self.cut_or_mend(),
+            55..65 => self.reload(i),
             _ => self.order(i),
         }
         None
     }
 
+    /// Its workers are told anew what they know.
+    fn reload(&mut self, i: usize) {
+        self.say(&format!("gw-{i} reloads"));
+        if let Some(node) = &mut self.nodes[i] {
+            node.gateway.reload();
+        }
+    }
+
     fn order(&mut self, i: usize) {
-        let bucket = BucketId::new(self.random.index(usize::from(BUCKETS))).unwrap();
-        let node = self.names[self.random.index(self.names.len())].clone();
-        let order = match self.random.within(0, 5) {
-            0 => Order::Drain { deadline_ms: Some(self.random.within(0, 600)) },
-            1 => Order::Stop { deadline_ms: Some(self.random.within(0, 600)) },
+        let bucket = BucketId::new(self.rng.index(usize::from(BUCKETS))).unwrap();
+        let node = self.names[self.rng.index(self.names.len())].clone();
+        let order = match self.rng.within(0, 5) {
+            0 => Order::Drain { deadline_ms: Some(self.rng.within(0, 600)) },
+            1 => Order::Stop { deadline_ms: Some(self.rng.within(0, 600)) },
             2 | 3 => Order::Resume,
             4 => Order::Pin { bucket, node },
             _ => Order::Unpin { bucket },
@@ -241,16 +266,15 @@ impl World {
         let now_ms = self.now_ms;
         if let Some(node) = &mut self.nodes[i] {
             let local_ms = node.local_ms(now_ms);
-            node.coordinator.count_flows(self.random.within(0, 1));
             // A pin to a node that is not known yet is refused.
             drop(node.coordinator.order(&order, local_ms));
         }
     }
 
     fn cut_or_mend(&mut self) {
-        let sides: Vec<bool> = self.names.iter().map(|_| self.random.percent(50)).collect();
-        let one_way = self.random.percent(20) && !self.plan.only_partitions;
-        let mend = if self.plan.only_partitions { !self.is_whole() } else { self.random.percent(50) };
+        let sides: Vec<bool> = self.names.iter().map(|_| self.rng.chance(50)).collect();
+        let one_way = self.rng.chance(20) && !self.plan.only_partitions;
+        let mend = if self.plan.only_partitions { !self.is_whole() } else { self.rng.chance(50) };
         self.say(&format!("mend {mend}, sides {sides:?}, one way {one_way}"));
         match &mut self.carrier {
             Carrier::Gossip(bus) => {
@@ -307,8 +331,8 @@ impl World {
             active: None,
             flows_left: None,
         };
-        let offset_ms = self.random.within(0, 1 << 40);
-        let drift = i64::try_from(self.random.within(0, 2 * DRIFT_PER_MILLE.unsigned_abs())).unwrap();
+        let offset_ms = self.rng.within(0, 1 << 40);
+        let drift = i64::try_from(self.rng.within(0, 2 * DRIFT_PER_MILLE.unsigned_abs())).unwrap();
         let strict = matches!(self.carrier, Carrier::Store(_));
         self.nodes[i] = Some(Node {
             coordinator: Coordinator::new(self.plan.settings.clone(), member, BTreeMap::new(), offset_ms),
@@ -320,7 +344,7 @@ impl World {
             read_at_ms: 0,
             started_ms: self.now_ms,
             offset_ms,
-            records: BTreeMap::new(),
+            gateway: Gateway::new(i, self.names[i].clone()),
             drift_per_mille: if strict { drift - DRIFT_PER_MILLE } else { 0 },
         });
     }
@@ -366,14 +390,6 @@ impl World {
                 self.say(&format!("{at_ms:6} {}: {}", node.coordinator.member().name, event.change));
             }
         }
-    }
-
-    /// What each node believes of a flow.
-    pub(super) fn beliefs(&self, flow: u64) -> String {
-        let believes = |node: &Node| {
-            Some(format!("{} says {}; ", node.coordinator.member().name, node.records.get(&flow)?))
-        };
-        self.running().filter_map(believes).collect()
     }
 
     pub(super) fn say(&self, what: &str) {

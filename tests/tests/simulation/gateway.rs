@@ -1,0 +1,169 @@
+//! The packet path of one node: a router between the clients' net and the servers', told whose flows are whose by its
+//! coordinator, as the gateway's runtime does.
+
+use crate::hosts::{CLIENTS, SERVERS, client, server};
+use crate::world::BUCKETS;
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::{Arc, LazyLock};
+use weir_control::cluster::{NodeName, Numbers, Ownership};
+use weir_dataplane::config::route::{Interface, ReversePath, Routing};
+use weir_dataplane::config::{Config, Members, Membership, Tracking};
+use weir_dataplane::counters::Verdict;
+use weir_dataplane::pipeline::{Limits, Sight};
+use weir_dataplane::steer::Router;
+use weir_dataplane::steer::route::{Adjacencies, Neighbour};
+use weir_dataplane::track::ConnState;
+use weir_dataplane::units::{InterfaceId, MEMBERS_MAX, MemberId, Span};
+use weir_dataplane::wire::MacAddr;
+use weir_tests::conversation::{Fate, Passage, Side};
+use weir_tests::node::{Node, clustered, port};
+use weir_tests::packet::Mac;
+
+/// Datagrams without an answer, or with some: shorter than a node learns.
+pub(super) const SILENCE_MS: u64 = 600;
+/// A connection that is closed is remembered while its last segment is sent again and again.
+const CLOSED_MS: u64 = 5000;
+const NODES_MAX: u32 = 5;
+const LIMITS: Limits = Limits { flows_max: 256, expectations_max: 32 };
+
+/// The cluster's address on either side: a group's, so that all nodes hear it.
+pub(super) const fn cluster_mac(side: Side) -> Mac {
+    Mac([1, 0, 0x5e, 0, 1, side as u8])
+}
+
+fn routing(node: u32) -> Routing {
+    let interface = |side: Side, addresses: [&str; 2]| Interface {
+        port: port(side),
+        vlan: None,
+        mac: MacAddr(cluster_mac(side).0),
+        source_mac: MacAddr(Mac::host(node * 2 + side as u32).0),
+        mtu: 1500,
+        addresses: addresses.map(|address| address.parse().unwrap()).into(),
+        reverse_path: ReversePath::Strict,
+    };
+    let interfaces = vec![
+        interface(Side::Lan, ["198.18.0.1/16", "3fff::1/20"]),
+        interface(Side::Wan, ["198.19.0.1/16", "2001:db8::1/32"]),
+    ];
+    Routing { interfaces, routes: Vec::new() }
+}
+
+/// What each of them routes by. They know all hosts.
+static ROUTERS: LazyLock<Vec<Router>> = LazyLock::new(|| {
+    let router = |node| {
+        let routing = routing(node);
+        let router = Router::compile(&routing);
+        let hosts = (0..CLIENTS).map(|n| (0, client(n))).chain((0..SERVERS).map(|n| (1, server(n))));
+        let known = hosts.flat_map(|(interface, host)| {
+            let interface = InterfaceId::new(interface).unwrap();
+            host.addresses.map(|address| Neighbour { interface, address, mac: MacAddr(host.mac.0) })
+        });
+        let adjacencies = Adjacencies::compile(&routing, router.fib(), |_| true, known);
+        router.with_neighbours(Arc::new(adjacencies))
+    };
+    (0..NODES_MAX).map(router).collect()
+});
+
+/// What a gateway makes of a frame.
+pub(super) struct Heard {
+    pub(super) state: Option<ConnState>,
+    pub(super) verdict: Verdict,
+    /// As it leaves, and where.
+    pub(super) forwarded: Option<(Side, Vec<u8>)>,
+}
+
+/// What forwards.
+pub(super) struct Gateway {
+    node: Node,
+    numbers: Numbers,
+    config: Config,
+    version: u64,
+}
+
+impl Gateway {
+    /// Number `index` of the cluster, that has agreed on nothing so far.
+    pub(super) fn new(index: usize, name: NodeName) -> Self {
+        let nobody =
+            Members { me: MemberId::FIRST, map: Vec::new(), living: BTreeMap::new(), learning: true };
+        let mut config = clustered(BUCKETS, Membership::Members(nobody), Tracking::All);
+        let silence = Span::from_ms(SILENCE_MS).unwrap();
+        let conntrack = &mut config.conntrack;
+        (conntrack.udp_timeout, conntrack.udp_timeout_stream) = (silence, silence);
+        (conntrack.icmp_timeout, conntrack.icmpv6_timeout) = (silence, silence);
+        conntrack.tcp.timeouts.time_wait = Span::from_ms(CLOSED_MS).unwrap();
+        conntrack.fragments.frames_max = 1;
+        let node = Node::routed_with_limits(&config, ROUTERS[index].clone(), LIMITS);
+        Self { node, numbers: Numbers::new(name), config, version: 0 }
+    }
+
+    /// Goes by what was agreed.
+    pub(super) fn follow(&mut self, ownership: &Ownership) {
+        if self.version != ownership.version {
+            self.version = ownership.version;
+            let members = self.numbers.members(ownership, self.node.next_epoch());
+            self.config.cluster.as_mut().unwrap().membership = Membership::Members(members);
+            self.reload();
+        }
+    }
+
+    /// Goes by the same as before, told anew.
+    pub(super) fn reload(&mut self) {
+        self.node.reconfigure(&self.config);
+    }
+
+    /// How many flows are its own.
+    pub(super) fn flows(&self) -> u64 {
+        self.node.counters().flows_of(Some(MemberId::FIRST)).read()
+    }
+
+    /// What it counts as another's is what its table says.
+    pub(super) fn check_counts(&self) -> Result<(), String> {
+        let flows = self.node.flows();
+        for owner in (0..MEMBERS_MAX).map(MemberId::new).chain([None]) {
+            let held = flows.iter().filter(|flow| flow.owner == owner).count() as u64;
+            let counted = self.node.counters().flows_of(owner).read();
+            if counted != held {
+                return Err(format!("{counted} flows of {owner:?} are counted, and {held} held"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Hears a frame.
+    pub(super) fn hear(&mut self, side: Side, bytes: &[u8], at_us: u64) -> Heard {
+        let passage = Passage {
+            client: Ipv4Addr::UNSPECIFIED.into(),
+            fate: Fate::Flow,
+            at_us,
+            side,
+            bytes: bytes.to_vec(),
+        };
+        let Sight { state, verdict, .. } = self.node.take([&passage])[0];
+        let forwarded = self.node.departed().pop();
+        assert_eq!(forwarded.is_some(), matches!(verdict, Verdict::Forward(_)));
+        Heard { state, verdict, forwarded }
+    }
+
+    /// What it knows of the flows of a client.
+    pub(super) fn beliefs(&self, of: &[IpAddr]) -> String {
+        let flows = self.node.flows().into_iter().filter(|flow| {
+            let family = flow.key.family();
+            [weir_dataplane::key::Side::First, weir_dataplane::key::Side::Second]
+                .iter()
+                .any(|side| of.contains(&flow.key.endpoint(*side).address.ip(family)))
+        });
+        let line = |flow: weir_dataplane::track::record::Hot| {
+            let owner =
+                flow.owner.and_then(|owner| self.numbers.name(owner)).map_or("nobody", NodeName::as_str);
+            let from = flow.key.endpoint(flow.opener()).port;
+            format!(
+                "{:?} opened by port {from}, bucket {}, of {owner}, {:?}",
+                flow.class,
+                flow.bucket.index(),
+                flow.flags
+            )
+        };
+        flows.map(line).collect::<Vec<_>>().join("; ")
+    }
+}
