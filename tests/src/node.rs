@@ -11,7 +11,6 @@ use weir_dataplane::port::Burst;
 use weir_dataplane::port::mem::MemFrame;
 use weir_dataplane::snapshot::Snapshot;
 use weir_dataplane::steer::Router;
-use weir_dataplane::track::Owners;
 use weir_dataplane::track::record::{Flags, Hot, Sights};
 use weir_dataplane::units::{BURST_MAX, BucketId, Epoch, PortId, Tick};
 
@@ -65,8 +64,18 @@ impl Node {
 
     /// From the next frame on this configuration counts.
     pub fn reconfigure(&mut self, config: &Config) {
-        self.epoch = self.epoch.next();
-        self.pipeline.adopt(Arc::new(Snapshot::compile(self.epoch, config)));
+        self.adopt(Snapshot::compile(self.next_epoch(), config));
+    }
+
+    /// The same for a gateway that routes.
+    pub fn reroute(&mut self, config: &Config, router: Router) {
+        self.adopt(Snapshot::compile(self.next_epoch(), config).with_router(router));
+    }
+
+    fn adopt(&mut self, snapshot: Snapshot) {
+        self.epoch = snapshot.epoch();
+        let snapshot = snapshot.following(self.pipeline.snapshot());
+        self.pipeline.adopt(Arc::new(snapshot));
     }
 
     /// The epoch of the configuration that [`Node::reconfigure`] is given next.

@@ -28,7 +28,7 @@ impl Tracker {
         let plain = hot.key == packet.parsed.key
             && hot.flags.has(OPEN)
             && hot.extra == Hot::NO_EXTRA
-            && hot.epoch == Some(context.owners.epoch())
+            && hot.epoch == Some(context.owners.ownership_epoch())
             && !context.now.reached(hot.deadline);
         if !plain {
             return None;

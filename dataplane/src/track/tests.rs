@@ -19,7 +19,7 @@ struct TwoNodes {
 }
 
 impl Owners for TwoNodes {
-    fn epoch(&self) -> Epoch {
+    fn ownership_epoch(&self) -> Epoch {
         self.epoch
     }
 
