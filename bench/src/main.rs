@@ -95,7 +95,7 @@ fn in_process(
     run("udp", &mut || flows::udp(rounds, million));
     run("new_flows", &mut || flows::new_flows(rounds, million));
     run("routes", &mut || routes::run(rounds, million, million / 5));
-    run("turns", &mut || turns::run(rounds, million));
+    run("turns", &mut || turns::run(rounds, million, million, million / 5));
     run("latency", &mut || latency::run(rounds));
     if !quick {
         run("memory", &mut || {

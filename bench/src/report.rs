@@ -89,6 +89,8 @@ pub const TARGETS: &[(&str, Bound, f64, bool)] = &[
     ("turn_max_expiry", Bound::AtMost, 100.0, false),
     ("turn_max_reload", Bound::AtMost, 100.0, false),
     ("turn_max_walk", Bound::AtMost, 100.0, false),
+    ("turn_max_neighbours", Bound::AtMost, 100.0, false),
+    ("turn_max_routes", Bound::AtMost, 100.0, false),
 ];
 
 /// What was measured where.

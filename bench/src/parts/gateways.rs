@@ -41,12 +41,11 @@ impl World {
     fn new(ipv4: u32, ipv6: u32) -> Self {
         let many = internet::routing(ipv4, ipv6, ReversePath::Off);
         let strict = internet::routing(ipv4, ipv6, ReversePath::Strict);
-        let router = |routing| on_huge_pages(|| internet::router(routing)).0;
         Self {
             wires: Wires::new(&many.routes[..ipv4 as usize], SERVERS),
-            many: router(&many),
-            strict: router(&strict),
-            few: router(&internet::default_routing()),
+            many: internet::router(&many),
+            strict: internet::router(&strict),
+            few: internet::router(&internet::default_routing()),
         }
     }
 
