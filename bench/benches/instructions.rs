@@ -13,16 +13,18 @@
 use gungraun::{Callgrind, LibraryBenchmarkConfig, library_benchmark, library_benchmark_group, main};
 use std::hint::black_box;
 use std::net::{Ipv4Addr, Ipv6Addr};
+use weir_bench::internet;
 use weir_bench::{BURST, Bench, BenchFrame, Kind, Wire, client, shuffled};
-use weir_dataplane::config::Tracking;
-use weir_dataplane::counters::FlowClass;
+use weir_dataplane::config::route::ReversePath;
+use weir_dataplane::config::{Config, Tracking};
+use weir_dataplane::counters::{FlowClass, Verdict};
 use weir_dataplane::key::{Address, Endpoint, Family, FlowKey};
 use weir_dataplane::parse::{Class, Offload, Parsed, Rules};
 use weir_dataplane::port::{Burst, Checksum, Frame};
 use weir_dataplane::spread::{self as spreading, Spread};
 use weir_dataplane::track::record::{Cold, Hot};
 use weir_dataplane::track::table::FlowTable;
-use weir_dataplane::units::{Span, Tick};
+use weir_dataplane::units::{PortId, Span, Tick};
 use weir_tests::conversation::Side;
 use weir_tests::instructions::ITEMS;
 use weir_tests::node::{bridge, member};
@@ -172,18 +174,45 @@ fn table(mut flows: Box<Flows>) -> Box<Flows> {
     flows
 }
 
+/// A router with some thousand routes, in which flows are open.
+struct Routed {
+    bench: Bench,
+    wires: internet::Wires,
+    flows: Vec<u32>,
+}
+
+impl Routed {
+    fn new(config: &Config, reverse_path: ReversePath, verdict: Verdict) -> Self {
+        let routing = internet::routing(5000, 1000, reverse_path);
+        let wires = internet::Wires::new(&routing.routes[..5000], FLOWS as usize);
+        let mut bench = Bench::routed(config, internet::router(&routing), FLOWS);
+        let flows = shuffled(FLOWS);
+        bench.open_as(|kind| wires.sent(kind), verdict, &flows);
+        Self { bench, wires, flows }
+    }
+
+    /// Of a node that owns none of them.
+    fn shadows() -> Self {
+        Self::new(&member(2, 0..0, Tracking::All), ReversePath::Off, Verdict::Shadow)
+    }
+}
+
 /// A pipeline, and the bursts that are about to go through it.
 struct Traffic {
     bench: Bench,
+    side: Side,
     bursts: Vec<Burst<BenchFrame>>,
 }
 
 impl Traffic {
     fn new(bench: Bench, kind: Kind, flows: &[u32]) -> Box<Self> {
-        let wire = Wire::new(kind);
+        Self::of(bench, Side::Lan, &Wire::new(kind), flows)
+    }
+
+    fn of(bench: Bench, side: Side, wire: &Wire, flows: &[u32]) -> Box<Self> {
         let bursts = flows.chunks_exact(BURST).map(|flows| flows.iter().map(|n| wire.frame(*n)).collect());
         BenchFrame::reserve(flows.len());
-        Box::new(Self { bench, bursts: bursts.collect() })
+        Box::new(Self { bench, side, bursts: bursts.collect() })
     }
 
     /// The next segment of open connections.
@@ -204,6 +233,26 @@ impl Traffic {
             bench.wait(seconds(3));
         }
         Self::new(bench, Kind::Udp, &flows[..ITEMS as usize])
+    }
+
+    /// The next segment of open connections through a router, each to another network.
+    fn routed_tcp(reverse_path: ReversePath) -> Box<Self> {
+        let routed = Routed::new(&bridge(), reverse_path, Verdict::Forward(PortId::default()));
+        Self::of(routed.bench, Side::Lan, &routed.wires.sent(Kind::Ack), &routed.flows[..ITEMS as usize])
+    }
+
+    /// The same at a node that owns none of them, as the router's other node is sent them.
+    fn shadow_sent() -> Box<Self> {
+        let routed = Routed::shadows();
+        Self::of(routed.bench, Side::Lan, &routed.wires.sent(Kind::Ack), &routed.flows[..ITEMS as usize])
+    }
+
+    /// And as that has forwarded them.
+    fn shadow_forwarded() -> Box<Self> {
+        let mut routed = Routed::shadows();
+        routed.bench.send_all(&routed.wires.sent(Kind::Ack), Side::Lan, &routed.flows);
+        let forwarded = routed.wires.forwarded(Kind::Ack);
+        Self::of(routed.bench, Side::Wan, &forwarded, &routed.flows[..ITEMS as usize])
     }
 
     /// Frames at a node of `tracking: own` that owns nothing.
@@ -249,6 +298,10 @@ impl Traffic {
         assert_eq!((self.bench.forwarded(), self.bench.counters().frames()), (0, u64::from(ITEMS)));
     }
 
+    fn check_shadows(self: Box<Self>) {
+        assert_eq!(self.bench.outcomes(Verdict::Shadow), self.bench.counters().frames(), "all are heard");
+    }
+
     fn check_created(self: Box<Self>) {
         assert_eq!(self.bench.counters().flows_total(|cells| &cells.created), u64::from(ITEMS));
         self.check_forwarded();
@@ -268,14 +321,18 @@ impl Traffic {
 #[library_benchmark]
 #[bench::established_tcp(args = (Traffic::established_tcp()), teardown = Traffic::check_forwarded)]
 #[bench::established_udp(args = (Traffic::established_udp()), teardown = Traffic::check_forwarded)]
+#[bench::routed_tcp(args = (Traffic::routed_tcp(ReversePath::Off)), teardown = Traffic::check_forwarded)]
+#[bench::routed_tcp_strict(args = (Traffic::routed_tcp(ReversePath::Strict)), teardown = Traffic::check_forwarded)]
+#[bench::shadow_sent(args = (Traffic::shadow_sent()), teardown = Traffic::check_shadows)]
+#[bench::shadow_forwarded(args = (Traffic::shadow_forwarded()), teardown = Traffic::check_shadows)]
 #[bench::syn_of_others(args = (Traffic::of_others(Kind::Syn)), teardown = Traffic::check_dropped)]
 #[bench::ack_of_others(args = (Traffic::of_others(Kind::Ack)), teardown = Traffic::check_dropped)]
 #[bench::new_flow(args = (Traffic::new_flows()), teardown = Traffic::check_created)]
 #[bench::new_flow_evicting(args = (Traffic::new_flows_evicting()), teardown = Traffic::check_evicted)]
 fn pipeline(mut traffic: Box<Traffic>) -> Box<Traffic> {
-    let Traffic { bench, bursts } = &mut *traffic;
+    let Traffic { bench, side, bursts } = &mut *traffic;
     for burst in bursts {
-        bench.process(burst, Side::Lan);
+        bench.process(burst, *side);
     }
     traffic
 }

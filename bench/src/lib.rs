@@ -9,6 +9,7 @@
 )]
 
 pub mod figure;
+pub mod internet;
 pub mod machine;
 pub mod parts;
 pub mod picture;
@@ -25,6 +26,7 @@ use weir_dataplane::counters::{Verdict, WorkerCounters};
 use weir_dataplane::pipeline::{Limits, Outbox, Pipeline};
 use weir_dataplane::port::{Burst, Checksum, Frame, FrameDefect, Offload};
 use weir_dataplane::snapshot::Snapshot;
+use weir_dataplane::steer::Router;
 use weir_dataplane::units::{Epoch, PortId, Span, Tick};
 use weir_tests::conversation::Side;
 use weir_tests::node::port;
@@ -33,7 +35,10 @@ use weir_tests::packet::{Mac, eth};
 /// Frames in a burst.
 pub const BURST: usize = 32;
 
-/// Where a frame of [`Wire`] has its IPv4 source and, over TCP and UDP, its source port.
+/// Where a frame of [`Wire`] has its MAC addresses, which are six bytes each,
+const DESTINATION_MAC: usize = 0;
+const SOURCE_MAC: usize = 6;
+/// its IPv4 source and, over TCP and UDP, its source port.
 const SOURCE: usize = 26;
 const SOURCE_PORT: usize = 34;
 const DESTINATION: usize = 30;
@@ -112,15 +117,16 @@ pub fn client(n: u32) -> (Ipv4Addr, u16) {
     (Ipv4Addr::from(0x0a00_0000 | (n & 0x00ff_ffff)), 1024 + (n >> 4) as u16 % 60_000)
 }
 
-/// The frames of one kind, 64 bytes each, of which flow `n`'s is made by writing two fields.
+/// The frames of one kind, 64 bytes each, of which flow `n`'s is made by writing who talks to whom.
 #[derive(Clone, Debug)]
 pub struct Wire {
     kind: Kind,
     template: [u8; 64],
+    servers: Arc<[Ipv4Addr]>,
 }
 
 impl Wire {
-    /// Frames of `kind`.
+    /// Frames of `kind`, between the clients and one server.
     pub fn new(kind: Kind) -> Self {
         let server = Ipv4Addr::new(192, 0, 2, 80);
         let (a, b) = (Mac([2, 0, 0, 0, 0, 1]), Mac([2, 0, 0, 0, 0, 2]));
@@ -136,7 +142,22 @@ impl Wire {
         };
         let mut template = [0; 64];
         template[..frame.len()].copy_from_slice(&frame);
-        Self { kind, template }
+        Self { kind, template, servers: Arc::new([server]) }
+    }
+
+    /// The same of flows that each have another one of these servers.
+    #[must_use]
+    pub fn to_servers(self, servers: &Arc<[Ipv4Addr]>) -> Self {
+        Self { servers: Arc::clone(servers), ..self }
+    }
+
+    /// The same from one station to another.
+    #[must_use]
+    pub fn between(mut self, source: Mac, destination: Mac) -> Self {
+        for (at, mac) in [(SOURCE_MAC, source), (DESTINATION_MAC, destination)] {
+            self.template[at..at + 6].copy_from_slice(&mac.0);
+        }
+        self
     }
 
     /// The frame of flow `n`.
@@ -145,11 +166,13 @@ impl Wire {
         let mut frame = BenchFrame::take();
         *frame.0 = self.template;
         let (ip, port) = client(n);
-        let (address, at) = match self.kind {
-            Kind::SynAck | Kind::UdpReply => (DESTINATION, DESTINATION_PORT),
-            _ => (SOURCE, SOURCE_PORT),
+        let (client, at, server) = match self.kind {
+            Kind::SynAck | Kind::UdpReply => (DESTINATION, DESTINATION_PORT, SOURCE),
+            _ => (SOURCE, SOURCE_PORT, DESTINATION),
         };
-        frame.0[address..address + 4].copy_from_slice(&ip.octets());
+        let server_ip = self.servers[n as usize % self.servers.len()];
+        frame.0[client..client + 4].copy_from_slice(&ip.octets());
+        frame.0[server..server + 4].copy_from_slice(&server_ip.octets());
         frame.0[at..at + 2].copy_from_slice(&port.to_be_bytes());
         frame
     }
@@ -182,10 +205,18 @@ pub struct Bench {
 impl Bench {
     /// A gateway of this configuration with room for `flows_max` flows.
     pub fn new(config: &Config, flows_max: u32) -> Self {
+        Self::of(Snapshot::compile(Epoch::FIRST, config), flows_max)
+    }
+
+    /// The same of one that routes.
+    pub fn routed(config: &Config, router: Router, flows_max: u32) -> Self {
+        Self::of(Snapshot::compile(Epoch::FIRST, config).with_router(router), flows_max)
+    }
+
+    fn of(snapshot: Snapshot, flows_max: u32) -> Self {
         let counters = Arc::new(WorkerCounters::default());
-        let snapshot = Arc::new(Snapshot::compile(Epoch::FIRST, config));
         let limits = Limits { flows_max, expectations_max: 64 };
-        let pipeline = Pipeline::new(limits, 0x5eed, snapshot, Arc::clone(&counters));
+        let pipeline = Pipeline::new(limits, 0x5eed, Arc::new(snapshot), Arc::clone(&counters));
         let outbox = pipeline.outbox(2);
         let block = (0..BLOCK).map(|_| Burst::new()).collect();
         Self { pipeline, counters, outbox, now: Tick::default(), block }
@@ -193,22 +224,32 @@ impl Bench {
 
     /// The time that the frames of these flows take in the pipeline, in nanoseconds a frame. After each burst
     /// `between` has its turn, and its time is in it.
-    pub fn time(
+    pub fn time(&mut self, wire: &Wire, side: Side, flows: &[u32], between: impl FnMut(&mut Self)) -> f64 {
+        self.time_all(&[(wire, side)], flows, between)
+    }
+
+    /// The same where each burst is heard several times: as these frames, by these sides.
+    pub fn time_all(
         &mut self,
-        wire: &Wire,
-        side: Side,
+        heard: &[(&Wire, Side)],
         flows: &[u32],
         mut between: impl FnMut(&mut Self),
     ) -> f64 {
         let mut spent = Duration::ZERO;
-        for flows in flows.chunks(BLOCK * BURST) {
+        for flows in flows.chunks(BLOCK / heard.len() * BURST) {
             let mut block = core::mem::take(&mut self.block);
-            let bursts = flows.len().div_ceil(BURST);
-            for (burst, flows) in block.iter_mut().zip(flows.chunks(BURST)) {
+            let bursts = flows
+                .chunks(BURST)
+                .flat_map(|flows| heard.iter().map(move |(wire, side)| (flows, wire, *side)));
+            let mut sides = [Side::Lan; BLOCK];
+            let mut count = 0;
+            for ((burst, at), (flows, wire, side)) in block.iter_mut().zip(&mut sides).zip(bursts) {
                 burst.extend(flows.iter().map(|n| wire.frame(*n)));
+                *at = side;
+                count += 1;
             }
             let start = Instant::now();
-            for burst in &mut block[..bursts] {
+            for (burst, side) in block[..count].iter_mut().zip(sides) {
                 self.pipeline.process(burst, &[port(side); BURST], self.now, &mut self.outbox, &mut ());
                 for side in [Side::Lan, Side::Wan] {
                     if let Some(left) = self.outbox.take(port(side)).filter(|left| !left.is_empty()) {
@@ -221,7 +262,7 @@ impl Bench {
             block.iter_mut().for_each(BenchFrame::release);
             self.block = block;
         }
-        spent.as_nanos() as f64 / flows.len() as f64
+        spent.as_nanos() as f64 / (heard.len() * flows.len()) as f64
     }
 
     /// Lets time pass. The flows that are due then are still there.
@@ -266,11 +307,20 @@ impl Bench {
     ///
     /// When one of them is not open then.
     pub fn open(&mut self, flows: &[u32]) {
-        let before = self.forwarded();
+        self.open_as(Wire::new, Verdict::Forward(PortId::default()), flows);
+    }
+
+    /// The same by these frames, with which this becomes of each of them.
+    ///
+    /// # Panics
+    ///
+    /// See [`Bench::open`].
+    pub fn open_as(&mut self, wire: impl Fn(Kind) -> Wire, verdict: Verdict, flows: &[u32]) {
+        let before = self.outcomes(verdict);
         for (kind, side) in [(Kind::Syn, Side::Lan), (Kind::SynAck, Side::Wan), (Kind::Ack, Side::Lan)] {
-            self.send_all(&Wire::new(kind), side, flows);
+            self.send_all(&wire(kind), side, flows);
         }
-        assert_eq!(self.forwarded() - before, 3 * flows.len() as u64, "each segment is forwarded");
+        assert_eq!(self.outcomes(verdict) - before, 3 * flows.len() as u64, "of each segment becomes this");
     }
 
     /// Flows in the table.
@@ -280,7 +330,12 @@ impl Bench {
 
     /// Frames forwarded so far.
     pub fn forwarded(&self) -> u64 {
-        self.counters.verdicts[Verdict::Forward(PortId::default()).index()].read()
+        self.outcomes(Verdict::Forward(PortId::default()))
+    }
+
+    /// Frames of which this became so far.
+    pub fn outcomes(&self, verdict: Verdict) -> u64 {
+        self.counters.verdicts[verdict.index()].read()
     }
 
     /// What it has counted.

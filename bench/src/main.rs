@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use weir_bench::figure::Outcome;
 use weir_bench::machine::{self, HugePagesLoan};
-use weir_bench::parts::{flows, latency, linux, routes, scale, testpmd, turns, workers};
+use weir_bench::parts::{flows, gateways, latency, linux, routes, scale, testpmd, turns, workers};
 use weir_bench::picture;
 use weir_bench::report::Report;
 use weir_dpdk::memory::HugePages;
@@ -90,11 +90,12 @@ fn in_process(
     let million = if quick { 10_000 } else { 1_000_000 };
     let sizes = if quick { &scale::SIZES[..2] } else { &scale::SIZES[..] };
     run("scale", &mut || scale::run(&eal, rounds, sizes));
+    run("gateways", &mut || gateways::run(rounds, sizes, million, million / 5));
     run("others", &mut || flows::of_others(rounds, million));
     run("udp", &mut || flows::udp(rounds, million));
     run("new_flows", &mut || flows::new_flows(rounds, million));
     run("routes", &mut || routes::run(rounds, million, million / 5));
-    run("turns", &mut || turns::run(rounds, million));
+    run("turns", &mut || turns::run(rounds, million, million, million / 5));
     run("latency", &mut || latency::run(rounds));
     if !quick {
         run("memory", &mut || {

@@ -40,7 +40,12 @@ const STAMP: usize = 56;
 impl Supply {
     /// As many frames of `kind` as are asked for.
     pub fn endless(kind: Kind, flows: Arc<[u32]>) -> Self {
-        Self { wire: Wire::new(kind), flows, next: 0, due: None, stamps: None }
+        Self::of(Wire::new(kind), flows)
+    }
+
+    /// As many of these frames as are asked for.
+    pub fn of(wire: Wire, flows: Arc<[u32]>) -> Self {
+        Self { wire, flows, next: 0, due: None, stamps: None }
     }
 
     /// Only frames that are due: `due` is counted down.
@@ -172,7 +177,11 @@ impl Place {
 
     /// A bridge between the two ports with room for so many flows.
     pub fn worker(self, flows_max: u32) -> (BenchWorker, WorkerHandle) {
-        let snapshot = Arc::new(Snapshot::compile(Epoch::FIRST, &bridge()));
+        self.worker_of(Snapshot::compile(Epoch::FIRST, &bridge()), flows_max)
+    }
+
+    /// The same of a gateway that goes by `snapshot`.
+    pub fn worker_of(self, snapshot: Snapshot, flows_max: u32) -> (BenchWorker, WorkerHandle) {
         let sides = [Side::Lan, Side::Wan].into_iter().zip(self.supplies).zip(self.sinks);
         let spread = self.spread;
         let ports = sides.map(|((side, rx), tx)| WorkerPort { port: port(side), rx, tx: Some(tx), spread });
@@ -185,7 +194,7 @@ impl Place {
             idle: Idle::Poll,
             limits: Limits { flows_max, expectations_max: 64 },
             secret: 0x5eed,
-            snapshot,
+            snapshot: Arc::new(snapshot),
         })
     }
 }

@@ -76,6 +76,10 @@ pub const TARGETS: &[(&str, Bound, f64, bool)] = &[
     ("established_10k", Bound::AtMost, 16.0, true),
     ("established_100k", Bound::AtMost, 20.0, true),
     ("established_1m", Bound::AtMost, 30.0, true),
+    ("routed_more_1", Bound::AtMost, 6.0, true),
+    ("routed_more_10k", Bound::AtMost, 6.0, true),
+    ("routed_more_100k", Bound::AtMost, 6.0, true),
+    ("routed_more_1m", Bound::AtMost, 6.0, true),
     ("syn_of_others", Bound::AtMost, 12.0, true),
     ("ack_of_others", Bound::AtMost, 12.0, true),
     ("new_flow_expiring", Bound::AtMost, 125.0, true),
@@ -85,6 +89,8 @@ pub const TARGETS: &[(&str, Bound, f64, bool)] = &[
     ("turn_max_expiry", Bound::AtMost, 100.0, false),
     ("turn_max_reload", Bound::AtMost, 100.0, false),
     ("turn_max_walk", Bound::AtMost, 100.0, false),
+    ("turn_max_neighbours", Bound::AtMost, 100.0, false),
+    ("turn_max_routes", Bound::AtMost, 100.0, false),
 ];
 
 /// What was measured where.

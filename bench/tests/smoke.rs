@@ -16,6 +16,11 @@ fn a_quick_run_measures_all_parts_that_need_nothing() {
     let summary: serde_json::Value = serde_json::from_str(&summary).unwrap();
     for key in [
         "established_1",
+        "bridge_10k",
+        "routed_1",
+        "routed_strict_10k",
+        "shadow_bridge_1",
+        "shadow_routed_10k",
         "rte_hash_10k",
         "hashbrown_1",
         "syn_of_others",
@@ -26,7 +31,14 @@ fn a_quick_run_measures_all_parts_that_need_nothing() {
     ] {
         assert!(summary["figures"][key]["median"].as_f64().unwrap() > 0.0, "{key}");
     }
-    for key in ["turn_max_expiry", "latency_p99_80", "hand_over"] {
+    for key in [
+        "routed_more_1",
+        "routed_all_more_10k",
+        "turn_max_expiry",
+        "turn_max_routes",
+        "latency_p99_80",
+        "hand_over",
+    ] {
         assert!(summary["figures"][key]["samples"].is_array(), "{key}");
     }
     assert_eq!(summary["facts"]["rounds"], "1");

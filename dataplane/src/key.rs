@@ -244,6 +244,13 @@ impl FlowKey {
         }
     }
 
+    /// The address on `side`.
+    #[inline(always)]
+    pub const fn address(&self, side: Side) -> Address {
+        let at = 2 * side as usize;
+        Address([self.words[at], self.words[at + 1]])
+    }
+
     /// The end on `side`.
     #[inline]
     pub fn endpoint(&self, side: Side) -> Endpoint {

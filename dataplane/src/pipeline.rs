@@ -23,6 +23,7 @@ use crate::port::{Burst, Frame, FrameDefect};
 use crate::punt::Punted;
 use crate::snapshot::{HEARD_FORWARDED, HEARD_SENT, Snapshot};
 use crate::steer::bridge;
+use crate::steer::route::Found;
 use crate::track::news::{News, Peers, Post};
 use crate::track::{Context, Lookup, Owners, Packet, Tracked, Tracker};
 use crate::units::{BURST_MAX, PortId, Tick};
@@ -51,7 +52,11 @@ pub struct Pipeline<F> {
     // One array a stage writes and the next reads.
     parsed: [Parsed; BURST_MAX],
     lookups: [Lookup; BURST_MAX],
+    /// Of a router: what the destinations of plain frames come to.
+    found: [Option<Found>; BURST_MAX],
     tracked: [Tracked; BURST_MAX],
+    /// Of a router: whether each frame is this node's, and where it goes.
+    outcomes: [(bool, Verdict); BURST_MAX],
     /// Bit i: frame i of the burst is what another router has forwarded.
     forwarded: u64,
     /// Frames seen before this burst.
@@ -90,7 +95,9 @@ impl<F: Frame> Pipeline<F> {
             counters,
             parsed: [Parsed::default(); BURST_MAX],
             lookups: [Lookup::default(); BURST_MAX],
+            found: [None; BURST_MAX],
             tracked: [Tracked::default(); BURST_MAX],
+            outcomes: [(false, Verdict::Shadow); BURST_MAX],
             forwarded: 0,
             seen: 0,
         }
@@ -154,7 +161,10 @@ impl<F: Frame> Pipeline<F> {
         let count = burst.len() as u64;
         let has_fragments = match self.snapshot.router() {
             None => self.parse(burst),
-            Some(_) => self.parse_admitted(burst, origins),
+            Some(_) => {
+                self.parse_ahead(burst);
+                self.admit(burst, origins)
+            }
         };
         observer.begin(&Opening {
             frames: burst,
@@ -186,19 +196,33 @@ impl<F: Frame> Pipeline<F> {
         has_fragments
     }
 
-    /// The same for a router, which has a word about each frame before it is tracked.
-    fn parse_admitted(&mut self, burst: &Burst<F>, origins: &[PortId]) -> bool {
+    /// The same for a router, and asks for what its look-ups read.
+    #[inline(never)]
+    fn parse_ahead(&mut self, burst: &Burst<F>) {
         let (rules, shadows) = (self.snapshot.rules(), self.snapshot.shadows());
+        let Some(router) = self.snapshot.router() else { return };
+        for ((frame, parsed), lookup) in burst.iter().zip(&mut self.parsed).zip(&mut self.lookups) {
+            read(frame, rules, parsed);
+            *lookup = self.tracker.prepare(parsed);
+            router.prefetch(parsed, shadows);
+        }
+    }
+
+    /// A router's word about each frame before it is tracked; whether a fragment is left.
+    #[inline(never)]
+    fn admit(&mut self, burst: &Burst<F>, origins: &[PortId]) -> bool {
+        let shadows = self.snapshot.shadows();
         let Some(router) = self.snapshot.router() else { return false };
         let mut has_fragments = false;
         self.forwarded = 0;
-        for (i, frame) in burst.iter().enumerate() {
-            let parsed = &mut self.parsed[i];
-            read(frame, rules, parsed);
-            let forwarded = router.admit(frame.bytes(), origins[i], shadows, parsed);
-            self.forwarded |= u64::from(forwarded) << i;
-            has_fragments |= parsed.class == Class::Fragment;
-            self.lookups[i] = self.tracker.prepare(parsed);
+        let read = self.parsed.iter_mut().zip(&mut self.found);
+        for (i, ((frame, origin), (parsed, found))) in burst.iter().zip(origins).zip(read).enumerate() {
+            *found = router.admit_plain(frame.bytes(), *origin, parsed);
+            if found.is_none() {
+                let forwarded = router.admit(frame.bytes(), *origin, shadows, parsed);
+                self.forwarded |= u64::from(forwarded) << i;
+                has_fragments |= parsed.class == Class::Fragment;
+            }
         }
         has_fragments
     }
@@ -214,19 +238,24 @@ impl<F: Frame> Pipeline<F> {
         outbox: &mut Outbox<F>,
         observer: &mut O,
     ) {
+        if frames.is_empty() {
+            return;
+        }
         for lookup in &mut self.lookups[..frames.len()] {
             self.tracker.fetch(lookup);
         }
-        match self.snapshot.router() {
-            None => self.track::<false>(frames, first, origins, now),
-            Some(_) => self.track::<true>(frames, first, origins, now),
-        }
-        if self.emit_one_way(frames, first, origins, outbox, observer) {
-            return;
-        }
-        match self.snapshot.router() {
-            None => self.emit::<O, false>(frames, first, origins, now, outbox, observer),
-            Some(_) => self.emit::<O, true>(frames, first, origins, now, outbox, observer),
+        if self.snapshot.router().is_none() {
+            self.track::<false>(frames, first, origins, now);
+            let out = self.one_way(frames.len(), &origins[first..]);
+            if !self.emit_one_way(out, frames, first, origins, outbox, observer) {
+                self.emit::<O, false>(frames, first, origins, now, outbox, observer);
+            }
+        } else {
+            self.track::<true>(frames, first, origins, now);
+            let out = self.route(frames, first, origins, now);
+            if !self.emit_one_way(out, frames, first, origins, outbox, observer) {
+                self.emit::<O, true>(frames, first, origins, now, outbox, observer);
+            }
         }
     }
 
@@ -238,24 +267,71 @@ impl<F: Frame> Pipeline<F> {
         let context = Context { now, config: snapshot.conntrack(), owners: &**snapshot };
         let changes = tracker.changes();
         let results = parsed.iter().zip(lookups).zip(tracked);
-        let frames = frames.iter().zip(&origins[first..]).zip(results).enumerate();
-        for (i, ((frame, origin), ((parsed, lookup), tracked))) in frames {
+        let frames = frames.iter().zip(&origins[first..]).zip(results);
+        let mut forwarded = *forwarded >> first;
+        for ((frame, origin), ((parsed, lookup), tracked)) in frames {
             let bytes = frame.bytes();
-            let forwarded = ROUTES && *forwarded >> (first + i) & 1 == 1;
-            let port = if ROUTES { heard(forwarded) } else { *origin };
+            let again = ROUTES && forwarded & 1 == 1;
+            forwarded >>= 1;
+            let port = if ROUTES { heard(again) } else { *origin };
             let packet = Packet { bytes, parsed, port };
-            // What others have forwarded may be of a flow that is not theirs: the short ways do not ask.
-            if forwarded || tracker.glance(packet, lookup, changes, &context, tracked).is_none() {
+            let told = if again {
+                tracker.glance_again(packet, lookup, &context, tracked)
+            } else {
+                tracker.glance(packet, lookup, changes, &context, tracked)
+            };
+            if told.is_none() {
                 let packet = (bytes, parsed, port);
                 *tracked = track_slowly(tracker, packet, lookup, changes, now, snapshot);
             }
         }
     }
 
-    /// Hands all of the frames on at once, if they all go the same way; whether they do.
+    /// A router's decision on each frame, and what it rewrites; where all of them go, if it is the same way. Kept apart:
+    /// what it needs in registers is much.
+    #[inline(never)]
+    fn route(
+        &mut self,
+        frames: &mut Burst<F>,
+        first: usize,
+        origins: &[PortId],
+        now: Tick,
+    ) -> Option<PortId> {
+        let router = self.snapshot.router()?;
+        let me = Some(self.snapshot.me());
+        let of_others =
+            if self.snapshot.shadows() { Verdict::Shadow } else { Verdict::Drop(DropReason::NotOwner) };
+        let (mut way, mut differs) = (None, false);
+        let mut forwarded = self.forwarded >> first;
+        let origins = &origins[first..];
+        let read = self.parsed.iter().zip(&self.tracked).zip(&self.found).zip(&mut self.outcomes);
+        for ((frame, origin), (((parsed, tracked), found), outcome)) in
+            frames.iter_mut().zip(origins).zip(read)
+        {
+            let plain = found.filter(|_| tracked.drop.is_none());
+            let (ours, mut out) = (tracked.owner == me, None);
+            if let Some(found) = plain.filter(|_| ours) {
+                out = router.forward_plain(frame.bytes_mut(), &parsed.key, found);
+            }
+            *outcome = match out {
+                Some(out) => (true, Verdict::Forward(out)),
+                None if plain.is_some() && !ours => (false, of_others),
+                None => {
+                    let passage = (*origin, forwarded & 1 == 1, now);
+                    decide_slowly(&self.snapshot, frame, passage, parsed, tracked)
+                }
+            };
+            differs |= out.is_none() || out != *way.get_or_insert(out);
+            forwarded >>= 1;
+        }
+        way.flatten().filter(|_| !differs)
+    }
+
+    /// Hands all of the frames on at once, if they all go the same way, by `out`; whether they do.
     #[inline(always)]
     fn emit_one_way<O: Observer>(
         &mut self,
+        out: Option<PortId>,
         frames: &mut Burst<F>,
         first: usize,
         origins: &[PortId],
@@ -263,10 +339,7 @@ impl<F: Frame> Pipeline<F> {
         observer: &mut O,
     ) -> bool {
         let count = frames.len();
-        let Some(out) = self.one_way(count, &origins[first..]) else { return false };
-        if !outbox.put_all(out, frames) {
-            return false;
-        }
+        let Some(out) = out.filter(|out| outbox.put_all(*out, frames)) else { return false };
         let verdict = Verdict::Forward(out);
         self.counters.outcomes(verdict, count as u64);
         for i in 0..count {
@@ -288,10 +361,12 @@ impl<F: Frame> Pipeline<F> {
         let mut spent = Burst::new();
         for (i, mut frame) in frames.drain(..).enumerate() {
             let port = origins[first + i];
-            let forwarded = ROUTES && self.forwarded >> (first + i) & 1 == 1;
-            let passage = (port, forwarded, now);
-            let (parsed, tracked) = (&self.parsed[i], &self.tracked[i]);
-            let (owned, verdict) = decide::<F, ROUTES>(&self.snapshot, &mut frame, passage, parsed, tracked);
+            let (owned, verdict) = if ROUTES {
+                self.outcomes[i]
+            } else {
+                let (parsed, tracked) = (&self.parsed[i], &self.tracked[i]);
+                decide::<F, false>(&self.snapshot, &mut frame, (port, false, now), parsed, tracked)
+            };
             let verdict = hand_on::<F, ROUTES>(frame, port, verdict, outbox, &mut spent);
             self.counters.outcome(verdict);
             self.show(first + i, i, origins, (owned, verdict), observer);
@@ -299,11 +374,11 @@ impl<F: Frame> Pipeline<F> {
         F::release(&mut spent);
     }
 
-    /// Where all of the first `count` frames go, if it is the same way: they came from one port of a bridge, and are
-    /// this node's.
+    /// Where a bridge sends all of the first `count` frames, if it is the same way: they came from one port, and are this
+    /// node's.
     #[inline(always)]
     fn one_way(&self, count: usize, origins: &[PortId]) -> Option<PortId> {
-        let port = *origins.first().filter(|_| self.snapshot.router().is_none())?;
+        let port = *origins.first()?;
         let me = Some(self.snapshot.me());
         let mine = |tracked: &Tracked| tracked.drop.is_none() && tracked.owner == me;
         let mut frames = self.tracked[..count].iter().zip(origins);
@@ -434,6 +509,18 @@ fn decide<F: Frame, const ROUTES: bool>(
         _ => !snapshot.shadows(),
     };
     (false, if by_rule { Verdict::Drop(of_others) } else { Verdict::Shadow })
+}
+
+/// A router's [`decide`], kept apart: what it needs in memory the short way need not write there.
+#[inline(never)]
+fn decide_slowly<F: Frame>(
+    snapshot: &Snapshot,
+    frame: &mut F,
+    passage: (PortId, bool, Tick),
+    parsed: &Parsed,
+    tracked: &Tracked,
+) -> (bool, Verdict) {
+    decide::<F, true>(snapshot, frame, passage, parsed, tracked)
 }
 
 /// Whether this node forwards a frame that belongs to no flow.

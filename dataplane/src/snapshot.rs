@@ -22,6 +22,8 @@ pub const HEARD_FORWARDED: PortId = PortId::SECOND;
 #[derive(Clone, Debug)]
 pub struct Snapshot {
     epoch: Epoch,
+    /// Of the first snapshot with this `cluster`, without a break since.
+    ownership_epoch: Epoch,
     me: MemberId,
     rules: Rules,
     bridge: Bridge,
@@ -30,7 +32,7 @@ pub struct Snapshot {
     cluster: Option<Gate>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct Gate {
     matcher: ClusterMatch,
     owners: OwnerMap,
@@ -53,6 +55,7 @@ impl Snapshot {
         let helped = |over| config.conntrack.helpers.iter().any(|rule| rule.transport == over);
         Self {
             epoch,
+            ownership_epoch: epoch,
             me: cluster.as_ref().map_or(MemberId::FIRST, |gate| gate.owners.me()),
             rules: Rules {
                 checksum: config.conntrack.checksum,
@@ -68,10 +71,24 @@ impl Snapshot {
         }
     }
 
+    /// The same for workers that go by `before` now: where both say the same of ownership, all that flows have been
+    /// told holds, and none is decided anew.
+    #[must_use]
+    pub fn following(self, before: &Self) -> Self {
+        let same = self.cluster == before.cluster;
+        Self { ownership_epoch: if same { before.ownership_epoch } else { self.epoch }, ..self }
+    }
+
     /// The same for a gateway that routes.
     #[must_use]
     pub fn with_router(self, router: Router) -> Self {
         Self { router: Some(router), ..self }
+    }
+
+    /// Its version.
+    #[inline]
+    pub fn epoch(&self) -> Epoch {
+        self.epoch
     }
 
     /// What it routes by; `None`: it is a bridge.
@@ -132,8 +149,8 @@ impl Snapshot {
 
 impl Owners for Snapshot {
     #[inline]
-    fn epoch(&self) -> Epoch {
-        self.epoch
+    fn ownership_epoch(&self) -> Epoch {
+        self.ownership_epoch
     }
 
     #[inline]

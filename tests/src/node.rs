@@ -12,7 +12,6 @@ use weir_dataplane::port::{Burst, Frame};
 use weir_dataplane::snapshot::Snapshot;
 use weir_dataplane::steer::Router;
 use weir_dataplane::trace::{Filter, Trace};
-use weir_dataplane::track::Owners;
 use weir_dataplane::track::record::{Flags, Hot, Sights};
 use weir_dataplane::units::{BURST_MAX, BucketId, Epoch, PortId, Tick};
 
@@ -73,10 +72,19 @@ impl Node {
 
     /// From the next frame on this configuration counts. A router keeps its routes and neighbours.
     pub fn reconfigure(&mut self, config: &Config) {
-        self.epoch = self.epoch.next();
-        let snapshot = Snapshot::compile(self.epoch, config);
+        let snapshot = Snapshot::compile(self.next_epoch(), config);
         let router = self.pipeline.snapshot().router().cloned();
-        let snapshot = if let Some(router) = router { snapshot.with_router(router) } else { snapshot };
+        self.adopt(if let Some(router) = router { snapshot.with_router(router) } else { snapshot });
+    }
+
+    /// The same for a gateway that routes otherwise from then on.
+    pub fn reroute(&mut self, config: &Config, router: Router) {
+        self.adopt(Snapshot::compile(self.next_epoch(), config).with_router(router));
+    }
+
+    fn adopt(&mut self, snapshot: Snapshot) {
+        self.epoch = snapshot.epoch();
+        let snapshot = snapshot.following(self.pipeline.snapshot());
         self.pipeline.adopt(Arc::new(snapshot));
     }
 

@@ -115,6 +115,24 @@ fn datagram(side: Side) -> Vec<u8> {
 }
 
 #[test]
+fn a_flow_is_decided_anew_by_a_new_map_and_by_nothing_else() {
+    let owners = [Some(ME), Some(1)];
+    let mut gateway = Gateway::of(&[ME, 1], owners);
+    assert!(gateway.forwards(C, datagram(C)) && gateway.forwards(S, datagram(S)));
+    let decided = gateway.flow().epoch;
+    // A reload that has other things to say.
+    let mut config = gateway.config(TOTAL_NODES, owners);
+    config.conntrack.tcp.loose = !config.conntrack.tcp.loose;
+    gateway.node.reconfigure(&config);
+    assert!(gateway.forwards(C, datagram(C)));
+    assert_eq!(gateway.flow().epoch, decided, "nobody has asked");
+    let next = gateway.node.next_epoch();
+    gateway.tell(&[ME, 1], [Some(1), Some(1)]);
+    assert!(gateway.forwards(C, datagram(C)), "it is kept");
+    assert_eq!(gateway.flow().epoch, Some(next));
+}
+
+#[test]
 fn a_new_map_moves_new_flows_only() {
     let mut gateway = Gateway::of(&[ME, 1], [Some(ME), Some(1)]);
     assert!(gateway.forwards(C, datagram(C)) && gateway.forwards(S, datagram(S)));

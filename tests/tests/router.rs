@@ -97,18 +97,19 @@ fn routing() -> Routing {
 }
 
 fn router() -> Router {
-    router_of(&routing())
+    router_of(&routing(), UPLINK)
 }
 
-fn router_of(routing: &Routing) -> Router {
+/// Of these routes, with the router in the WAN at this MAC address.
+fn router_of(routing: &Routing, uplink: Mac) -> Router {
     let router = Router::compile(routing);
     let known = [
         (0, CLIENT.into(), HOST),
         (0, CLIENT6.into(), HOST),
         (2, TAGGED.into(), TAGGED_HOST),
         (2, TAGGED6.into(), TAGGED_HOST),
-        (1, ip("198.51.100.1"), UPLINK),
-        (1, ip("2001:db8:ff::1"), UPLINK),
+        (1, ip("198.51.100.1"), uplink),
+        (1, ip("2001:db8:ff::1"), uplink),
     ];
     let others = (0..TALKS).flat_map(|n| [client(n).into(), client6(n).into()]);
     let known = known.into_iter().chain(others.map(|address| (0, address, HOST)));
@@ -180,6 +181,23 @@ fn a_packet_leaves_with_one_hop_less_from_this_node_to_the_next_with_the_tag_of_
     hop(down(), [SERVER6, CLIENT6], (Side::Lan, eth(FROM_LAN, HOST)));
     // A tag that says only how urgent a frame is.
     hop((Side::Lan, up().vlan(0)), [CLIENT, SERVER], to_uplink());
+}
+
+#[test]
+fn a_neighbour_that_is_learned_moves_packets_and_decides_no_flow_anew() {
+    const ELSEWHERE: Mac = Mac::host(19);
+    let config = member(2, 0..2, Tracking::All);
+    let mut node = Node::routed(&config, router());
+    let sent = || MemFrame::new(datagram(up().ip(CLIENT, SERVER)));
+    let answer = MemFrame::new(eth(UPLINK, TO_WAN).ip(SERVER, CLIENT).udp(53, 5000).build());
+    assert_eq!(node.verdict(Side::Lan, sent()), Verdict::Forward(port(Side::Wan)));
+    assert_eq!(node.verdict(Side::Wan, answer), Verdict::Forward(port(Side::Lan)));
+    node.reroute(&config, router_of(&routing(), ELSEWHERE));
+    assert_eq!(node.verdict(Side::Lan, sent()), Verdict::Forward(port(Side::Wan)));
+    let (_, last) = node.departed().pop().unwrap();
+    assert_eq!(last[..6], ELSEWHERE.0);
+    let epochs: Vec<_> = node.flows().iter().map(|flow| flow.epoch).collect();
+    assert_eq!(epochs, [Some(Epoch::FIRST)]);
 }
 
 #[test]
@@ -271,7 +289,7 @@ fn hosting() -> Router {
     }
     routing.interfaces[0].addresses.push("10.0.0.11/24".parse().unwrap());
     routing.interfaces[0].management.push(ip("10.0.0.11"));
-    router_of(&routing)
+    router_of(&routing, UPLINK)
 }
 
 /// Of a node that owns nothing: what is for the gateway itself is for control to share out.

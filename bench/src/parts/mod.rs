@@ -1,6 +1,7 @@
 //! The parts of the benchmark, one file each.
 
 pub mod flows;
+pub mod gateways;
 pub mod latency;
 pub mod linux;
 pub mod routes;

@@ -31,7 +31,7 @@ pub const SIZES: [(u32, &str, &str); 4] = [
 ];
 
 /// Frames or look-ups that one sample has at least.
-const SAMPLE_MIN: usize = 1 << 17;
+pub(super) const SAMPLE_MIN: usize = 1 << 17;
 
 const SERVER: [u8; 4] = [192, 0, 2, 80];
 

@@ -1,5 +1,5 @@
-//! The longest turn of a worker's poll loop, while a million flows expire, while snapshots are adopted, and while an
-//! operator lists all flows. Traffic of other flows goes on all the time, and none of it may be lost.
+//! The longest turn of a worker's poll loop, while a million flows expire, while snapshots are adopted, while an operator
+//! lists all flows, and while a router gets other neighbours or other routes, a million of them. Traffic of other flows goes on all the time, and none of it may be lost.
 //!
 //! Each turn is timed by the thread's own processor time, which another program that takes the core away does not
 //! move; what the machine itself takes (interrupts, a hypervisor) is in it. The same number of clock readings around
@@ -7,15 +7,19 @@
 
 use super::on_huge_pages;
 use crate::figure::{Figure, Outcome, Unit};
+use crate::internet::{self, Wires};
 use crate::queues::{BenchClock, BenchWorker, Place, Supply};
-use crate::{Kind, shuffled};
+use crate::{BURST, Kind, shuffled};
 use nix::time::{ClockId, clock_gettime};
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
+use weir_dataplane::config::Routing;
+use weir_dataplane::config::route::ReversePath;
 use weir_dataplane::counters::Verdict;
 use weir_dataplane::mailbox::{Dump, Errand, WorkerHandle};
 use weir_dataplane::snapshot::Snapshot;
+use weir_dataplane::steer::Router;
 use weir_dataplane::track::filter::Filter;
 use weir_dataplane::units::{Epoch, PortId};
 use weir_tests::node::bridge;
@@ -25,15 +29,18 @@ const BUSY: u32 = 4096;
 /// An unanswered flow lives so long.
 const SYN_SENT_MS: u64 = 120_000;
 
-/// Measures all three, `flows` flows each.
-pub fn run(rounds: usize, flows: u32) -> Outcome {
-    let mut worst: [Vec<f64>; 4] = Default::default();
+/// Measures all of them, `flows` flows and so many routes each.
+pub fn run(rounds: usize, flows: u32, ipv4: u32, ipv6: u32) -> Outcome {
+    let mut worst: [Vec<f64>; 6] = Default::default();
+    let routing = internet::routing(ipv4, ipv6, ReversePath::Off);
     for _ in 0..rounds {
         let mut gateway = Gateway::new(flows);
         let walk = gateway.while_listing();
         let reload = gateway.while_reloading();
         let (expiry, turns) = gateway.while_expiring();
-        for (worst, sample) in worst.iter_mut().zip([expiry, reload, walk, nothing(turns)]) {
+        let (neighbours, routes) = Rerouted::new(&routing).measure(&routing);
+        let samples = [expiry, reload, walk, neighbours, routes, nothing(turns)];
+        for (worst, sample) in worst.iter_mut().zip(samples) {
             worst.push(sample);
         }
         gateway.check();
@@ -42,6 +49,8 @@ pub fn run(rounds: usize, flows: u32) -> Outcome {
         ("turn_max_expiry", "longest turn while 1 M flows expire"),
         ("turn_max_reload", "longest turn of 1,000 reloads"),
         ("turn_max_walk", "longest turn while 1 M flows are listed"),
+        ("turn_max_neighbours", "longest turn of 100 changes of a router's neighbours"),
+        ("turn_max_routes", "longest turn of 4 changes of a million routes"),
         ("turn_max_noise", "longest reading of the clock around nothing, as many times"),
     ];
     let figures = titles.into_iter().zip(worst);
@@ -126,6 +135,65 @@ impl Gateway {
         let forwarded = counters.verdicts[Verdict::Forward(PortId::default()).index()].read();
         let received: u64 = counters.ports.iter().map(|port| port.rx_frames.read()).sum();
         assert_eq!(forwarded, received, "nothing is lost");
+    }
+}
+
+/// A worker of a router, whose flows go to as many networks.
+struct Rerouted {
+    worker: BenchWorker,
+    handle: WorkerHandle,
+    snapshot: Arc<Snapshot>,
+}
+
+impl Rerouted {
+    /// Bursts that are timed after a change: each flow has its turn.
+    const TURNS: usize = BUSY as usize / BURST;
+
+    fn new(routing: &Routing) -> Self {
+        let wires = Wires::new(&routing.routes[..routing.routes.len() / 2], BUSY as usize);
+        let supply = Supply::of(wires.sent(Kind::Udp), (0..BUSY).collect());
+        let place = Place::alone([Some(supply), None], BenchClock::new(Rc::default()));
+        let snapshot = Snapshot::compile(Epoch::FIRST, &bridge()).with_router(internet::router(routing));
+        let (worker, handle) = on_huge_pages(|| place.worker_of(snapshot.clone(), 2 * BUSY)).0;
+        let mut rerouted = Self { worker, handle, snapshot: Arc::new(snapshot) };
+        rerouted.turns();
+        rerouted
+    }
+
+    /// The longest turns: of other neighbours, and of other routes.
+    fn measure(&mut self, routing: &Routing) -> (f64, f64) {
+        let router = internet::router(routing);
+        self.publish(router.clone());
+        let learn = |_| {
+            let adjacencies = Arc::new(internet::adjacencies(routing, router.fib()));
+            self.publish(router.with_neighbours(adjacencies))
+        };
+        let neighbours = (0..100).map(learn).fold(0.0, f64::max);
+        let routes = (0..4).map(|_| self.publish(internet::router(routing))).fold(0.0, f64::max);
+        let counters = self.handle.counters();
+        let forwarded = counters.verdicts[Verdict::Forward(PortId::default()).index()].read();
+        assert_eq!(forwarded, counters.frames(), "nothing is lost");
+        (neighbours, routes)
+    }
+
+    /// The longest turn from the one that takes these routes on.
+    fn publish(&mut self, router: Router) -> f64 {
+        let epoch = self.snapshot.epoch().next();
+        let snapshot = Snapshot::compile(epoch, &bridge()).with_router(router).following(&self.snapshot);
+        self.snapshot = Arc::new(snapshot);
+        self.handle.publish(Arc::clone(&self.snapshot)).expect("the last one was taken in");
+        let worst = self.turns();
+        assert!(self.handle.acknowledged(epoch), "it takes a turn");
+        worst
+    }
+
+    fn turns(&mut self) -> f64 {
+        let turn = |_| {
+            let start = thread_ns();
+            self.worker.turn();
+            (thread_ns() - start) as f64 / 1000.0
+        };
+        (0..Self::TURNS).map(turn).fold(0.0, f64::max)
     }
 }
 

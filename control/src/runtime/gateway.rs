@@ -26,6 +26,7 @@ use tokio::sync::watch;
 use tracing::{info, warn};
 use weir_dataplane::config::{Config, Membership};
 use weir_dataplane::mailbox::WorkerHandle;
+use weir_dataplane::snapshot::Snapshot;
 use weir_dataplane::units::{Epoch, MEMBERS_MAX, MemberId, NodeNumber};
 
 /// A worker looks at its mailbox every turn; one that has not by then is stuck.
@@ -43,6 +44,8 @@ pub(super) struct Running {
     pub(super) station: Option<Station>,
     /// Of a gateway in a cluster whose nodes have names.
     pub(super) seat: Option<Seat>,
+    /// What workers go by.
+    pub(super) snapshot: Arc<Snapshot>,
     /// By worker number.
     pub(super) workers: Vec<WorkerHandle>,
     /// The processor of each worker.
@@ -321,7 +324,8 @@ impl Gateway {
     /// Swaps what the workers do, whole, and waits until all of them do it.
     async fn publish(&mut self, dataplane: Config) -> Result<(), Refusal> {
         let epoch = self.epoch.next();
-        let snapshot = Arc::new(station::snapshot(epoch, &dataplane, self.running.station.as_ref()));
+        let snapshot = station::snapshot(epoch, &dataplane, self.running.station.as_ref());
+        let snapshot = Arc::new(snapshot.following(&self.running.snapshot));
         let stuck = |worker: &WorkerHandle| {
             Refusal::failed(format!("worker {} does not look at its mailbox", worker.id().index()))
         };
@@ -329,7 +333,7 @@ impl Gateway {
             worker.publish(Arc::clone(&snapshot)).map_err(|_| stuck(worker))?;
         }
         // From here on workers may have it, whether or not all answer in time.
-        (self.dataplane, self.epoch) = (dataplane, epoch);
+        (self.dataplane, self.epoch, self.running.snapshot) = (dataplane, epoch, snapshot);
         let deadline = Instant::now() + ANSWER_TIMEOUT;
         for worker in &self.running.workers {
             while !worker.acknowledged(epoch) {

@@ -75,7 +75,7 @@ pub(super) fn launch(path: &Path, config: GatewayConfig) -> Result<Gateway, Laun
     Ok(Gateway::new(
         path,
         config,
-        Running { ports: open, station, seat: None, workers, cpus, warnings, crew },
+        Running { ports: open, station, seat: None, snapshot, workers, cpus, warnings, crew },
     ))
 }
 

@@ -14,7 +14,7 @@ use crate::wire::MacAddr;
 use core::net::IpAddr;
 
 /// How the hash space is cut.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClusterMatch {
     total_nodes: u32,
     hash_seed: u32,

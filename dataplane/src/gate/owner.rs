@@ -10,7 +10,7 @@ use crate::config::{Cluster, Membership};
 use crate::units::{BUCKETS_MAX, BucketId, Epoch, MEMBERS_MAX, MemberId};
 
 /// Whose flows are whose.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OwnerMap {
     me: MemberId,
     learning: bool,

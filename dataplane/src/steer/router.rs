@@ -5,7 +5,7 @@
 //! of a packet is said by control: the frame is left to it as it came in.
 
 use super::route::reverse_path::{self, Doubt};
-use super::route::{Adjacencies, Adjacency, Fib, Hop, Way};
+use super::route::{Adjacencies, Adjacency, Fib, Found, Hop, Way};
 use crate::config::route::ReversePath;
 use crate::config::{self, Routing};
 use crate::counters::{DropReason, PuntReason, Verdict};
@@ -26,18 +26,20 @@ const FLOW_SECRET: u64 = 0x2545_f491_4f6c_dd1d;
 #[derive(Clone, Debug)]
 pub struct Router {
     /// By port.
-    doors: Arc<[Door]>,
+    pub(super) doors: Arc<[Door]>,
     /// By interface.
     interfaces: Arc<[Interface]>,
     /// The IPv4 addresses that options are signed with, by the interface that a packet leaves by.
     signers: Arc<[Ipv4Addr]>,
     /// All IPv4 addresses of the gateway.
     ours: Arc<[Ipv4Addr]>,
-    fib: Arc<Fib>,
-    adjacencies: Arc<Adjacencies>,
+    pub(super) fib: Arc<Fib>,
+    pub(super) adjacencies: Arc<Adjacencies>,
+    /// Some interface believes those sources only that there is a route to.
+    pub(super) looks_up_sources: bool,
     /// What is for the gateway itself is left to control before it is tracked: the kernel's answers pass no worker,
     /// and one direction alone tells the tracker nothing.
-    has_host: bool,
+    pub(super) has_host: bool,
 }
 
 /// What is to be known of an interface when a packet comes in.
@@ -49,14 +51,24 @@ struct Interface {
 
 /// The interfaces of one port.
 #[derive(Clone, Debug, Default)]
-struct Door {
+pub(super) struct Door {
     untagged: Option<InterfaceId>,
+    /// What is to be known of that.
+    pub(super) plain: Option<Plain>,
     /// In order.
     tagged: Vec<(VlanId, InterfaceId)>,
     /// Whom frames for the gateway are addressed to.
     macs: Vec<MacAddr>,
     /// Whom frames for this node alone are addressed to, where that is another.
     node_mac: Option<MacAddr>,
+}
+
+/// Whom frames without a tag are addressed to, and what is to be known of where they come in.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Plain {
+    pub(super) mac: MacAddr,
+    pub(super) interface: InterfaceId,
+    pub(super) reverse_path: ReversePath,
 }
 
 impl Door {
@@ -172,7 +184,11 @@ impl Router {
         for (id, interface) in routing.interface_ids() {
             let door = &mut doors[interface.port.index()];
             match interface.vlan {
-                None => door.untagged = Some(id),
+                None => {
+                    door.untagged = Some(id);
+                    let &config::route::Interface { mac, reverse_path, .. } = interface;
+                    door.plain = Some(Plain { mac, interface: id, reverse_path });
+                }
                 Some(vlan) => door.tagged.push((vlan, id)),
             }
             if !door.macs.contains(&interface.mac) {
@@ -193,7 +209,9 @@ impl Router {
         let has_host = routing.interfaces.iter().any(|of| of.tapped || !of.management.is_empty());
         let fib = Fib::compile(routing);
         let adjacencies = Arc::new(Adjacencies::compile(routing, &fib, |_| true, core::iter::empty()));
-        Self { doors: doors.into(), interfaces, signers, ours, fib: Arc::new(fib), adjacencies, has_host }
+        let looks_up_sources = routing.interfaces.iter().any(|of| of.reverse_path != ReversePath::Off);
+        let fib = Arc::new(fib);
+        Self { doors: doors.into(), interfaces, signers, ours, fib, adjacencies, looks_up_sources, has_host }
     }
 
     /// The same with other neighbours.
@@ -249,17 +267,17 @@ impl Router {
     pub fn mtu_towards(&self, frame: &[u8], key: &FlowKey) -> Option<u16> {
         let (_, link) = Link::read(frame)?;
         let ends = Ends::read(frame, link)?;
-        let way = self.way(ends, key);
+        let way = self.way(self.fib.find(ends.family, ends.destination), key);
         self.adjacencies.find(way, ends.family, ends.destination).map(|adjacency| adjacency.mtu)
     }
 
     #[inline]
-    fn way(&self, ends: Ends, key: &FlowKey) -> Way {
-        self.fib.lookup(ends.family, ends.destination, || key.hash(FLOW_SECRET), &self.adjacencies)
+    pub(super) fn way(&self, found: Found, key: &FlowKey) -> Way {
+        self.fib.way(found, || key.hash(FLOW_SECRET), &self.adjacencies)
     }
 
     fn hop(&self, ends: Ends, key: &FlowKey) -> Option<(InterfaceId, IpAddr)> {
-        match self.way(ends, key) {
+        match self.way(self.fib.find(ends.family, ends.destination), key) {
             Way::Gateway(hop) => self.fib.hops().get(hop.index()).map(|hop| (hop.interface, hop.gateway)),
             Way::OnLink(interface) => Some((interface, ends.destination.ip(ends.family))),
             _ => None,
@@ -268,7 +286,7 @@ impl Router {
 
     /// Says of a frame that was read as `parsed` whether it is for this router; if not, `parsed` says what becomes of it.
     /// With `shadows`, what another router may have forwarded is let pass too: for that the answer is true.
-    #[inline]
+    #[inline(never)]
     pub fn admit(&self, frame: &[u8], port: PortId, shadows: bool, parsed: &mut Parsed) -> bool {
         if matches!(parsed.class, Class::Drop(_)) {
             return false;
@@ -364,7 +382,7 @@ impl Router {
     pub fn forward<F: Frame>(&self, frame: &mut F, key: &FlowKey, now: Tick) -> Verdict {
         let Some((_, link)) = Link::read(frame.bytes()) else { return Verdict::Drop(DropReason::Runt) };
         let Some(ends) = Ends::read(frame.bytes(), link) else { return Verdict::Drop(DropReason::NonIp) };
-        let adjacency = match self.way(ends, key) {
+        let adjacency = match self.way(self.fib.find(ends.family, ends.destination), key) {
             Way::Gateway(hop) => self.adjacencies.hop(hop),
             Way::OnLink(interface) => self.adjacencies.on_link(interface, ends.family, ends.destination),
             Way::Local => return Verdict::Punt(PuntReason::Local),

@@ -39,8 +39,8 @@ use crate::units::{BucketId, Direction, Epoch, MemberId, PortId};
 
 /// Whose flows are whose.
 pub trait Owners {
-    /// The version of the answers.
-    fn epoch(&self) -> Epoch;
+    /// Since when the answers have been these: what was decided then still holds.
+    fn ownership_epoch(&self) -> Epoch;
 
     /// Which node this is.
     fn me(&self) -> MemberId;
@@ -119,7 +119,7 @@ fn ports_tell(key: &FlowKey) -> bool {
 /// Any other flow begins.
 #[inline]
 pub(super) fn decide<O: Owners>(hot: &mut Hot, owners: &O) {
-    hot.epoch = Some(owners.epoch());
+    hot.epoch = Some(owners.ownership_epoch());
     hot.bucket = owners.bucket(&Origin { key: hot.key, side: hot.opener() });
     hot.owner = owners.owner(hot.bucket);
 }
@@ -134,7 +134,7 @@ impl Tracker {
         owners: &O,
     ) -> Option<MemberId> {
         let hot = self.table.hot(record);
-        if hot.epoch == Some(owners.epoch()) {
+        if hot.epoch == Some(owners.ownership_epoch()) {
             hot.owner
         } else {
             self.decide_anew(record, direction, owners)
@@ -154,7 +154,7 @@ impl Tracker {
         let bound = answered || hot.flags.has(Flags::EXPECTED);
         let before = hot.owner;
         let after = if bound { owners.heir(hot.decided(), bucket) } else { owners.owner(bucket) };
-        (hot.bucket, hot.owner, hot.epoch) = (bucket, after, Some(owners.epoch()));
+        (hot.bucket, hot.owner, hot.epoch) = (bucket, after, Some(owners.ownership_epoch()));
         if before != after {
             self.counters.flows_of(before).sub(1);
             self.counters.flows_of(after).add(1);
@@ -172,7 +172,7 @@ impl Tracker {
             None => used.heritage,
         };
         hot.mark = heritage.mark;
-        hot.epoch = Some(owners.epoch());
+        hot.epoch = Some(owners.ownership_epoch());
         hot.bucket = owners.bucket(&heritage.origin);
         hot.owner = owners.heir(heritage.decided, hot.bucket);
     }

@@ -94,7 +94,8 @@ pub struct Hot {
     pub key: FlowKey,
     /// When it ends without another packet.
     pub deadline: Tick,
-    /// The snapshot that `bucket` and `owner` were decided under; `None` in a free record.
+    /// [`Owners::ownership_epoch`](super::Owners::ownership_epoch) when `bucket` and `owner` were decided; `None` in a
+    /// free record.
     pub epoch: Option<Epoch>,
     /// Its mark.
     pub mark: Mark,
@@ -221,7 +222,7 @@ pub struct Heritage {
     pub mark: Mark,
 }
 
-/// Whose a flow was said to be, and the snapshot that said so.
+/// Whose a flow was said to be, and by which answers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Decided {
     /// Its owner.

@@ -6,8 +6,9 @@
 
 use super::record::{Detail, Flags, Hot};
 use super::table::RecordId;
-use super::{ConnState, Context, Owners, Packet, Tracked, Tracker};
+use super::{ConnState, Context, Lookup, Owners, Packet, Tracked, Tracker};
 use crate::counters::FlowClass;
+use crate::parse::{Class, Transport};
 use crate::units::Direction;
 use crate::wire::Tcp;
 
@@ -28,7 +29,7 @@ impl Tracker {
         let plain = hot.key == packet.parsed.key
             && hot.flags.has(OPEN)
             && hot.extra == Hot::NO_EXTRA
-            && hot.epoch == Some(context.owners.epoch())
+            && hot.epoch == Some(context.owners.ownership_epoch())
             && !context.now.reached(hot.deadline);
         if !plain {
             return None;
@@ -65,6 +66,34 @@ impl Tracker {
             owner,
             drop: None,
         };
+        Some(())
+    }
+
+    /// The second sight of a packet of such a flow, which its owner has forwarded: it changes nothing. Kept apart from the
+    /// first one's registers. `None`: it is something else; nothing has changed.
+    #[inline(never)]
+    pub fn glance_again<O: Owners>(
+        &mut self,
+        packet: Packet<'_>,
+        lookup: &Lookup,
+        context: &Context<'_, O>,
+        tracked: &mut Tracked,
+    ) -> Option<()> {
+        let Class::Flow(Transport::Tcp | Transport::Udp) = packet.parsed.class else { return None };
+        let (hot, _) = self.table.lines_mut(lookup.candidate?);
+        let plain = hot.key == packet.parsed.key
+            && hot.flags.has(OPEN)
+            && hot.epoch == Some(context.owners.ownership_epoch())
+            && !context.now.reached(hot.deadline);
+        if !plain || context.owners.is_stray(hot.owner, packet.port) {
+            return None;
+        }
+        let direction = packet.parsed.side.direction(hot.origin());
+        let peer = context.owners.other_side(hot.owner, packet.port)?;
+        let at_port = hot.sights.side(packet.port, peer).filter(|at| hot.sights.is_echo(direction, *at))?;
+        hot.sights.count(direction, at_port);
+        let (state, reply) = (Some(ConnState::Established), direction == Direction::Reply);
+        *tracked = Tracked { state, reply, owner: hot.owner, drop: None };
         Some(())
     }
 }

@@ -16,10 +16,12 @@ struct TwoNodes {
     /// Owners keep their flows, and a new epoch gives new ones to the other node.
     named: bool,
     learning: bool,
+    /// Nobody but this node forwards what is its own.
+    routed: bool,
 }
 
 impl Owners for TwoNodes {
-    fn epoch(&self) -> Epoch {
+    fn ownership_epoch(&self) -> Epoch {
         self.epoch
     }
 
@@ -57,8 +59,8 @@ impl Owners for TwoNodes {
         (!self.is_me(owner)).then(|| PortId::new(1 - port.index()).unwrap())
     }
 
-    fn is_stray(&self, _: Option<MemberId>, _: PortId) -> bool {
-        false
+    fn is_stray(&self, owner: Option<MemberId>, port: PortId) -> bool {
+        self.routed && self.is_me(owner) && port == PortId::SECOND
     }
 
     fn hears_both_sides(&self) -> bool {
@@ -193,11 +195,11 @@ proptest! {
     fn say_what_the_general_way_says(
         steps in proptest::collection::vec(step(), 1..80),
         (tracks_all, loose, be_liberal, named, learning) in any::<(bool, bool, bool, bool, bool)>(),
-        handshake in any::<bool>(),
+        (handshake, routed) in any::<(bool, bool)>(),
     ) {
         let mut config = Conntrack::default();
         (config.tcp.loose, config.tcp.be_liberal) = (loose, be_liberal);
-        let mut owners = TwoNodes { epoch: Epoch::FIRST, tracks_all, named, learning: named && learning };
+        let mut owners = TwoNodes { epoch: Epoch::FIRST, tracks_all, named, learning: named && learning, routed };
         let (mut short, mut general) = (tracker(), tracker());
         let rules = Rules { vlan_tags_max: 2, ..Rules::default() };
         let offload = Offload { ip: crate::port::Checksum::Good, ..Offload::default() };
@@ -224,7 +226,12 @@ proptest! {
             short.fetch(&mut lookup);
             let changes = short.changes();
             let mut said = Tracked::default();
-            if short.glance(packet, &lookup, changes, &context, &mut said).is_none() {
+            let told = if routed && tracks_all && step.port == 1 {
+                short.glance_again(packet, &lookup, &context, &mut said)
+            } else {
+                short.glance(packet, &lookup, changes, &context, &mut said)
+            };
+            if told.is_none() {
                 said = short.track(&packet, &lookup, changes, &context);
             }
             let mut lookup = general.prepare(&parsed);

@@ -41,6 +41,8 @@ fn routing(node: u32) -> Routing {
         mtu: 1500,
         addresses: addresses.map(|address| address.parse().unwrap()).into(),
         reverse_path: ReversePath::Strict,
+        management: Vec::new(),
+        tapped: false,
     };
     let interfaces = vec![
         interface(Side::Lan, ["198.18.0.1/16", "3fff::1/20"]),

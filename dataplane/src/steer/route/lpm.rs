@@ -31,6 +31,8 @@ const NODE: u32 = 1 << 31;
 const DIGIT_SHIFT: u32 = 29;
 
 const FIRST_BITS: u8 = 24;
+/// Numbers that the first digit has.
+const CELLS: usize = 1 << FIRST_BITS;
 const OTHER_BITS: u8 = 26;
 /// Digits behind the first.
 const OTHERS: u8 = 4;
@@ -42,7 +44,7 @@ const _: () = assert!(FIRST_BITS + OTHERS * OTHER_BITS == 128 && NODE >> DIGIT_S
 pub(super) struct Lpm {
     /// What a cell holds is its entry's difference from the default, so that memory which is zero is right.
     default: u32,
-    cells: Vec<u32>,
+    cells: Box<[u32; CELLS]>,
     nodes: Vec<Node>,
 }
 
@@ -55,7 +57,7 @@ impl Lpm {
         let default = routes[..for_all].last().map_or(default, |route| route.value);
         let mut nodes = Vec::new();
         let row = Row::compile(Digit::FIRST, default, &routes[for_all..], &mut nodes);
-        let mut cells = vec![0; 1 << FIRST_BITS];
+        let mut cells = cells();
         let mut next = 0;
         for Range { last, entry } in row.ranges {
             let last = last as usize;
@@ -102,6 +104,14 @@ impl Lpm {
             entry = node.child(digits[(entry >> DIGIT_SHIFT) as usize % digits.len()]);
         }
         entry
+    }
+}
+
+/// A table of zeros, of which no page is touched.
+fn cells() -> Box<[u32; CELLS]> {
+    match vec![0; CELLS].into_boxed_slice().try_into() {
+        Ok(cells) => cells,
+        Err(_) => unreachable!("it is as long as that"),
     }
 }
 

@@ -65,6 +65,10 @@ pub struct Hop {
     pub gateway: IpAddr,
 }
 
+/// What a destination comes to in the [`Fib`] that it was looked up in: its position among the choices.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Found(u32);
+
 /// What routes come to.
 #[derive(Clone, Copy, Debug)]
 enum Choice {
@@ -113,18 +117,43 @@ impl Fib {
         flow_hash: impl FnOnce() -> u64,
         adjacencies: &Adjacencies,
     ) -> Way {
-        match *self.choice(family, destination) {
+        self.way(self.find(family, destination), flow_hash, adjacencies)
+    }
+
+    /// What a destination comes to: the first half of [`Fib::lookup`].
+    #[inline(always)]
+    pub fn find(&self, family: Family, destination: Address) -> Found {
+        Found(match family {
+            Family::V4 => self.ipv4.find_ipv4(destination.ipv4_bits()),
+            Family::V6 => self.ipv6.find_ipv6(destination.ipv6_bits()),
+        })
+    }
+
+    /// Whether what was found is the gateway itself.
+    #[inline]
+    pub fn is_local(&self, found: Found) -> bool {
+        matches!(self.choices[found.0 as usize], Choice::One(Way::Local))
+    }
+
+    /// The way of a packet whose destination was found: the second half.
+    #[inline(always)]
+    pub fn way(&self, found: Found, flow_hash: impl FnOnce() -> u64, adjacencies: &Adjacencies) -> Way {
+        match self.choices[found.0 as usize] {
             Choice::One(way) => way,
-            Choice::Several(group) => {
-                self.groups[group as usize].choose(flow_hash(), |way| adjacencies.is_alive(way))
-            }
+            Choice::Several(group) => self.choose(group, flow_hash(), adjacencies),
         }
+    }
+
+    /// Kept apart: most routes have one next hop, and what this needs in registers they need not save.
+    #[inline(never)]
+    fn choose(&self, group: u32, flow_hash: u64, adjacencies: &Adjacencies) -> Way {
+        self.groups[group as usize].choose(flow_hash, |way| adjacencies.is_alive(way))
     }
 
     /// All ways that packets to this address may take, dead ones too; never empty.
     #[inline]
     pub fn ways(&self, family: Family, address: Address) -> &[Way] {
-        match self.choice(family, address) {
+        match &self.choices[self.find(family, address).0 as usize] {
             Choice::One(way) => core::slice::from_ref(way),
             Choice::Several(group) => self.groups[*group as usize].ways(),
         }
@@ -133,14 +162,5 @@ impl Fib {
     /// The routers that packets are sent to, by [`HopId`]: those whose MAC addresses control should know.
     pub fn hops(&self) -> &[Hop] {
         &self.hops
-    }
-
-    #[inline(always)]
-    fn choice(&self, family: Family, address: Address) -> &Choice {
-        let choice = match family {
-            Family::V4 => self.ipv4.find_ipv4(address.ipv4_bits()),
-            Family::V6 => self.ipv6.find_ipv6(address.ipv6_bits()),
-        };
-        &self.choices[choice as usize]
     }
 }

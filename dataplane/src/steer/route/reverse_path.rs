@@ -22,7 +22,7 @@ pub enum Doubt {
 /// Strict: one of the next hops to the source is there, be it in use or not (RFC 3704 2.2 and 2.3). Loose: there is a
 /// way to it, the default route included, that is no blackhole (RFC 3704 2.4, RFC 5635 4). Off: only what an address says by
 /// itself counts; broadcast addresses and the gateway's own are then not told from others, since that takes a look-up.
-#[inline]
+#[inline(always)]
 pub fn check(
     fib: &Fib,
     mode: ReversePath,
@@ -33,6 +33,18 @@ pub fn check(
     if mode == ReversePath::Off {
         return if martian::is_source(family, source) { Err(Doubt::Martian) } else { Ok(()) };
     }
+    check_by_routes(fib, mode, interface, family, source)
+}
+
+/// Kept apart: what a look-up needs in registers those who make none need not save.
+#[inline(never)]
+fn check_by_routes(
+    fib: &Fib,
+    mode: ReversePath,
+    interface: InterfaceId,
+    family: Family,
+    source: Address,
+) -> Result<(), Doubt> {
     let leads_back = |way: &Way| match *way {
         Way::Gateway(hop) => mode == ReversePath::Loose || fib.hops[hop.index()].interface == interface,
         Way::OnLink(at) => mode == ReversePath::Loose || at == interface,
