@@ -28,7 +28,9 @@ impl Tracker {
         }
         let owners = context.owners;
         let owner = owners.owner(owners.bucket(&Origin { key: packet.parsed.key, side: packet.parsed.side }));
-        if owners.tracks(owner) || owners.is_learning() {
+        // With named owners the ports of a datagram may say otherwise who opens its flow.
+        let is_settled = transport != Transport::Udp || !owners.names_owners();
+        if owners.tracks(owner) || owners.is_learning() || !is_settled {
             return None;
         }
         *tracked = Tracked { state: Some(ConnState::New), reply: false, owner, drop: None };
