@@ -6,6 +6,7 @@
 //! Each frame ends in exactly one [`Verdict`]. A bridge changes no byte; what a router forwards is rewritten
 //! as it is emitted.
 
+mod decide;
 mod fragments;
 mod observer;
 mod outbox;
@@ -15,19 +16,17 @@ pub use observer::{Observer, Opening, Release, Scene, Sight};
 pub use outbox::Outbox;
 pub use tracer::Tracer;
 
-use crate::config::Share;
 use crate::counters::{DropReason, Verdict, WorkerCounters};
 use crate::fragment::Reassembly;
 use crate::parse::{Class, Parsed, Rules, parse_into};
 use crate::port::{Burst, Frame, FrameDefect};
-use crate::punt::Punted;
 use crate::snapshot::{HEARD_FORWARDED, HEARD_SENT, Snapshot};
 use crate::steer::bridge;
 use crate::steer::route::Found;
 use crate::track::news::{News, Peers, Post};
 use crate::track::{Context, Lookup, Owners, Packet, Tracked, Tracker};
 use crate::units::{BURST_MAX, PortId, Tick};
-use crate::wire::Ethernet;
+use decide::{decide, decide_slowly, hand_on};
 use std::sync::Arc;
 
 /// Records that one turn's housekeeping looks at, at most.
@@ -438,99 +437,4 @@ fn track_slowly(
 ) -> Tracked {
     let context = Context { now, config: snapshot.conntrack(), owners: snapshot };
     tracker.track(&Packet { bytes, parsed, port }, lookup, changes, &context)
-}
-
-/// Puts what is forwarded, or left to control, into the outbox, and what is not into `spent`, which has room. Answers
-/// the outcome.
-#[inline(always)]
-fn hand_on<F: Frame, const ROUTES: bool>(
-    frame: F,
-    port: PortId,
-    verdict: Verdict,
-    outbox: &mut Outbox<F>,
-    spent: &mut Burst<F>,
-) -> Verdict {
-    let (refused, reason) = match verdict {
-        Verdict::Forward(out) => (outbox.put(out, frame).err(), DropReason::TxFull),
-        Verdict::Punt(reason) if ROUTES => {
-            (outbox.punt(Punted { frame, port, reason }).err(), DropReason::PuntFull)
-        }
-        _ => {
-            spent.push(frame);
-            return verdict;
-        }
-    };
-    match refused {
-        None => verdict,
-        Some(frame) => {
-            spent.push(frame);
-            Verdict::Drop(reason)
-        }
-    }
-}
-
-/// The gate, then the steer: whether the frame is this node's, and where it goes. What a router forwards is rewritten.
-#[inline(always)]
-fn decide<F: Frame, const ROUTES: bool>(
-    snapshot: &Snapshot,
-    frame: &mut F,
-    (port, forwarded, now): (PortId, bool, Tick),
-    parsed: &Parsed,
-    tracked: &Tracked,
-) -> (bool, Verdict) {
-    if ROUTES && let Class::Punt(reason) = parsed.class {
-        return (false, Verdict::Punt(reason));
-    }
-    let ours = snapshot.is_me(tracked.owner);
-    if let Some(reason) = tracked.drop {
-        return (ours, Verdict::Drop(reason));
-    }
-    let (owned, of_others) = match parsed.class {
-        _ if ours => (true, DropReason::NotOwner),
-        Class::NonIp => (shared(snapshot, snapshot.non_ip(), frame), DropReason::NonIp),
-        Class::Untracked => (shared(snapshot, snapshot.untracked(), frame), DropReason::Untracked),
-        _ => (false, DropReason::NotOwner),
-    };
-    if ROUTES && owned && forwarded {
-        return (true, Verdict::Drop(DropReason::OtherHost));
-    }
-    if owned {
-        return (
-            true,
-            match snapshot.router().filter(|_| ROUTES) {
-                None => bridge::decide(snapshot.bridge(), port),
-                Some(router) => router.forward(frame, &parsed.key, now),
-            },
-        );
-    }
-    let by_rule = match parsed.class {
-        Class::NonIp => snapshot.non_ip() == Share::Drop,
-        Class::Untracked => snapshot.untracked() == Share::Drop,
-        _ => !snapshot.shadows(),
-    };
-    (false, if by_rule { Verdict::Drop(of_others) } else { Verdict::Shadow })
-}
-
-/// A router's [`decide`], kept apart: what it needs in memory the short way need not write there.
-#[inline(never)]
-fn decide_slowly<F: Frame>(
-    snapshot: &Snapshot,
-    frame: &mut F,
-    passage: (PortId, bool, Tick),
-    parsed: &Parsed,
-    tracked: &Tracked,
-) -> (bool, Verdict) {
-    decide::<F, true>(snapshot, frame, passage, parsed, tracked)
-}
-
-/// Whether this node forwards a frame that belongs to no flow.
-#[inline]
-fn shared<F: Frame>(snapshot: &Snapshot, share: Share, frame: &F) -> bool {
-    match share {
-        Share::Owner => {
-            Ethernet::new(frame.bytes()).is_some_and(|ethernet| snapshot.owns_mac(ethernet.source()))
-        }
-        Share::Forward => true,
-        Share::Drop => false,
-    }
 }

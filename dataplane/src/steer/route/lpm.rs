@@ -57,7 +57,11 @@ impl Lpm {
         let default = routes[..for_all].last().map_or(default, |route| route.value);
         let mut nodes = Vec::new();
         let row = Row::compile(Digit::FIRST, default, &routes[for_all..], &mut nodes);
-        let mut cells = cells();
+        // Zeros, of which no page is touched.
+        let cells = vec![0; CELLS].into_boxed_slice().try_into();
+        let Ok(mut cells): Result<Box<[u32; CELLS]>, _> = cells else {
+            unreachable!("it is as long as that")
+        };
         let mut next = 0;
         for Range { last, entry } in row.ranges {
             let last = last as usize;
@@ -104,14 +108,6 @@ impl Lpm {
             entry = node.child(digits[(entry >> DIGIT_SHIFT) as usize % digits.len()]);
         }
         entry
-    }
-}
-
-/// A table of zeros, of which no page is touched.
-fn cells() -> Box<[u32; CELLS]> {
-    match vec![0; CELLS].into_boxed_slice().try_into() {
-        Ok(cells) => cells,
-        Err(_) => unreachable!("it is as long as that"),
     }
 }
 
