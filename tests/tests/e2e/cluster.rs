@@ -1,7 +1,5 @@
 //! Nodes of one router that agree by gossip, and what the tests do to them.
 
-use std::io::{Read, Write};
-use std::os::unix::net::UnixStream;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -10,6 +8,7 @@ use serde_json::Value;
 use weir_tests::conformance::Mode;
 use weir_tests::process::wait_until;
 
+use crate::agreement::shows;
 use crate::lab::Lab;
 use crate::node::{Membership, Plan, Weir};
 
@@ -93,7 +92,7 @@ impl<'a> Cluster<'a> {
     fn noticed(&self, dead: &str, heir: usize, killed: Instant) -> Result<Duration> {
         let heir = self.node(heir);
         while killed.elapsed() < AGREEMENT {
-            if !owners(&glance(heir)?)?.contains(&Some(dead.to_owned())) {
+            if !owners(&shows(heir)?)?.contains(&Some(dead.to_owned())) {
                 return Ok(killed.elapsed());
             }
             thread::sleep(GLANCE);
@@ -105,28 +104,18 @@ impl<'a> Cluster<'a> {
 /// Waits until `node` sees these nodes serve, and each bucket is one of theirs.
 fn agreed(node: &Weir<'_>, serving: &[String]) -> Result<()> {
     wait_until(&format!("agreement on {serving:?}"), AGREEMENT, || {
-        let status = node.ask(&["cluster", "show"])?;
-        let owners = owners(&status)?;
+        let agreed = node.ask(&["cluster", "show"])?["agreed"].take();
+        let owners = owners(&agreed)?;
         let all = !owners.is_empty()
             && owners.iter().all(|owner| owner.as_ref().is_some_and(|owner| serving.contains(owner)));
         let each = serving.iter().all(|name| owners.contains(&Some(name.clone())));
-        Ok(all && each && status["agreed"]["next_map"].is_null())
+        Ok(all && each && agreed["next_map"].is_null())
     })
     .with_context(|| node.print(&["cluster", "show"]).unwrap_or_default() + &node.log())
 }
 
 /// Whose each bucket is.
-fn owners(status: &Value) -> Result<Vec<Option<String>>> {
-    let owners = status["agreed"]["owners"].as_array().context("no owners")?;
+fn owners(agreed: &Value) -> Result<Vec<Option<String>>> {
+    let owners = agreed["owners"].as_array().context("no owners")?;
     Ok(owners.iter().map(|owner| owner.as_str().map(str::to_owned)).collect())
-}
-
-/// What `weir cluster show` would say, without the time that it takes to start a program.
-fn glance(node: &Weir<'_>) -> Result<Value> {
-    let mut socket = UnixStream::connect(node.socket())?;
-    socket.write_all(b"GET /cluster HTTP/1.0\r\n\r\n")?;
-    let mut answer = String::new();
-    socket.read_to_string(&mut answer)?;
-    let (_, body) = answer.split_once("\r\n\r\n").context("an answer without a body")?;
-    Ok(serde_json::from_str(body)?)
 }

@@ -55,7 +55,8 @@ fn nodes_read_their_configurations_again_and_no_flow_waits() {
         return;
     }
     let reload = |cluster: &mut Cluster<'_>| cluster.nodes().try_for_each(|node| node.reload());
-    assert_healed(&watched(3, Duration::from_secs(4), reload).unwrap(), usize::MAX);
+    // Nothing, but for what overflows a receive ring where this machine has other work for a moment.
+    assert_healed(&watched(3, Duration::from_secs(4), reload).unwrap(), 2000);
 }
 
 /// One after the other is stopped, comes back, learns, and gets its part again.
