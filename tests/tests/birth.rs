@@ -4,13 +4,18 @@
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
+use std::sync::Arc;
+use weir_dataplane::config::route::{Interface, ReversePath, Routing};
 use weir_dataplane::config::{Config, Members, Membership, Tracking};
-use weir_dataplane::counters::Verdict;
+use weir_dataplane::counters::{DropReason, Verdict};
+use weir_dataplane::steer::Router;
+use weir_dataplane::steer::route::{Adjacencies, Neighbour};
 use weir_dataplane::track::record::Hot;
-use weir_dataplane::units::{Epoch, MemberId};
+use weir_dataplane::units::{Epoch, InterfaceId, MemberId};
+use weir_dataplane::wire::MacAddr;
 use weir_tests::conversation::{Fate, Passage, Side};
 use weir_tests::model::ClusterModel;
-use weir_tests::node::{HASH_SEED, Node, clustered};
+use weir_tests::node::{HASH_SEED, Node, clustered, port};
 use weir_tests::packet::{Ip, Mac, Udp, eth};
 
 const TOTAL_NODES: u16 = 8;
@@ -248,6 +253,55 @@ fn an_expected_flow_goes_with_its_master() {
     assert!(!gateway.forwards(C, ip(C).tcp(40_960, 20).seq(7).syn().ack(2).build()));
     assert!(!gateway.forwards(C, ip(C).tcp(4000, 21).seq(130).ack(501).build()));
     assert_eq!((gateway.flows_of(Some(ME)), gateway.flows_of(Some(1))), (0, 3));
+}
+
+/// The cluster's MAC address on either side of a router.
+fn cluster(side: Side) -> Mac {
+    Mac([1, 0, 0x5e, 0, 1, side as u8])
+}
+
+/// Between the client's net and the server's.
+fn router() -> Router {
+    let interface = |side, address: &str| Interface {
+        port: port(side),
+        vlan: None,
+        mac: MacAddr(cluster(side).0),
+        source_mac: MacAddr(Mac::host(10 + side as u32).0),
+        mtu: 1500,
+        addresses: vec![address.parse().unwrap()],
+        reverse_path: ReversePath::Strict,
+        management: Vec::new(),
+        tapped: false,
+    };
+    let interfaces = vec![interface(C, "10.0.0.254/24"), interface(S, "192.0.2.254/24")];
+    let routing = Routing { interfaces, routes: Vec::new() };
+    let router = Router::compile(&routing);
+    let known = [(0, CLIENT, Mac::host(1)), (1, SERVER, Mac::host(2))].map(|(at, address, mac)| {
+        let interface = InterfaceId::new(at).unwrap();
+        Neighbour { interface, address: address.into(), mac: MacAddr(mac.0) }
+    });
+    let adjacencies = Adjacencies::compile(&routing, router.fib(), |_| true, known);
+    router.with_neighbours(Arc::new(adjacencies))
+}
+
+#[test]
+fn what_another_node_should_not_have_forwarded_uses_no_expectation_up() {
+    let mut gateway = Gateway::of(&[ME, 1], [Some(ME), Some(1)]);
+    gateway.node = Node::routed(&gateway.config(TOTAL_NODES, [Some(ME), Some(1)]), router());
+    let up = || eth(Mac::host(1), cluster(C)).ip(CLIENT, SERVER);
+    let down = || eth(Mac::host(2), cluster(S)).ip(SERVER, CLIENT);
+    assert!(gateway.forwards(C, up().tcp(4000, 21).seq(100).syn().build()));
+    assert!(gateway.forwards(S, down().tcp(21, 4000).seq(500).syn().ack(101).build()));
+    assert!(gateway.forwards(C, up().tcp(4000, 21).seq(101).ack(501).build()));
+    for (seq, line) in [(101, "USER a\r\n"), (109, "PORT 10,0,0,1,160,0\r\n")] {
+        let line = up().tcp(4000, 21).seq(seq).ack(501).psh().payload(line.as_bytes());
+        assert!(gateway.forwards(C, line.build()));
+    }
+    // The server's node has missed that, and takes what it announces for the server's: it is the faster one.
+    let copy = eth(Mac::host(20), Mac::host(1)).ip(SERVER, CLIENT).tcp(20, 40_960).seq(1).syn();
+    assert_eq!(gateway.see(C, copy.build()), Verdict::Drop(DropReason::OtherHost));
+    assert!(gateway.forwards(S, down().tcp(20, 40_960).seq(1).syn().build()));
+    assert_eq!((gateway.flows_of(Some(ME)), gateway.flows_of(Some(1))), (2, 0));
 }
 
 #[test]

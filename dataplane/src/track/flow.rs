@@ -14,7 +14,7 @@ use crate::counters::{DropReason, FlowClass, WorkerCounters};
 use crate::helper::Helper;
 use crate::key::Family;
 use crate::parse::{Parsed, Transport};
-use crate::units::{Direction, PortId, Span, Tick};
+use crate::units::{Direction, MemberId, PortId, Span, Tick};
 use crate::wire::{IpProtocol, Sctp};
 use core::net::SocketAddr;
 
@@ -226,8 +226,10 @@ impl Tracker {
         context: &Context<'_, O>,
     ) -> Tracked {
         let parsed = packet.parsed;
-        // As in Linux, the first packet that comes uses an expectation up, even one that cannot open a flow.
-        let used = self.take_expectation(parsed, context.now);
+        let used = match self.used_by(packet, context) {
+            Ok(used) => used,
+            Err(owner) => return Tracked { owner, ..Tracked::dropped(DropReason::OtherHost) },
+        };
         let (class, cold, timeout) = match first_packet(packet, transport, context) {
             Ok(first) => first,
             Err(reason) => return Tracked::invalid(reason),
@@ -280,8 +282,34 @@ impl Tracker {
         tracked
     }
 
-    /// The expectation that a first packet uses up.
-    pub(super) fn take_expectation(&mut self, parsed: &Parsed, now: Tick) -> Option<Used> {
+    /// What a first packet uses up: as in Linux, even one that cannot open a flow. One that somebody else has forwarded
+    /// though that is this node's to do uses nothing, or the packet itself would find nothing when it comes: then
+    /// whose its flow is, as an error.
+    fn used_by<O: Owners>(
+        &mut self,
+        packet: &Packet<'_>,
+        context: &Context<'_, O>,
+    ) -> Result<Option<Used>, Option<MemberId>> {
+        let Some((number, used)) = self.expectation(packet.parsed, context.now) else { return Ok(None) };
+        if context.owners.hears_both_sides() {
+            let owner = self.owner_of_expected(&used, context.owners);
+            if context.owners.is_stray(owner, packet.port) {
+                return Err(owner);
+            }
+        }
+        self.expectations.use_up(number);
+        Ok(Some(used))
+    }
+
+    /// A packet that opens no flow uses up what it would have used.
+    pub(super) fn use_expectation(&mut self, parsed: &Parsed, now: Tick) {
+        if let Some((number, _)) = self.expectation(parsed, now) {
+            self.expectations.use_up(number);
+        }
+    }
+
+    /// The expectation that a first packet fits.
+    fn expectation(&self, parsed: &Parsed, now: Tick) -> Option<(u32, Used)> {
         if self.expectations.is_empty() {
             return None;
         }
@@ -291,7 +319,7 @@ impl Tracker {
             SocketAddr::new(endpoint.address.ip(family), endpoint.port)
         };
         let protocol = IpProtocol(parsed.key.protocol());
-        self.expectations.take(protocol, end(parsed.side), end(parsed.side.opposite()), now)
+        self.expectations.fitting(protocol, end(parsed.side), end(parsed.side.opposite()), now)
     }
 
     /// Adds a flow, at the cost of one that is worth less if need be.

@@ -275,7 +275,7 @@ impl Tracker {
         if !self.expectations.is_empty() && parsed.key != FlowKey::NONE {
             let record = self.table.find_key(&parsed.key);
             if record.is_none_or(|record| now.reached(self.table.hot(record).deadline)) {
-                self.take_expectation(parsed, now);
+                self.use_expectation(parsed, now);
             }
         }
         Tracked::invalid(reason)

@@ -164,6 +164,21 @@ impl Tracker {
 
     /// An expected flow begins: what it has from its master, as that is now.
     pub(super) fn decide_expected<O: Owners>(&mut self, hot: &mut Hot, used: &Used, owners: &O) {
+        let (heritage, bucket) = self.inherited(used, owners);
+        hot.mark = heritage.mark;
+        hot.epoch = Some(owners.ownership_epoch());
+        hot.bucket = bucket;
+        hot.owner = owners.heir(heritage.decided, bucket);
+    }
+
+    /// Whose a flow would be that is expected so.
+    pub(super) fn owner_of_expected<O: Owners>(&mut self, used: &Used, owners: &O) -> Option<MemberId> {
+        let (heritage, bucket) = self.inherited(used, owners);
+        owners.heir(heritage.decided, bucket)
+    }
+
+    /// What an expected flow has from its master, as that is now, and its part of the hash space.
+    fn inherited<O: Owners>(&mut self, used: &Used, owners: &O) -> (Heritage, BucketId) {
         let heritage = match used.master {
             Some(master) => {
                 self.owner(master, Direction::Original, owners);
@@ -171,10 +186,7 @@ impl Tracker {
             }
             None => used.heritage,
         };
-        hot.mark = heritage.mark;
-        hot.epoch = Some(owners.ownership_epoch());
-        hot.bucket = owners.bucket(&heritage.origin);
-        hot.owner = owners.heir(heritage.decided, hot.bucket);
+        (heritage, owners.bucket(&heritage.origin))
     }
 
     /// What the flows that a flow announces have from it now.

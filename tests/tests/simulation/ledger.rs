@@ -29,6 +29,8 @@ pub(super) struct Standing {
     pub(super) agreed_since_us: Option<u64>,
     /// Since when nobody has been wrong about who lives.
     pub(super) right_since_us: Option<u64>,
+    /// A node that lives is dead to another one.
+    pub(super) bereaved: bool,
     /// Whose each bucket is, where all agree.
     pub(super) owners: Owners,
     pub(super) tenures: Vec<Option<Tenure>>,
@@ -108,7 +110,8 @@ struct Owned {
     owner: Option<(usize, Tenure)>,
     /// It was heard of while it had no owner and nodes did not agree on one.
     on_the_way: bool,
-    /// It was heard of while some nodes were wrong about who lives, or had not agreed since.
+    /// It was heard of while some nodes were wrong about who lives, or had not agreed since; or it was silent while a
+    /// node that lives was dead to another one, which has that one's flows in mind as inherited from then on.
     divided: bool,
 }
 
@@ -116,8 +119,6 @@ struct Owned {
 pub(super) struct Ledger {
     pub(super) tally: Tally,
     gentle: bool,
-    /// Nodes miss frames, and are wrong about who lives.
-    lossy: bool,
     convergence_us: u64,
     sent: BTreeMap<u64, Sent>,
     count: u64,
@@ -132,7 +133,6 @@ impl Ledger {
         Self {
             tally: Tally::default(),
             gentle: !plan.partitions,
-            lossy: plan.partitions && plan.air.loss_per_mille > 0,
             convergence_us: plan.settings.convergence_ms() * 1000,
             sent: BTreeMap::new(),
             count: 0,
@@ -225,6 +225,9 @@ impl Ledger {
         now_us: u64,
     ) -> Result<Vec<String>, String> {
         let mut told = Vec::new();
+        if standing.bereaved {
+            self.owned.values_mut().for_each(|owned| owned.divided = true);
+        }
         while let Some(entry) = self.sent.first_entry()
             && entry.get().at_us + SETTLED_US <= now_us
         {
@@ -307,6 +310,8 @@ impl Ledger {
         } else if owned.owner.is_none() && !sent.made.is_empty() {
             // Who hears the answer knows whose the talk is, even where its owner misses it.
             owned.owner = owned.asked.filter(|asked| sent.serving(Some(*asked), standing).is_some()).or(one);
+            // Or that whose it was has ended, and its heir is not known yet.
+            owned.on_the_way |= owned.owner.is_none() && owned.asked.is_some() && !agreed;
         }
         if owned.owner.is_none() || sent.serving(owned.owner, standing).is_some() || sent.made.is_empty() {
             return;
@@ -348,8 +353,7 @@ impl Ledger {
         let apart = owned.divided && (lately || wrong.iter().any(missed));
         let of_all = [(Excuse::Apart, apart), (Excuse::OnTheWay, owned.on_the_way)];
         let of_all = of_all.into_iter().find(|(_, is_so)| *is_so).map(|(excuse, _)| excuse);
-        let lost = self.lossy.then_some(Excuse::Unexplained);
-        excuses.and_then(|excuses| excuses.first().copied()).or(of_all).or(lost)
+        excuses.and_then(|excuses| excuses.first().copied()).or(of_all)
     }
 
     /// Why this node may be wrong about a talk.

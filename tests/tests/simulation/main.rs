@@ -100,7 +100,6 @@ fn a_cluster_that_gossips_heals_itself_whatever_happens() {
             (Excuse::Silent, 2000),
             (Excuse::Guessed, 6000),
             (Excuse::OnTheWay, 500),
-            (Excuse::Unexplained, 20),
             (Excuse::Apart, 6000),
         ],
     );
@@ -133,7 +132,6 @@ fn where_the_minority_yields_no_bucket_has_two_owners_for_long() {
             (Excuse::Silent, 2000),
             (Excuse::Guessed, 6000),
             (Excuse::OnTheWay, 500),
-            (Excuse::Unexplained, 20),
             (Excuse::Apart, 20_000),
         ],
     );
@@ -151,7 +149,6 @@ fn with_leases_no_bucket_ever_has_two_owners() {
             (Excuse::Silent, 2000),
             (Excuse::Guessed, 6000),
             (Excuse::OnTheWay, 500),
-            (Excuse::Unexplained, 20),
             (Excuse::Apart, 2000),
         ],
     );

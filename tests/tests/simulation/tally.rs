@@ -21,8 +21,6 @@ pub(super) enum Excuse {
     Unanswered,
     /// Some nodes had been wrong about who lives.
     Apart,
-    /// Nodes miss frames while the cluster is parted and agrees anew, and none of the above is known to be so.
-    Unexplained,
 }
 
 /// How many frames.

@@ -169,6 +169,7 @@ impl World {
         Standing {
             agreed_since_us: self.agreed_since_us,
             right_since_us: self.right_since_us,
+            bereaved: self.running().any(|node| self.mourns(node)),
             owners: owners.unwrap_or_else(|| vec![None; usize::from(BUCKETS)]),
             tenures: self.nodes.iter().map(|node| node.as_ref().and_then(Node::tenure)).collect(),
         }
@@ -375,6 +376,15 @@ impl World {
             let known = known.map(|peer| peer.member.incarnation);
             *name == node.coordinator.member().name
                 || known == other.as_ref().map(|other| other.coordinator.member().incarnation)
+        })
+    }
+
+    /// Whether a node takes one for dead that lives.
+    fn mourns(&self, node: &Node) -> bool {
+        self.names.iter().zip(&self.nodes).any(|(name, other)| {
+            let dead = node.view.peers.get(name).filter(|peer| !peer.liveness.lives());
+            let living = other.as_ref().map(|other| other.coordinator.member().incarnation);
+            dead.is_some_and(|peer| Some(peer.member.incarnation) == living)
         })
     }
 
