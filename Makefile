@@ -64,7 +64,7 @@ clean-demo: ## Remove what the demo left under target/demo
 setup-test: setup
 	@scripts/setup.sh test
 
-test: build setup-test ## Everything that proves the project; CAPTURES=dir GOLDENS=dir adds conformance
+test: setup-test ## Everything that proves the project; CAPTURES=dir GOLDENS=dir adds conformance
 	cargo build --workspace
 	$(TEST) --workspace --no-fail-fast
 	$(MAKE) instructions
@@ -83,8 +83,9 @@ differential: setup-test ## Weir beside this machine's Linux, frame by frame; SE
 	$(TEST) -p weir-tests --test differential
 
 ifneq ($(GIVEN),)
-conformance: build ## Agreement with recorded Linux verdicts: CAPTURES=dir GOLDENS=dir
-	cargo run --release -p weir-tests --bin conformance -- --captures $(CAPTURES) --goldens $(GOLDENS)
+conformance: setup ## Agreement with recorded Linux verdicts: CAPTURES=dir GOLDENS=dir
+	cargo build -p weir-control
+	cargo run -p weir-tests --bin conformance -- --captures $(CAPTURES) --goldens $(GOLDENS)
 else
 conformance:
 	@echo 'conformance needs both: make conformance CAPTURES=dir GOLDENS=dir' >&2; exit 1
