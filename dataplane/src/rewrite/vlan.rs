@@ -7,7 +7,7 @@ use crate::wire::{EtherType, ethernet, vlan};
 /// Both MAC addresses, which stand before the tag.
 const MACS_LEN: usize = 12;
 
-/// The frame's buffer cannot take the header that the frame needs. The frame is as it came.
+/// The frame's buffer cannot take the header that the frame needs, or it has no header to begin with. It is as it came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NoRoom;
 
@@ -20,9 +20,9 @@ pub fn retag<F: Frame>(frame: &mut F, ip_at: usize, vlan: Option<VlanId>) -> Res
         None => ethernet::HEADER_LEN,
         Some(_) => ethernet::HEADER_LEN + vlan::HEADER_LEN,
     };
+    let came = frame.bytes().get(..ip_at.max(ethernet::HEADER_LEN)).ok_or(NoRoom)?;
+    let macs: [u8; MACS_LEN] = *came.first_chunk().ok_or(NoRoom)?;
     if leaves_at != ip_at {
-        let came = frame.bytes().get(..ip_at.max(ethernet::HEADER_LEN)).ok_or(NoRoom)?;
-        let macs: [u8; MACS_LEN] = *came.first_chunk().ok_or(NoRoom)?;
         let fits = match leaves_at.checked_sub(ip_at) {
             Some(more) => frame.grow_front(more),
             None => frame.shrink_front(ip_at - leaves_at),
@@ -62,6 +62,15 @@ mod tests {
                 assert_eq!(at, MACS_LEN + leaves.len());
                 assert_eq!(frame.into_bytes(), [&MACS[..], leaves, &IP].concat(), "{came:02x?} to {vlan:?}");
             }
+        }
+    }
+
+    #[test]
+    fn a_frame_that_ends_in_its_header_stays_as_it_came() {
+        for (len, ip_at, vlan) in [(16, 18, VlanId::new(1)), (13, 14, None)] {
+            let mut frame = MemFrame::new(vec![0; len]);
+            assert_eq!(retag(&mut frame, ip_at, vlan), Err(NoRoom));
+            assert_eq!(frame.into_bytes(), vec![0; len]);
         }
     }
 
