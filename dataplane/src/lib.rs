@@ -20,6 +20,7 @@ pub mod port;
 pub mod prefetch;
 pub mod punt;
 pub mod rewrite;
+pub mod sched;
 pub mod snapshot;
 pub mod spread;
 pub mod steer;
