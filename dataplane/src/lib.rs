@@ -5,6 +5,7 @@
 
 #![deny(unsafe_code)]
 
+pub mod classify;
 pub mod config;
 pub mod counters;
 mod errand;
