@@ -9,6 +9,7 @@ pub mod conntrack;
 pub mod fragments;
 pub mod route;
 pub mod rule;
+pub mod service;
 
 pub use bridge::Bridge;
 pub use cluster::{BucketSet, Cluster, Members, Membership, NodeMask, Share, Tracking};
@@ -18,6 +19,7 @@ pub use conntrack::{
 pub use fragments::{Fragments, Ipv4Fragments, Ipv6Fragments};
 pub use route::Routing;
 pub use rule::Rule;
+pub use service::Services;
 
 /// What the data plane is told to do.
 #[derive(Clone, Debug, Default)]

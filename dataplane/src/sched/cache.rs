@@ -3,38 +3,13 @@
 //! All memory is taken when the table is made. A table that is full remembers nothing new until entries have been idle
 //! for some minutes; connections are scheduled all the same. The sweep that forgets visits a few buckets at a time.
 
+use crate::config::service::Locality;
 use crate::hash::ipvs::{fold, hash_32};
-use crate::units::{ServerId, Span, Tick};
+use crate::units::{ServerId, Tick};
 use core::net::{IpAddr, Ipv4Addr};
 
 const BITS: u32 = 10;
 const NONE: u32 = u32::MAX;
-
-/// How much is remembered, and for how long.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// Addresses, at most.
-    pub entries_max: u32,
-    /// Servers of all addresses together, at most.
-    pub members_max: u32,
-    /// An address that nobody has asked for in this time is forgotten; a set that has not changed in this time loses
-    /// its most loaded server.
-    pub expiration: Span,
-    /// The same while the table is full.
-    pub idle: Span,
-}
-
-impl Default for Limits {
-    /// Linux's: sixteen addresses a bucket, a day, six minutes.
-    fn default() -> Self {
-        Self {
-            entries_max: 16 << BITS,
-            members_max: 64 << BITS,
-            expiration: Span::from_s(86_400).unwrap_or(Span::MAX),
-            idle: Span::from_s(360).unwrap_or(Span::MAX),
-        }
-    }
-}
 
 /// Why an address is in the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,7 +55,7 @@ pub struct Place(u32);
 /// The table of one service on one worker.
 #[derive(Debug)]
 pub struct Table {
-    limits: Limits,
+    limits: Locality,
     buckets: Box<[u32]>,
     entries: Box<[Entry]>,
     members: Box<[Member]>,
@@ -93,7 +68,7 @@ pub struct Table {
 
 impl Table {
     /// An empty one.
-    pub fn new(limits: Limits) -> Self {
+    pub fn new(limits: Locality) -> Self {
         let place = |i: u32, count: u32| if i + 1 < count { i + 1 } else { NONE };
         let entry = |i| Entry { next: place(i, limits.entries_max), ..Entry::EMPTY };
         let member = |i| Member { server: ServerId::FIRST, next: place(i, limits.members_max) };
@@ -298,16 +273,13 @@ fn bucket(address: IpAddr) -> usize {
 mod tests {
     use super::super::servers::fixtures::id;
     use super::*;
+    use crate::units::Span;
     use proptest::prelude::*;
     use std::collections::BTreeMap;
 
-    const SMALL: Limits = Limits { entries_max: 6, members_max: 10, ..LIMITS };
-    const LIMITS: Limits = Limits {
-        entries_max: 16 << BITS,
-        members_max: 64 << BITS,
-        expiration: Span::from_s(86_400).unwrap(),
-        idle: Span::from_s(360).unwrap(),
-    };
+    fn small() -> Locality {
+        Locality { entries_max: 6, members_max: 10, ..Locality::default() }
+    }
 
     fn address(n: u8) -> IpAddr {
         [192, 0, 2, n].into()
@@ -318,13 +290,8 @@ mod tests {
     }
 
     #[test]
-    fn the_defaults_are_linuxs() {
-        assert_eq!(Limits::default(), LIMITS);
-    }
-
-    #[test]
     fn the_idle_are_forgotten_sooner_when_the_table_is_full() {
-        let mut table = Table::new(SMALL);
+        let mut table = Table::new(small());
         for n in 0..5 {
             table.insert(address(n), Hold::Learned, at_s(0)).unwrap();
         }
@@ -340,7 +307,7 @@ mod tests {
 
     #[test]
     fn what_an_operator_said_stays() {
-        let mut table = Table::new(SMALL);
+        let mut table = Table::new(small());
         assert!(table.hold(address(1), Hold::Pinned, Some(id(3)), at_s(0)));
         assert!(table.hold(address(1), Hold::Pinned, Some(id(4)), at_s(0)));
         assert!(table.hold(address(2), Hold::Banned, None, at_s(0)));
@@ -372,7 +339,7 @@ mod tests {
     proptest! {
         #[test]
         fn it_is_a_map_of_sets_with_limited_room(steps in prop::collection::vec(step(), 0..200)) {
-            let (mut table, mut model) = (Table::new(SMALL), BTreeMap::<IpAddr, Vec<ServerId>>::new());
+            let (mut table, mut model) = (Table::new(small()), BTreeMap::<IpAddr, Vec<ServerId>>::new());
             for step in steps {
                 let members: usize = model.values().map(Vec::len).sum();
                 match step {

@@ -50,15 +50,15 @@ pub(super) fn is_overloaded((server, load): (Server, Load), servers: &Servers, l
 
 #[cfg(test)]
 mod tests {
-    use super::super::cache::Limits;
     use super::super::servers::fixtures::{id, idle, loads, servers};
     use super::*;
+    use crate::config::service::Locality;
 
     const SITE: [u8; 4] = [198, 51, 100, 7];
 
     #[test]
     fn a_site_stays_with_its_server_until_that_is_overloaded() {
-        let (some, mut table) = (servers(&[10, 10]), Table::new(Limits::default()));
+        let (some, mut table) = (servers(&[10, 10]), Table::new(Locality::default()));
         let mut choose =
             |active: &[Option<u32>]| choose(&mut table, SITE.into(), &some, &loads(active), Tick::default());
         assert_eq!(choose(&[Some(1), Some(0)]), Some(id(1)));
@@ -72,7 +72,7 @@ mod tests {
 
     #[test]
     fn a_pinned_site_stays_and_a_banned_one_is_not_remembered() {
-        let (some, mut table) = (servers(&[1, 1]), Table::new(Limits::default()));
+        let (some, mut table) = (servers(&[1, 1]), Table::new(Locality::default()));
         let now = Tick::default();
         table.hold(SITE.into(), Hold::Pinned, Some(id(0)), now);
         assert_eq!(choose(&mut table, SITE.into(), &some, &loads(&[Some(9), Some(0)]), now), Some(id(0)));
@@ -86,7 +86,7 @@ mod tests {
     #[test]
     fn a_full_table_schedules_all_the_same() {
         let some = servers(&[1]);
-        let mut table = Table::new(Limits { entries_max: 0, ..Limits::default() });
+        let mut table = Table::new(Locality { entries_max: 0, ..Locality::default() });
         assert_eq!(choose(&mut table, SITE.into(), &some, &idle, Tick::default()), Some(id(0)));
         assert!(table.is_empty());
     }

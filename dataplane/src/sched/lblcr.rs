@@ -64,9 +64,9 @@ fn most_loaded(table: &Table, place: Place, servers: &Servers, loads: &impl Load
 
 #[cfg(test)]
 mod tests {
-    use super::super::cache::Limits;
     use super::super::servers::fixtures::{id, loads, servers};
     use super::*;
+    use crate::config::service::Locality;
     use crate::units::Span;
 
     const SITE: [u8; 4] = [198, 51, 100, 7];
@@ -77,7 +77,7 @@ mod tests {
 
     #[test]
     fn a_set_grows_when_it_is_overloaded_and_shrinks_by_one_a_day() {
-        let (some, mut table) = (servers(&[10, 10, 10]), Table::new(Limits::default()));
+        let (some, mut table) = (servers(&[10, 10, 10]), Table::new(Locality::default()));
         let mut now = Tick::default();
         let day = Span::from_s(86_410).unwrap();
         let on = |table: &mut Table, active: [u32; 3], now| {
@@ -98,7 +98,7 @@ mod tests {
 
     #[test]
     fn a_server_that_is_gone_leaves_the_set() {
-        let mut table = Table::new(Limits::default());
+        let mut table = Table::new(Locality::default());
         let (all, less) = (servers(&[1, 1, 1]), servers(&[1, 1]));
         let now = Tick::default();
         let chosen = choose(&mut table, SITE.into(), &all, &loads(&[Some(1), Some(1), Some(0)]), now);
@@ -109,7 +109,7 @@ mod tests {
 
     #[test]
     fn the_dead_and_the_quiesced_are_passed_over() {
-        let (some, mut table) = (servers(&[0, 1, 1]), Table::new(Limits::default()));
+        let (some, mut table) = (servers(&[0, 1, 1]), Table::new(Locality::default()));
         let now = Tick::default();
         table.hold(SITE.into(), Hold::Pinned, Some(id(0)), now);
         assert_eq!(

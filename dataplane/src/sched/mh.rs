@@ -4,16 +4,12 @@
 //! Reliable Software Network Load Balancer", section 3.4.
 
 use super::{Loads, Servers};
+use crate::config::service::{MaglevHashing, Server};
 use crate::hash::ipvs::fold;
 use crate::hash::siphash;
 use crate::units::ServerId;
 use core::iter;
 use core::net::IpAddr;
-
-/// The primes that Linux can be built with; the default is 4093.
-pub const SIZES: [u32; 10] = [251, 509, 1021, 2039, 4093, 8191, 16_381, 32_749, 65_521, 131_071];
-/// See [`SIZES`].
-pub const SIZE_DEFAULT: u32 = 4093;
 
 /// Linux's two keys, each for both halves.
 const START_KEY: [u64; 2] = [2_654_435_761; 2];
@@ -21,38 +17,17 @@ const SKIP_KEY: [u64; 2] = [2_654_446_892; 2];
 /// A server has at most 2^6 slots in a row.
 const TURN_BITS_MAX: u32 = 6;
 
-/// The flags of a service.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Flags {
-    /// `mh-port`: the source port counts as well.
-    pub port: bool,
-    /// `mh-fallback`: instead of a server that is not usable another one is taken.
-    pub fallback: bool,
-}
-
-/// A server as the table sees it.
-#[derive(Clone, Copy, Debug)]
-pub struct Place {
-    /// Which.
-    pub id: ServerId,
-    /// Where it is.
-    pub address: IpAddr,
-    /// Its port.
-    pub port: u16,
-    /// Its last weight that was not 0: a server that is quiesced keeps its slots.
-    pub last_weight: u16,
-}
-
 /// Which server has which slot.
 #[derive(Clone, Debug)]
 pub struct Table {
     slots: Box<[ServerId]>,
-    flags: Flags,
+    hashing: MaglevHashing,
 }
 
 impl Table {
-    /// Of `size` slots, one of [`SIZES`], in the order of the list.
-    pub fn compile(servers: &[Place], size: u32, flags: Flags) -> Self {
+    /// In the order of the list.
+    pub fn compile(servers: &[Server], hashing: MaglevHashing) -> Self {
+        let size = hashing.size;
         let turns = turns(servers);
         let mut walks: Vec<Walk> = servers
             .iter()
@@ -70,7 +45,7 @@ impl Table {
                 }
             }
         }
-        Self { slots: slots.into_iter().flatten().collect(), flags }
+        Self { slots: slots.into_iter().flatten().collect(), hashing }
     }
 
     /// The server for this source.
@@ -81,16 +56,16 @@ impl Table {
         servers: &Servers,
         loads: &impl Loads,
     ) -> Option<ServerId> {
-        #[expect(clippy::cast_possible_truncation, reason = "one of SIZES")]
+        #[expect(clippy::cast_possible_truncation, reason = "one of MAGLEV_SIZES")]
         let size = self.slots.len() as u32;
         if size == 0 {
             return None;
         }
-        let port = if self.flags.port { port } else { 0 };
+        let port = if self.hashing.port { port } else { 0 };
         let hash = |offset: u32| hash((source, port), offset, START_KEY) % size;
         let first = hash(0);
         let search = (0..size).map(|step| hash((step + first) % size));
-        let looks = iter::once(first).chain(search.filter(|_| self.flags.fallback));
+        let looks = iter::once(first).chain(search.filter(|_| self.hashing.fallback));
         looks
             .filter_map(|slot| servers.usable(*self.slots.get(slot as usize)?, loads))
             .map(|(server, _)| server.id)
@@ -103,7 +78,7 @@ fn hash((address, port): (IpAddr, u16), offset: u32, key: [u64; 2]) -> u32 {
 }
 
 /// How many slots each takes in a row.
-fn turns(servers: &[Place]) -> impl Iterator<Item = usize> {
+fn turns(servers: &[Server]) -> impl Iterator<Item = usize> {
     let list = || servers.iter().map(|place| super::Server { id: place.id, weight: place.last_weight });
     let weights = Servers::new(list());
     let (max, gcd) = (weights.weight_max(), weights.weight_gcd().max(1));
@@ -124,15 +99,15 @@ struct Walk {
 }
 
 impl Walk {
-    fn new(place: &Place, turns: usize, size: u32) -> Self {
-        let server = (place.address, place.port);
-        let (at, skip) = (hash(server, 0, START_KEY) % size, hash(server, 0, SKIP_KEY) % (size - 1) + 1);
-        Self { id: place.id, at, skip, turns }
+    fn new(server: &Server, turns: usize, size: u32) -> Self {
+        let at = (server.address, server.port);
+        let (at, skip) = (hash(at, 0, START_KEY) % size, hash(at, 0, SKIP_KEY) % (size - 1) + 1);
+        Self { id: server.id, at, skip, turns }
     }
 
     /// Takes the next free slot, which there is.
     fn take(&mut self, slots: &mut [Option<ServerId>]) {
-        #[expect(clippy::cast_possible_truncation, reason = "one of SIZES")]
+        #[expect(clippy::cast_possible_truncation, reason = "one of MAGLEV_SIZES")]
         let size = slots.len() as u32;
         while slots[self.at as usize].is_some() {
             self.at = (self.at + self.skip) % size;
@@ -146,10 +121,21 @@ mod tests {
     use super::super::servers::fixtures::{id, idle, loads, servers};
     use super::*;
 
-    fn places(weights: &[u16]) -> Vec<Place> {
+    const SIZE: u32 = 4093;
+
+    fn places(weights: &[u16]) -> Vec<Server> {
         let place = |(i, weight): (usize, &u16)| {
             let address = [10, 0, 0, u8::try_from(i + 1).unwrap()].into();
-            Place { id: id(i), address, port: 80, last_weight: *weight }
+            let weight = *weight;
+            Server {
+                id: id(i),
+                address,
+                port: 80,
+                weight,
+                last_weight: weight,
+                upper_threshold: 0,
+                lower_threshold: 0,
+            }
         };
         weights.iter().enumerate().map(place).collect()
     }
@@ -161,27 +147,24 @@ mod tests {
 
     #[test]
     fn servers_begin_and_step_as_on_linux() {
-        let walks: Vec<_> = places(&[1; 3])
-            .iter()
-            .map(|place| Walk::new(place, 1, SIZE_DEFAULT))
-            .map(|w| (w.at, w.skip))
-            .collect();
+        let walks: Vec<_> =
+            places(&[1; 3]).iter().map(|place| Walk::new(place, 1, SIZE)).map(|w| (w.at, w.skip)).collect();
         assert_eq!(walks, [(3167, 700), (1231, 3544), (1631, 3453)]);
     }
 
     #[test]
     fn slots_follow_weights_and_order_as_on_linux() {
         let mut places = places(&[1, 1, 2]);
-        let table = Table::compile(&places, SIZE_DEFAULT, Flags::default());
+        let table = Table::compile(&places, MaglevHashing::default());
         assert_eq!(slots(&table), [1024, 1023, 2046]);
         places.reverse();
-        assert_eq!(slots(&Table::compile(&places, SIZE_DEFAULT, Flags::default())), [1023, 1023, 2047]);
+        assert_eq!(slots(&Table::compile(&places, MaglevHashing::default())), [1023, 1023, 2047]);
     }
 
     #[test]
     fn sources_fall_where_they_do_on_linux() {
         let some = servers(&[1, 1, 2]);
-        let table = Table::compile(&places(&[1, 1, 2]), SIZE_DEFAULT, Flags::default());
+        let table = Table::compile(&places(&[1, 1, 2]), MaglevHashing::default());
         for (source, hashed, slot, server) in [
             ("192.0.2.1", 0x9288_9c88, 2891, 2),
             ("198.51.100.7", 0xadb9_8ab6, 924, 0),
@@ -189,20 +172,20 @@ mod tests {
         ] {
             let source = source.parse().unwrap();
             let hash = hash((source, 0), 0, START_KEY);
-            assert_eq!((hash, hash % SIZE_DEFAULT), (hashed, slot));
+            assert_eq!((hash, hash % SIZE), (hashed, slot));
             assert_eq!(table.choose((source, 9), &some, &idle), Some(id(server)));
         }
-        let by_port = Flags { port: true, fallback: false };
-        let table = Table::compile(&places(&[1, 1, 2]), SIZE_DEFAULT, by_port);
+        let by_port = MaglevHashing { port: true, ..MaglevHashing::default() };
+        let table = Table::compile(&places(&[1, 1, 2]), by_port);
         assert_eq!(table.choose(([192, 0, 2, 1].into(), 40_000), &some, &idle), Some(id(2)));
     }
 
     #[test]
     fn a_quiesced_server_keeps_its_slots_and_others_stay() {
         let some = servers(&[1, 1, 0]);
-        let table = Table::compile(&places(&[1, 1, 2]), SIZE_DEFAULT, Flags::default());
+        let table = Table::compile(&places(&[1, 1, 2]), MaglevHashing::default());
         assert_eq!(table.choose(([192, 0, 2, 1].into(), 9), &some, &idle), None);
-        let fallback = Table { flags: Flags { fallback: true, port: false }, ..table };
+        let fallback = Table { hashing: MaglevHashing { fallback: true, ..table.hashing }, ..table };
         assert!(fallback.choose(([192, 0, 2, 1].into(), 9), &some, &idle).is_some());
         assert_eq!(fallback.choose(([1, 2, 3, 4].into(), 9), &some, &loads(&[None, None, None])), None);
     }
@@ -221,8 +204,8 @@ mod tests {
 
     #[test]
     fn a_server_that_goes_moves_few_of_the_others() {
-        let all = Table::compile(&places(&[1; 3]), SIZE_DEFAULT, Flags::default());
-        let two = Table::compile(&places(&[1; 3])[..2], SIZE_DEFAULT, Flags::default());
+        let all = Table::compile(&places(&[1; 3]), MaglevHashing::default());
+        let two = Table::compile(&places(&[1; 3])[..2], MaglevHashing::default());
         let moved = all.slots.iter().zip(&two.slots).filter(|(a, b)| a.index() != 2 && a != b).count();
         assert!(moved < all.slots.len() / 8, "{moved}");
     }
