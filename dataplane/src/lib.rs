@@ -5,6 +5,7 @@
 
 #![deny(unsafe_code)]
 
+pub mod classify;
 pub mod config;
 pub mod counters;
 mod errand;
@@ -20,6 +21,7 @@ pub mod port;
 pub mod prefetch;
 pub mod punt;
 pub mod rewrite;
+pub mod sched;
 pub mod snapshot;
 pub mod spread;
 pub mod steer;

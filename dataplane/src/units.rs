@@ -231,6 +231,29 @@ impl Epoch {
     }
 }
 
+/// A server of a service, by a number that it keeps for as long as it is configured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ServerId(u16);
+
+/// Servers of all services together, at most.
+pub const SERVERS_MAX: usize = u16::MAX as usize;
+
+impl ServerId {
+    /// Number 0.
+    pub const FIRST: Self = Self(0);
+
+    /// From a place counted from 0; `None` from [`SERVERS_MAX`] on.
+    #[expect(clippy::cast_possible_truncation, reason = "checked against the limit first")]
+    pub const fn new(index: usize) -> Option<Self> {
+        if index < SERVERS_MAX { Some(Self(index as u16)) } else { None }
+    }
+
+    /// The place, counted from 0.
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
 /// Packet mark, as Linux's fwmark.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Mark(pub u32);

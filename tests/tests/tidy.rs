@@ -16,7 +16,7 @@ const IMPORT_ORDER: &[&[&str]] = &[
     &["trace"],
     &["snapshot"],
     &["gate", "steer"],
-    &["track", "fragment", "rewrite", "sched"],
+    &["track", "fragment", "rewrite", "sched", "classify"],
     &["parse", "helper", "spread", "punt"],
     &["config"],
     &["key", "hash", "wire", "port"],

@@ -8,6 +8,8 @@ pub mod cluster;
 pub mod conntrack;
 pub mod fragments;
 pub mod route;
+pub mod rule;
+pub mod service;
 
 pub use bridge::Bridge;
 pub use cluster::{BucketSet, Cluster, Members, Membership, NodeMask, Share, Tracking};
@@ -16,6 +18,8 @@ pub use conntrack::{
 };
 pub use fragments::{Fragments, Ipv4Fragments, Ipv6Fragments};
 pub use route::Routing;
+pub use rule::Rule;
+pub use service::Services;
 
 /// What the data plane is told to do.
 #[derive(Clone, Debug, Default)]

@@ -2,3 +2,4 @@
 
 pub mod cluster_match;
 pub mod owner;
+pub mod vip;

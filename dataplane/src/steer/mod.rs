@@ -4,5 +4,6 @@ pub mod bridge;
 mod plain;
 pub mod route;
 pub mod router;
+pub mod service;
 
 pub use router::Router;

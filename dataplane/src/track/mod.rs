@@ -16,6 +16,7 @@ pub mod news;
 mod owner;
 pub mod record;
 pub mod sctp;
+pub mod served;
 mod stranger;
 mod stream;
 pub mod table;

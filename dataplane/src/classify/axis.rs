@@ -1,0 +1,89 @@
+//! One property of packets, cut where rules begin and end: which rules hold on each stretch.
+
+use core::ops::RangeInclusive;
+
+/// As many rules as a summary's bits have words of bits.
+pub const RULES_MAX: usize = 64 * 64;
+
+/// The rules that hold for one value: a bit each, and a bit for each word of these that is not 0.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Row<'a> {
+    pub(super) words: &'a [u64],
+    pub(super) summary: u64,
+}
+
+/// All values of a property.
+#[derive(Clone, Debug)]
+pub(super) struct Axis<T> {
+    /// Where each stretch begins but the first, which begins at the least value; in order.
+    starts: Box<[T]>,
+    /// The rows of all stretches, `stride` words each.
+    words: Box<[u64]>,
+    summaries: Box<[u64]>,
+    stride: usize,
+}
+
+/// A value that has a next one, but for the last.
+pub(super) trait Step: Copy + Ord {
+    /// The next value.
+    fn next(self) -> Option<Self>;
+}
+
+macro_rules! steps {
+    ($($number:ty),*) => {
+        $(impl Step for $number {
+            #[inline]
+            fn next(self) -> Option<Self> {
+                self.checked_add(1)
+            }
+        })*
+    };
+}
+steps!(u8, u16, u32, u128);
+
+impl<T: Step> Axis<T> {
+    /// Of these rules in order, up to [`RULES_MAX`], each with the values that it holds for; `None`: for all, and an
+    /// empty range: for none.
+    pub(super) fn compile(rules: &[Option<RangeInclusive<T>>]) -> Self {
+        debug_assert!(rules.len() <= RULES_MAX);
+        let bounds = |range: &RangeInclusive<T>| [Some(*range.start()), range.end().next()];
+        let mut starts: Vec<T> = rules.iter().flatten().flat_map(bounds).flatten().collect();
+        starts.sort_unstable();
+        starts.dedup();
+        let (stride, stretches) = (rules.len().div_ceil(64), starts.len() + 1);
+        let mut words = vec![0_u64; stride * stretches];
+        for (number, rule) in rules.iter().enumerate() {
+            let stretches = match rule {
+                None => 0..stretches,
+                Some(range) if range.is_empty() => 0..0,
+                Some(range) => {
+                    let end = range.end().next().map_or(stretches, |next| stretch(&starts, next));
+                    stretch(&starts, *range.start())..end
+                }
+            };
+            for stretch in stretches {
+                words[stretch * stride + number / 64] |= 1 << (number % 64);
+            }
+        }
+        let summary =
+            |row: &[u64]| row.iter().enumerate().fold(0, |sum, (i, word)| sum | u64::from(*word != 0) << i);
+        let summaries = words.chunks_exact(stride.max(1)).map(summary).collect();
+        Self { starts: starts.into(), words: words.into(), summaries, stride }
+    }
+
+    /// The rules that hold for a value.
+    #[inline]
+    pub(super) fn row(&self, value: T) -> Row<'_> {
+        let stretch = stretch(&self.starts, value);
+        Row {
+            words: self.words.get(stretch * self.stride..).unwrap_or_default(),
+            summary: self.summaries.get(stretch).copied().unwrap_or_default(),
+        }
+    }
+}
+
+/// Where a value lies.
+#[inline]
+fn stretch<T: Ord>(starts: &[T], value: T) -> usize {
+    starts.partition_point(|start| *start <= value)
+}

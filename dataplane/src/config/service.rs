@@ -1,0 +1,172 @@
+//! Services: connections that are spread over servers.
+
+use super::Rule;
+use crate::counters::named_enum;
+use crate::units::{Mark, ServerId, Span};
+use crate::wire::IpProtocol;
+use core::net::IpAddr;
+
+/// All services, and which packets are marked for them.
+#[derive(Clone, Debug, Default)]
+pub struct Services {
+    /// The first that a packet agrees with gives it its mark, or none.
+    pub marks: Vec<(Rule, Option<Mark>)>,
+    /// No two have the same selector.
+    pub services: Vec<Service>,
+}
+
+/// A service.
+#[derive(Clone, Debug)]
+pub struct Service {
+    /// Which connections are its.
+    pub selector: Selector,
+    /// Who of the servers gets a new one.
+    pub scheduler: Scheduler,
+    /// In the order of the list.
+    pub servers: Vec<Server>,
+    /// What becomes of a new connection that no server can take.
+    pub fallback: Fallback,
+}
+
+/// What names a service, as in `ipvsadm`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Selector {
+    /// Packets with this mark, wherever they go.
+    Mark(Mark),
+    /// Packets to an address.
+    Address {
+        /// TCP, UDP or SCTP.
+        protocol: IpProtocol,
+        /// Where to.
+        address: IpAddr,
+        /// Which port; 0: any.
+        port: u16,
+    },
+}
+
+/// A server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Server {
+    /// Its number, which no other server of any service has.
+    pub id: ServerId,
+    /// Where it is.
+    pub address: IpAddr,
+    /// Its port, which `mh` hashes; direct routing leaves ports alone.
+    pub port: u16,
+    /// Its share of new connections beside the others'; 0: none.
+    pub weight: u16,
+    /// Its last weight that was not 0.
+    pub last_weight: u16,
+    /// With so many connections it gets no new ones; 0: however many it has.
+    pub upper_threshold: u32,
+    /// With fewer than these it gets new ones again; 0: with fewer than three quarters of `upper_threshold`.
+    pub lower_threshold: u32,
+}
+
+/// The schedulers and their flags.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scheduler {
+    /// Round robin.
+    Rr,
+    /// Weighted round robin.
+    Wrr,
+    /// Least connections.
+    Lc,
+    /// Weighted least connections.
+    Wlc,
+    /// Shortest expected delay.
+    Sed,
+    /// Never queue.
+    Nq,
+    /// Failover.
+    Fo,
+    /// Overflow.
+    Ovf,
+    /// Destination hashing.
+    Dh,
+    /// Source hashing.
+    Sh(SourceHashing),
+    /// Maglev hashing.
+    Mh(MaglevHashing),
+    /// The power of two choices.
+    Twos,
+    /// Locality-based least connections.
+    Lblc(Locality),
+    /// The same with replication.
+    Lblcr(Locality),
+}
+
+/// How `sh` hashes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SourceHashing {
+    /// Its table has 2^`bits` buckets, 4 to 20.
+    pub bits: u32,
+    /// `sh-port`: the port counts as well.
+    pub port: bool,
+    /// `sh-fallback`: instead of a server that is not usable another one is taken.
+    pub fallback: bool,
+}
+
+impl Default for SourceHashing {
+    fn default() -> Self {
+        Self { bits: 8, port: false, fallback: false }
+    }
+}
+
+/// How `mh` hashes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MaglevHashing {
+    /// Slots of its table, one of [`MAGLEV_SIZES`].
+    pub size: u32,
+    /// `mh-port`: the source port counts as well.
+    pub port: bool,
+    /// `mh-fallback`: instead of a server that is not usable another one is taken.
+    pub fallback: bool,
+}
+
+/// The primes that Linux can be built with.
+pub const MAGLEV_SIZES: [u32; 10] = [251, 509, 1021, 2039, 4093, 8191, 16_381, 32_749, 65_521, 131_071];
+
+impl Default for MaglevHashing {
+    fn default() -> Self {
+        Self { size: 4093, port: false, fallback: false }
+    }
+}
+
+/// How much `lblc` and `lblcr` remember, and for how long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Locality {
+    /// Addresses, at most.
+    pub entries_max: u32,
+    /// Servers of all addresses together, at most.
+    pub members_max: u32,
+    /// An address that nobody has asked for in this time is forgotten; a set that has not changed in this time loses
+    /// its most loaded server.
+    pub expiration: Span,
+    /// The same while the table is full.
+    pub idle: Span,
+}
+
+impl Default for Locality {
+    /// Linux's: sixteen addresses in each of 1024 buckets, a day, six minutes.
+    fn default() -> Self {
+        Self {
+            entries_max: 16 * 1024,
+            members_max: 64 * 1024,
+            expiration: Span::from_s(86_400).unwrap_or(Span::MAX),
+            idle: Span::from_s(360).unwrap_or(Span::MAX),
+        }
+    }
+}
+
+named_enum! {
+    /// What becomes of a new connection that no server can take.
+    pub enum Fallback {
+        /// Its sender is told: RST, or ICMP port unreachable.
+        Reject = "reject",
+        /// It goes where it would go without the service.
+        Bypass = "bypass",
+        /// Nothing.
+        Drop = "drop",
+    }
+}

@@ -1,0 +1,377 @@
+//! What `lblc` and `lblcr` remember: which servers hold an address's content.
+//!
+//! All memory is taken when the table is made. A table that is full remembers nothing new until entries have been idle
+//! for some minutes; connections are scheduled all the same. The sweep that forgets visits a few buckets at a time.
+
+use crate::config::service::Locality;
+use crate::hash::ipvs::{fold, hash_32};
+use crate::units::{ServerId, Tick};
+use core::net::{IpAddr, Ipv4Addr};
+
+const BITS: u32 = 10;
+const NONE: u32 = u32::MAX;
+
+/// Why an address is in the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hold {
+    /// A connection was scheduled.
+    Learned,
+    /// An operator said so: its server does not change, and it is not forgotten.
+    Pinned,
+    /// An operator said so: its servers are not remembered.
+    Banned,
+}
+
+/// An address.
+#[derive(Clone, Copy, Debug)]
+pub struct Entry {
+    /// Where its content comes from.
+    pub address: IpAddr,
+    /// Why it is here.
+    pub hold: Hold,
+    /// When it was last asked for.
+    pub last_used: Tick,
+    /// When its servers last changed.
+    pub last_changed: Tick,
+    /// How often it was asked for since it came.
+    pub uses: u32,
+    /// How many servers it has.
+    pub members: u16,
+    /// The newest of its servers, or the next free entry's place.
+    first: u32,
+    next: u32,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Member {
+    server: ServerId,
+    next: u32,
+}
+
+/// Where an entry is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place(u32);
+
+/// The table of one service on one worker.
+#[derive(Debug)]
+pub struct Table {
+    limits: Locality,
+    buckets: Box<[u32]>,
+    entries: Box<[Entry]>,
+    members: Box<[Member]>,
+    free_entry: u32,
+    free_member: u32,
+    count: u32,
+    /// Where the sweep goes on.
+    rover: u32,
+}
+
+impl Table {
+    /// An empty one.
+    pub fn new(limits: Locality) -> Self {
+        let place = |i: u32, count: u32| if i + 1 < count { i + 1 } else { NONE };
+        let entry = |i| Entry { next: place(i, limits.entries_max), ..Entry::EMPTY };
+        let member = |i| Member { server: ServerId::FIRST, next: place(i, limits.members_max) };
+        Self {
+            buckets: vec![NONE; 1 << BITS].into(),
+            entries: (0..limits.entries_max).map(entry).collect(),
+            members: (0..limits.members_max).map(member).collect(),
+            free_entry: if limits.entries_max > 0 { 0 } else { NONE },
+            free_member: if limits.members_max > 0 { 0 } else { NONE },
+            count: 0,
+            rover: 0,
+            limits,
+        }
+    }
+
+    /// How many addresses it knows.
+    pub const fn len(&self) -> usize {
+        self.count as usize
+    }
+
+    /// Whether it knows none.
+    pub const fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// An address, if it is known.
+    #[inline]
+    pub fn find(&self, address: IpAddr) -> Option<Place> {
+        self.chain(bucket(address)).find(|place| self.entries[place.0 as usize].address == address)
+    }
+
+    /// A known address.
+    #[inline]
+    pub fn entry(&self, place: Place) -> &Entry {
+        &self.entries[place.0 as usize]
+    }
+
+    /// All addresses.
+    pub fn entries(&self) -> impl Iterator<Item = (Place, &Entry)> {
+        let places = (0..1 << BITS).flat_map(|bucket| self.chain(bucket));
+        places.map(|place| (place, self.entry(place)))
+    }
+
+    /// The servers of an address, the newest first.
+    #[inline]
+    pub fn servers(&self, place: Place) -> impl Iterator<Item = ServerId> {
+        let mut at = self.entry(place).first;
+        core::iter::from_fn(move || {
+            let member = self.members.get(at as usize)?;
+            at = member.next;
+            Some(member.server)
+        })
+    }
+
+    /// Whether an address's servers are as they have been for longer than the expiration.
+    #[inline]
+    pub(super) fn is_settled(&self, place: Place, now: Tick) -> bool {
+        now.since(self.entry(place).last_changed) > self.limits.expiration
+    }
+
+    /// A known address is asked for.
+    #[inline]
+    pub(super) fn touch(&mut self, place: Place, now: Tick) {
+        let entry = &mut self.entries[place.0 as usize];
+        (entry.last_used, entry.uses) = (now, entry.uses.saturating_add(1));
+    }
+
+    /// Remembers an address that is not known; `None`: there is no room.
+    pub(super) fn insert(&mut self, address: IpAddr, hold: Hold, now: Tick) -> Option<Place> {
+        let place = self.free_entry;
+        let entry = self.entries.get_mut(place as usize)?;
+        self.free_entry = entry.next;
+        let head = &mut self.buckets[bucket(address)];
+        *entry =
+            Entry { address, hold, last_used: now, last_changed: now, uses: 1, next: *head, ..Entry::EMPTY };
+        *head = place;
+        self.count += 1;
+        Some(Place(place))
+    }
+
+    /// One more server for an address; nothing if it is there, or if there is no room.
+    pub(super) fn add(&mut self, place: Place, server: ServerId, now: Tick) {
+        if self.servers(place).any(|known| known == server) {
+            return;
+        }
+        let at = self.free_member;
+        let Some(member) = self.members.get_mut(at as usize) else { return };
+        let entry = &mut self.entries[place.0 as usize];
+        self.free_member = member.next;
+        *member = Member { server, next: entry.first };
+        (entry.first, entry.members, entry.last_changed) = (at, entry.members + 1, now);
+    }
+
+    /// One server less for an address.
+    pub(super) fn remove(&mut self, place: Place, server: ServerId, now: Tick) {
+        let entry = &mut self.entries[place.0 as usize];
+        let (mut before, mut at) = (NONE, entry.first);
+        while let Some(member) = self.members.get(at as usize).copied() {
+            if member.server == server {
+                match self.members.get_mut(before as usize) {
+                    Some(before) => before.next = member.next,
+                    None => entry.first = member.next,
+                }
+                self.members[at as usize].next = self.free_member;
+                (self.free_member, entry.last_changed) = (at, now);
+                entry.members -= 1;
+                return;
+            }
+            (before, at) = (at, member.next);
+        }
+    }
+
+    /// An operator's word on an address; whether there was room for it.
+    pub fn hold(&mut self, address: IpAddr, hold: Hold, server: Option<ServerId>, now: Tick) -> bool {
+        self.forget(address);
+        let Some(place) = self.insert(address, hold, now) else { return false };
+        if let Some(server) = server {
+            self.add(place, server, now);
+        }
+        true
+    }
+
+    /// Forgets an address, whatever it was held for.
+    pub fn forget(&mut self, address: IpAddr) {
+        let bucket = bucket(address);
+        let (mut before, mut at) = (NONE, self.buckets[bucket]);
+        while at != NONE {
+            let entry = self.entries[at as usize];
+            if entry.address == address {
+                match self.entries.get_mut(before as usize) {
+                    Some(before) => before.next = entry.next,
+                    None => self.buckets[bucket] = entry.next,
+                }
+                self.free(at);
+                return;
+            }
+            (before, at) = (at, entry.next);
+        }
+    }
+
+    /// Looks at the next `count` buckets for addresses that can be forgotten. A whole round a minute is enough.
+    pub fn sweep(&mut self, now: Tick, count: u32) {
+        let full = self.count >= self.limits.entries_max;
+        let span = if full { self.limits.idle } else { self.limits.expiration };
+        for _ in 0..count {
+            let bucket = self.rover as usize;
+            self.rover = (self.rover + 1) % (1 << BITS);
+            // One at a time: what follows in the chain has its turn in the next round.
+            let idle = |entry: &&Entry| entry.hold == Hold::Learned && now.since(entry.last_used) > span;
+            let found = self.chain(bucket).map(|place| self.entry(place)).find(idle);
+            if let Some(address) = found.map(|entry| entry.address) {
+                self.forget(address);
+            }
+        }
+    }
+
+    fn free(&mut self, at: u32) {
+        let place = Place(at);
+        let first = self.entry(place).first;
+        let mut last = first;
+        while let Some(member) = self.members.get(last as usize).filter(|member| member.next != NONE) {
+            last = member.next;
+        }
+        if let Some(member) = self.members.get_mut(last as usize) {
+            member.next = self.free_member;
+            self.free_member = first;
+        }
+        self.entries[at as usize] = Entry { next: self.free_entry, ..Entry::EMPTY };
+        self.free_entry = at;
+        self.count -= 1;
+    }
+
+    #[inline]
+    fn chain(&self, bucket: usize) -> impl Iterator<Item = Place> {
+        let mut at = self.buckets[bucket];
+        core::iter::from_fn(move || {
+            let place = Place(at);
+            at = self.entries.get(at as usize)?.next;
+            Some(place)
+        })
+    }
+}
+
+impl Entry {
+    const EMPTY: Self = Self {
+        address: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+        hold: Hold::Learned,
+        last_used: Tick::from_count(0),
+        last_changed: Tick::from_count(0),
+        uses: 0,
+        members: 0,
+        first: NONE,
+        next: NONE,
+    };
+}
+
+fn bucket(address: IpAddr) -> usize {
+    hash_32(fold(address), BITS) as usize
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::servers::fixtures::id;
+    use super::*;
+    use crate::units::Span;
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+
+    fn small() -> Locality {
+        Locality { entries_max: 6, members_max: 10, ..Locality::default() }
+    }
+
+    fn address(n: u8) -> IpAddr {
+        [192, 0, 2, n].into()
+    }
+
+    fn at_s(s: u32) -> Tick {
+        Tick::default().after(Span::from_s(s).unwrap())
+    }
+
+    #[test]
+    fn the_idle_are_forgotten_sooner_when_the_table_is_full() {
+        let mut table = Table::new(small());
+        for n in 0..5 {
+            table.insert(address(n), Hold::Learned, at_s(0)).unwrap();
+        }
+        table.sweep(at_s(400), 1 << BITS);
+        assert_eq!(table.len(), 5);
+        table.insert(address(5), Hold::Learned, at_s(400)).unwrap();
+        assert_eq!(table.insert(address(6), Hold::Learned, at_s(400)), None);
+        table.sweep(at_s(401), 1 << BITS);
+        assert!(table.len() < 6 && table.find(address(5)).is_some());
+        table.sweep(at_s(86_900), 5 << BITS);
+        assert!(table.is_empty());
+    }
+
+    #[test]
+    fn what_an_operator_said_stays() {
+        let mut table = Table::new(small());
+        assert!(table.hold(address(1), Hold::Pinned, Some(id(3)), at_s(0)));
+        assert!(table.hold(address(1), Hold::Pinned, Some(id(4)), at_s(0)));
+        assert!(table.hold(address(2), Hold::Banned, None, at_s(0)));
+        table.sweep(at_s(1_000_000), 1 << BITS);
+        assert_eq!(table.servers(table.find(address(1)).unwrap()).collect::<Vec<_>>(), [id(4)]);
+        table.forget(address(1));
+        table.forget(address(2));
+        assert!(table.is_empty());
+    }
+
+    #[derive(Clone, Debug)]
+    enum Step {
+        Insert(u8),
+        Add(u8, usize),
+        Remove(u8, usize),
+        Forget(u8),
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        let (address, server) = (0..9u8, 0..4usize);
+        prop_oneof![
+            address.clone().prop_map(Step::Insert),
+            (address.clone(), server.clone()).prop_map(|(a, s)| Step::Add(a, s)),
+            (address.clone(), server).prop_map(|(a, s)| Step::Remove(a, s)),
+            address.prop_map(Step::Forget),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn it_is_a_map_of_sets_with_limited_room(steps in prop::collection::vec(step(), 0..200)) {
+            let (mut table, mut model) = (Table::new(small()), BTreeMap::<IpAddr, Vec<ServerId>>::new());
+            for step in steps {
+                let members: usize = model.values().map(Vec::len).sum();
+                match step {
+                    Step::Insert(n) if !model.contains_key(&address(n)) => {
+                        let room = model.len() < 6;
+                        prop_assert_eq!(table.insert(address(n), Hold::Learned, at_s(0)).is_some(), room);
+                        if room {
+                            model.insert(address(n), vec![]);
+                        }
+                    }
+                    Step::Insert(_) => {}
+                    Step::Add(n, server) => if let Some(set) = model.get_mut(&address(n)) {
+                        table.add(table.find(address(n)).unwrap(), id(server), at_s(0));
+                        if !set.contains(&id(server)) && members < 10 {
+                            set.insert(0, id(server));
+                        }
+                    },
+                    Step::Remove(n, server) => if let Some(set) = model.get_mut(&address(n)) {
+                        table.remove(table.find(address(n)).unwrap(), id(server), at_s(0));
+                        set.retain(|member| *member != id(server));
+                    },
+                    Step::Forget(n) => {
+                        table.forget(address(n));
+                        model.remove(&address(n));
+                    }
+                }
+                let known: BTreeMap<IpAddr, Vec<ServerId>> =
+                    table.entries().map(|(place, entry)| (entry.address, table.servers(place).collect())).collect();
+                prop_assert_eq!(&known, &model);
+                prop_assert!(table.entries().all(|(_, entry)| model[&entry.address].len() == usize::from(entry.members)));
+                prop_assert_eq!(table.len(), model.len());
+            }
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! `lblc`, locality-based least connections: an address's content is fetched by one server, while that bears it.
+
+use super::cache::{Hold, Table};
+use super::least::wlc;
+use super::{Load, Loads, Server, Servers};
+use crate::units::{ServerId, Tick};
+use core::net::IpAddr;
+
+/// The server that has had this destination, unless it is overloaded; otherwise the least loaded one, from now on.
+#[inline]
+pub fn choose(
+    table: &mut Table,
+    destination: IpAddr,
+    servers: &Servers,
+    loads: &impl Loads,
+    now: Tick,
+) -> Option<ServerId> {
+    let Some(place) = table.find(destination) else {
+        let chosen = wlc(servers, loads)?;
+        if let Some(place) = table.insert(destination, Hold::Learned, now) {
+            table.add(place, chosen, now);
+        }
+        return Some(chosen);
+    };
+    table.touch(place, now);
+    let had = table.servers(place).next();
+    let hold = table.entry(place).hold;
+    if let Some((server, load)) = had.and_then(|had| servers.usable(had, loads))
+        && (hold == Hold::Pinned || !is_overloaded((server, load), servers, loads))
+    {
+        return Some(server.id);
+    }
+    let chosen = wlc(servers, loads)?;
+    if hold == Hold::Learned {
+        if let Some(had) = had {
+            table.remove(place, had, now);
+        }
+        table.add(place, chosen, now);
+    }
+    Some(chosen)
+}
+
+/// More active connections than its weight, while another server has less than half of its own: so weights are to be
+/// the connections that a server bears.
+#[inline]
+pub(super) fn is_overloaded((server, load): (Server, Load), servers: &Servers, loads: &impl Loads) -> bool {
+    let is_half_idle = |other: &Server| u64::from(loads.of(other.id).active) * 2 < u64::from(other.weight);
+    load.active > u32::from(server.weight) && servers.list().iter().any(is_half_idle)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::servers::fixtures::{id, idle, loads, servers};
+    use super::*;
+    use crate::config::service::Locality;
+
+    const SITE: [u8; 4] = [198, 51, 100, 7];
+
+    #[test]
+    fn a_site_stays_with_its_server_until_that_is_overloaded() {
+        let (some, mut table) = (servers(&[10, 10]), Table::new(Locality::default()));
+        let mut choose =
+            |active: &[Option<u32>]| choose(&mut table, SITE.into(), &some, &loads(active), Tick::default());
+        assert_eq!(choose(&[Some(1), Some(0)]), Some(id(1)));
+        assert_eq!(choose(&[Some(0), Some(10)]), Some(id(1)), "as many as its weight are borne");
+        assert_eq!(choose(&[Some(5), Some(11)]), Some(id(1)), "nobody is half idle");
+        assert_eq!(choose(&[Some(4), Some(11)]), Some(id(0)));
+        assert_eq!(choose(&[Some(9), Some(0)]), Some(id(0)));
+        assert_eq!(choose(&[None, Some(0)]), Some(id(1)));
+        assert_eq!(choose(&[None, None]), None);
+    }
+
+    #[test]
+    fn a_pinned_site_stays_and_a_banned_one_is_not_remembered() {
+        let (some, mut table) = (servers(&[1, 1]), Table::new(Locality::default()));
+        let now = Tick::default();
+        table.hold(SITE.into(), Hold::Pinned, Some(id(0)), now);
+        assert_eq!(choose(&mut table, SITE.into(), &some, &loads(&[Some(9), Some(0)]), now), Some(id(0)));
+        assert_eq!(choose(&mut table, SITE.into(), &some, &loads(&[None, Some(0)]), now), Some(id(1)));
+        assert_eq!(choose(&mut table, SITE.into(), &some, &idle, now), Some(id(0)));
+        table.hold(SITE.into(), Hold::Banned, None, now);
+        assert_eq!(choose(&mut table, SITE.into(), &some, &loads(&[Some(9), Some(0)]), now), Some(id(1)));
+        assert_eq!(table.servers(table.find(SITE.into()).unwrap()).count(), 0);
+    }
+
+    #[test]
+    fn a_full_table_schedules_all_the_same() {
+        let some = servers(&[1]);
+        let mut table = Table::new(Locality { entries_max: 0, ..Locality::default() });
+        assert_eq!(choose(&mut table, SITE.into(), &some, &idle, Tick::default()), Some(id(0)));
+        assert!(table.is_empty());
+    }
+}

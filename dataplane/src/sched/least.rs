@@ -1,0 +1,130 @@
+//! The least loaded: `lc`, `wlc`, `sed`, `nq`.
+//!
+//! Loads are compared beside weights as fractions, without division: a product of a load (below 2^41) and a weight
+//! (below 2^16) fits.
+
+use super::{Load, Loads, Server, Servers};
+use crate::units::ServerId;
+
+/// `lc`, least connections: the fewest, whatever the weights.
+#[inline]
+pub fn lc(servers: &Servers, loads: &impl Loads) -> Option<ServerId> {
+    first_least(servers.all_usable(loads), |_, load| (load.overhead(), 1))
+}
+
+/// `wlc`, weighted least connections: the fewest for its weight.
+#[inline]
+pub fn wlc(servers: &Servers, loads: &impl Loads) -> Option<ServerId> {
+    first_least(servers.all_usable(loads), weighted)
+}
+
+/// `sed`, shortest expected delay: the fewest active for its weight once it had this one too.
+#[inline]
+pub fn sed(servers: &Servers, loads: &impl Loads) -> Option<ServerId> {
+    first_least(servers.all_usable(loads), |server, load| (u64::from(load.active) + 1, server.weight.into()))
+}
+
+/// `nq`, never queue: the first that has nothing active; otherwise as `sed`.
+#[inline]
+pub fn nq(servers: &Servers, loads: &impl Loads) -> Option<ServerId> {
+    let idle = servers.all_usable(loads).find(|(_, load)| load.active == 0);
+    idle.map(|(server, _)| server.id).or_else(|| sed(servers, loads))
+}
+
+/// What `wlc` compares: all connections, and the weight.
+#[inline]
+pub(super) const fn weighted(server: Server, load: Load) -> (u64, u64) {
+    (load.overhead(), server.weight as u64)
+}
+
+/// The first of those whose fraction, as (numerator, denominator), is the least.
+#[inline]
+pub(super) fn first_least(
+    mut servers: impl Iterator<Item = (Server, Load)>,
+    fraction: impl Fn(Server, Load) -> (u64, u64),
+) -> Option<ServerId> {
+    let (first, load) = servers.next()?;
+    let best = servers.fold((first.id, fraction(first, load)), |best, (server, load)| {
+        let candidate = fraction(server, load);
+        if is_less(candidate, best.1) { (server.id, candidate) } else { best }
+    });
+    Some(best.0)
+}
+
+#[inline]
+pub(super) const fn is_less((a, over_a): (u64, u64), (b, over_b): (u64, u64)) -> bool {
+    a * over_b < b * over_a
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::servers::fixtures::{id, loads, servers};
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn ties_go_to_the_first() {
+        let (some, loads) = (servers(&[1, 1, 2]), loads(&[Some(3), Some(3), Some(6)]));
+        assert_eq!(lc(&some, &loads), Some(id(0)));
+        assert_eq!(wlc(&some, &loads), Some(id(0)));
+        // (3+1)/1 and (6+1)/2.
+        assert_eq!(sed(&some, &loads), Some(id(2)));
+    }
+
+    #[test]
+    fn an_idle_server_does_not_wait_for_a_faster_one() {
+        let some = servers(&[100, 1]);
+        assert_eq!(sed(&some, &loads(&[Some(1), Some(0)])), Some(id(0)));
+        assert_eq!(nq(&some, &loads(&[Some(1), Some(0)])), Some(id(1)));
+        assert_eq!(nq(&some, &loads(&[Some(1), Some(1)])), Some(id(0)));
+    }
+
+    #[test]
+    fn an_active_connection_counts_as_256_that_are_over() {
+        let load = |active, inactive| Load { active, inactive, overloaded: false };
+        let over = |id: ServerId| if id.index() == 0 { load(0, 257) } else { load(1, 0) };
+        assert_eq!(lc(&servers(&[1, 1]), &over), Some(id(1)));
+    }
+
+    proptest! {
+        #[test]
+        fn connections_spread_by_weight(weights in prop::collection::vec(1..50u16, 1..9)) {
+            let some = servers(&weights);
+            let total: u32 = weights.iter().map(|weight| u32::from(*weight)).sum();
+            let all: [fn(&Servers, &Count) -> Option<ServerId>; 3] = [|s, l| wlc(s, l), |s, l| sed(s, l), |s, l| nq(s, l)];
+            for choose in all {
+                let mut count = Count(vec![0; weights.len()]);
+                for _ in 0..total * 20 {
+                    let chosen = choose(&some, &count).unwrap();
+                    count.0[chosen.index()] += 1;
+                }
+                for (active, weight) in count.0.iter().zip(&weights) {
+                    // Within one round of what the weight says.
+                    prop_assert!(active.abs_diff(u32::from(*weight) * 20) <= u32::from(*weight) + 1, "{:?}", count.0);
+                }
+            }
+        }
+
+        #[test]
+        fn extremes_do_not_overflow(active: [u32; 2], inactive: [u32; 2], weights: [u16; 2]) {
+            let of = |id: ServerId| Load { active: active[id.index()], inactive: inactive[id.index()], overloaded: false };
+            let exact = |id: usize| (u128::from(of(super::super::servers::fixtures::id(id)).overhead()), u128::from(weights[id]));
+            let ((a, over_a), (b, over_b)) = (exact(0), exact(1));
+            let expected = match weights {
+                [0, 0] => None,
+                [0, _] => Some(id(1)),
+                [_, 0] => Some(id(0)),
+                _ => Some(id(usize::from(b * over_a < a * over_b))),
+            };
+            prop_assert_eq!(wlc(&servers(&weights), &of), expected);
+        }
+    }
+
+    struct Count(Vec<u32>);
+
+    impl Loads for Count {
+        fn of(&self, server: ServerId) -> Load {
+            Load { active: self.0[server.index()], ..Load::default() }
+        }
+    }
+}

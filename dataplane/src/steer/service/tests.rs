@@ -1,0 +1,118 @@
+use super::*;
+use crate::config::Rule;
+use crate::config::service::{
+    Locality, MaglevHashing, Server as Configured, Service as Config, SourceHashing,
+};
+use crate::key::{Address, Family};
+use crate::sched::Load;
+use crate::units::PortId;
+
+const VIP: [u8; 4] = [192, 0, 2, 80];
+const SITE: [u8; 4] = [198, 51, 100, 7];
+
+fn server(index: usize, weight: u16) -> Configured {
+    Configured {
+        id: ServerId::new(index).unwrap(),
+        address: [10, 0, 0, u8::try_from(index + 1).unwrap()].into(),
+        port: 80,
+        weight,
+        last_weight: weight.max(1),
+        upper_threshold: 0,
+        lower_threshold: 0,
+    }
+}
+
+fn service(selector: Selector, scheduler: Scheduler, servers: &[Configured]) -> Config {
+    Config { selector, scheduler, servers: servers.to_vec(), fallback: Fallback::Reject }
+}
+
+fn at(port: u16) -> Selector {
+    Selector::Address { protocol: IpProtocol::TCP, address: VIP.into(), port }
+}
+
+fn to(destination: [u8; 4], port: u16) -> Facts {
+    Facts {
+        family: Family::V4,
+        source: Address::v4([203, 0, 113, 9]),
+        destination: Address::v4(destination),
+        protocol: IpProtocol::TCP,
+        ports: (40_000, port),
+        port: PortId::FIRST,
+        vlan: None,
+        mark: Mark::default(),
+    }
+}
+
+fn idle(_: ServerId) -> Load {
+    Load::default()
+}
+
+#[test]
+fn a_service_is_found_by_mark_then_port_then_address() {
+    let web = Rule { destination_port: Some(80..=80), ..Rule::default() };
+    let not_the_caches = Rule { source: Some("10.0.0.0/24".parse().unwrap()), ..Rule::default() };
+    let services = Services::compile(&config::Services {
+        marks: vec![(not_the_caches, None), (web, Some(Mark(7)))],
+        services: [Selector::Mark(Mark(7)), at(80), at(443), at(0)]
+            .map(|selector| service(selector, Scheduler::Rr, &[]))
+            .into(),
+    });
+    let found = |facts: &Facts| services.find(services.mark(facts), facts).map(ServiceId::index);
+    assert_eq!(found(&to(SITE, 80)), Some(0));
+    assert_eq!(found(&to(VIP, 80)), Some(0), "a mark comes first");
+    assert_eq!(found(&to(VIP, 443)), Some(2));
+    assert_eq!(found(&to(VIP, 22)), Some(3));
+    assert_eq!(found(&to(SITE, 22)), None);
+    let from_a_cache = |destination| Facts { source: Address::v4([10, 0, 0, 1]), ..to(destination, 80) };
+    assert_eq!(found(&from_a_cache(SITE)), None, "what caches ask for is not captured again");
+    assert_eq!(found(&from_a_cache(VIP)), Some(1));
+}
+
+#[test]
+fn every_scheduler_gives_a_connection_to_a_server_that_can_take_it() {
+    let locality = Locality::default();
+    let all = [
+        Scheduler::Rr,
+        Scheduler::Wrr,
+        Scheduler::Lc,
+        Scheduler::Wlc,
+        Scheduler::Sed,
+        Scheduler::Nq,
+        Scheduler::Fo,
+        Scheduler::Ovf,
+        Scheduler::Dh,
+        Scheduler::Sh(SourceHashing { fallback: true, ..SourceHashing::default() }),
+        Scheduler::Mh(MaglevHashing { fallback: true, ..MaglevHashing::default() }),
+        Scheduler::Twos,
+        Scheduler::Lblc(locality),
+        Scheduler::Lblcr(locality),
+    ];
+    let request = |n: u8| Request {
+        source: [203, 0, 113, n].into(),
+        source_port: n.into(),
+        destination: [198, 51, 100, n].into(),
+        random: u64::from(n) << 56,
+    };
+    for scheduler in all {
+        let config = service(at(80), scheduler, &[server(0, 2), server(1, 0), server(2, 1)]);
+        let (service, mut memory) = (Service::compile(&config), Memory::new(scheduler));
+        for n in 0..100 {
+            let chosen = service.choose(&request(n), &mut memory, &idle, Tick::default());
+            match chosen.map(ServerId::index) {
+                Some(0 | 2) => {}
+                None if scheduler == Scheduler::Dh => {}
+                other => panic!("{scheduler:?}: {other:?}"),
+            }
+        }
+        let dead = |_: ServerId| Load { overloaded: true, ..Load::default() };
+        assert_eq!(service.choose(&request(1), &mut memory, &dead, Tick::default()), None, "{scheduler:?}");
+    }
+}
+
+#[test]
+fn a_memory_of_another_scheduler_does_no_harm() {
+    let service = Service::compile(&service(at(80), Scheduler::Rr, &[server(0, 1)]));
+    let request = Request { source: VIP.into(), source_port: 1, destination: VIP.into(), random: 0 };
+    let chosen = service.choose(&request, &mut Memory::None, &idle, Tick::default());
+    assert_eq!(chosen, Some(ServerId::FIRST));
+}
