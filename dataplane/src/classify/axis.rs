@@ -16,10 +16,10 @@ pub(super) struct Row<'a> {
 #[derive(Clone, Debug)]
 pub(super) struct Axis<T> {
     /// Where each stretch begins but the first, which begins at the least value; in order.
-    starts: Box<[T]>,
+    starts: Vec<T>,
     /// The rows of all stretches, `stride` words each.
-    words: Box<[u64]>,
-    summaries: Box<[u64]>,
+    words: Vec<u64>,
+    summaries: Vec<u64>,
     stride: usize,
 }
 
@@ -44,7 +44,8 @@ steps!(u8, u16, u32, u128);
 impl<T: Step> Axis<T> {
     /// Of these rules in order, up to [`RULES_MAX`], each with the values that it holds for; `None`: for all, and an
     /// empty range: for none.
-    pub(super) fn compile(rules: &[Option<RangeInclusive<T>>]) -> Self {
+    pub(super) fn compile(rules: impl Iterator<Item = Option<RangeInclusive<T>>>) -> Self {
+        let rules: Vec<_> = rules.collect();
         debug_assert!(rules.len() <= RULES_MAX);
         let bounds = |range: &RangeInclusive<T>| [Some(*range.start()), range.end().next()];
         let mut starts: Vec<T> = rules.iter().flatten().flat_map(bounds).flatten().collect();
@@ -68,7 +69,7 @@ impl<T: Step> Axis<T> {
         let summary =
             |row: &[u64]| row.iter().enumerate().fold(0, |sum, (i, word)| sum | u64::from(*word != 0) << i);
         let summaries = words.chunks_exact(stride.max(1)).map(summary).collect();
-        Self { starts: starts.into(), words: words.into(), summaries, stride }
+        Self { starts, words, summaries, stride }
     }
 
     /// The rules that hold for a value.

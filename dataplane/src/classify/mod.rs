@@ -139,7 +139,7 @@ impl Ends {
 }
 
 fn axis<T: Step>(rules: &[Rule], values: impl Fn(&Rule) -> Option<RangeInclusive<T>>) -> Axis<T> {
-    Axis::compile(&rules.iter().map(values).collect::<Vec<_>>())
+    Axis::compile(rules.iter().map(values))
 }
 
 const fn only<T: Copy>(value: T) -> RangeInclusive<T> {

@@ -56,9 +56,9 @@ pub struct Place(u32);
 #[derive(Debug)]
 pub struct Table {
     limits: Locality,
-    buckets: Box<[u32]>,
-    entries: Box<[Entry]>,
-    members: Box<[Member]>,
+    buckets: Vec<u32>,
+    entries: Vec<Entry>,
+    members: Vec<Member>,
     free_entry: u32,
     free_member: u32,
     count: u32,
@@ -73,7 +73,7 @@ impl Table {
         let entry = |i| Entry { next: place(i, limits.entries_max), ..Entry::EMPTY };
         let member = |i| Member { server: ServerId::FIRST, next: place(i, limits.members_max) };
         Self {
-            buckets: vec![NONE; 1 << BITS].into(),
+            buckets: vec![NONE; 1 << BITS],
             entries: (0..limits.entries_max).map(entry).collect(),
             members: (0..limits.members_max).map(member).collect(),
             free_entry: if limits.entries_max > 0 { 0 } else { NONE },

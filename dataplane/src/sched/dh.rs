@@ -11,7 +11,7 @@ const BITS: u32 = 8;
 
 /// Which server has which of 256 buckets, in turn; made anew when a server comes or goes.
 #[derive(Clone, Debug)]
-pub struct Table(Box<[ServerId]>);
+pub struct Table(Vec<ServerId>);
 
 impl Table {
     /// In the order of the list.

@@ -20,7 +20,7 @@ const TURN_BITS_MAX: u32 = 6;
 /// Which server has which slot.
 #[derive(Clone, Debug)]
 pub struct Table {
-    slots: Box<[ServerId]>,
+    slots: Vec<ServerId>,
     hashing: MaglevHashing,
 }
 

@@ -46,9 +46,9 @@ impl<F: Fn(ServerId) -> Load> Loads for F {
 /// A service's servers in the order of its list.
 #[derive(Clone, Debug, Default)]
 pub struct Servers {
-    list: Box<[Server]>,
+    list: Vec<Server>,
     /// Where in the list a server stands, by its number; [`ABSENT`] for those of other services.
-    places: Box<[u16]>,
+    places: Vec<u16>,
     weight_max: u16,
     weight_gcd: u16,
 }
@@ -75,14 +75,14 @@ impl Servers {
         Self {
             weight_max: list.iter().map(|server| server.weight).max().unwrap_or(0),
             weight_gcd: list.iter().fold(0, |gcd, server| greatest_common_divisor(gcd, server.weight)),
-            list: list.into(),
-            places: places.into(),
+            list,
+            places,
         }
     }
 
     /// All of them.
     #[inline]
-    pub const fn list(&self) -> &[Server] {
+    pub fn list(&self) -> &[Server] {
         &self.list
     }
 

@@ -11,7 +11,7 @@ use core::net::IpAddr;
 /// Made anew when a server or a weight changes.
 #[derive(Clone, Debug)]
 pub struct Table {
-    buckets: Box<[ServerId]>,
+    buckets: Vec<ServerId>,
     hashing: SourceHashing,
 }
 

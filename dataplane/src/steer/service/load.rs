@@ -67,13 +67,13 @@ impl Tally {
 /// All servers of all services, by their numbers.
 #[derive(Debug, Default)]
 pub struct Tallies {
-    tallies: Box<[Tally]>,
+    tallies: Vec<Tally>,
 }
 
 impl Tallies {
     /// Room for servers up to this number.
     pub fn new(servers_max: usize) -> Self {
-        Self { tallies: vec![Tally::default(); servers_max].into() }
+        Self { tallies: vec![Tally::default(); servers_max] }
     }
 
     /// A server is configured so, and lives or not.

@@ -15,7 +15,7 @@ pub enum Memory {
     /// Where in its round it is.
     Wrr(wrr::Round),
     /// Which servers hold what.
-    Cache(Box<Table>),
+    Cache(Table),
 }
 
 impl Memory {
@@ -30,6 +30,6 @@ impl Memory {
     }
 
     fn cache(locality: Locality) -> Self {
-        Self::Cache(Box::new(Table::new(locality)))
+        Self::Cache(Table::new(locality))
     }
 }

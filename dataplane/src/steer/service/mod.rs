@@ -33,10 +33,10 @@ impl ServiceId {
 pub struct Services {
     rules: Classifier,
     /// What each rule marks with.
-    marks: Box<[Option<Mark>]>,
+    marks: Vec<Option<Mark>>,
     by_mark: HashMap<Mark, ServiceId>,
     by_address: HashMap<(IpProtocol, IpAddr, u16), ServiceId>,
-    services: Box<[Service]>,
+    services: Vec<Service>,
 }
 
 /// A service.
@@ -93,7 +93,7 @@ impl Services {
     }
 
     /// All of them.
-    pub const fn list(&self) -> &[Service] {
+    pub fn list(&self) -> &[Service] {
         &self.services
     }
 
