@@ -15,13 +15,7 @@ pub fn choose(
     loads: &impl Loads,
     now: Tick,
 ) -> Option<ServerId> {
-    let Some(place) = table.find(destination) else {
-        let chosen = wlc(servers, loads)?;
-        if let Some(place) = table.insert(destination, Hold::Learned, now) {
-            table.add(place, chosen, now);
-        }
-        return Some(chosen);
-    };
+    let Some(place) = table.find(destination) else { return learn(table, destination, servers, loads, now) };
     table.touch(place, now);
     let had = table.servers(place).next();
     let hold = table.entry(place).hold;
@@ -35,6 +29,22 @@ pub fn choose(
         if let Some(had) = had {
             table.remove(place, had, now);
         }
+        table.add(place, chosen, now);
+    }
+    Some(chosen)
+}
+
+/// The least loaded server for a destination that is not known, and is from now on if there is room.
+#[inline]
+pub(super) fn learn(
+    table: &mut Table,
+    destination: IpAddr,
+    servers: &Servers,
+    loads: &impl Loads,
+    now: Tick,
+) -> Option<ServerId> {
+    let chosen = wlc(servers, loads)?;
+    if let Some(place) = table.insert(destination, Hold::Learned, now) {
         table.add(place, chosen, now);
     }
     Some(chosen)

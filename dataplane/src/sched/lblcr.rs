@@ -2,7 +2,7 @@
 //! not bear is fetched by another one as well, and by fewer again when it has been the same ones for long.
 
 use super::cache::{Hold, Place, Table};
-use super::lblc::is_overloaded;
+use super::lblc::{is_overloaded, learn};
 use super::least::{first_least, is_less, weighted, wlc};
 use super::{Loads, Servers};
 use crate::units::{ServerId, Tick};
@@ -17,13 +17,7 @@ pub fn choose(
     loads: &impl Loads,
     now: Tick,
 ) -> Option<ServerId> {
-    let Some(place) = table.find(destination) else {
-        let chosen = wlc(servers, loads)?;
-        if let Some(place) = table.insert(destination, Hold::Learned, now) {
-            table.add(place, chosen, now);
-        }
-        return Some(chosen);
-    };
+    let Some(place) = table.find(destination) else { return learn(table, destination, servers, loads, now) };
     table.touch(place, now);
     let usable = table.servers(place).filter_map(|server| servers.usable(server, loads));
     let least = first_least(usable, weighted);
