@@ -5,6 +5,7 @@
 
 use super::membership::Membership;
 use super::network::Network;
+use super::services::Services;
 use core::fmt;
 use core::net::SocketAddr;
 use core::num::{NonZeroU16, NonZeroU32};
@@ -21,6 +22,7 @@ pub struct GatewayConfig {
     pub(super) memory: Memory,
     pub(super) dataplane: Config,
     pub(super) network: Option<Network>,
+    pub(super) services: Services,
     pub(super) membership: Option<Membership>,
     pub(super) metrics: Option<SocketAddr>,
     pub(super) control_socket: PathBuf,
@@ -65,6 +67,11 @@ impl GatewayConfig {
     /// What it routes by; `None`: it is a bridge.
     pub fn network(&self) -> Option<&Network> {
         self.network.as_ref()
+    }
+
+    /// Where it sends connections besides where its routes lead.
+    pub fn services(&self) -> &Services {
+        &self.services
     }
 
     /// How it is a member of a cluster that agrees by itself.

@@ -14,6 +14,7 @@ mod problem;
 mod raw;
 mod reference;
 mod schema;
+pub mod services;
 mod shape;
 mod validate;
 mod words;
@@ -28,6 +29,7 @@ pub use network::{Kernel, NamedInterface, Network, StaticNeighbour};
 pub use problem::{ConfigErrors, Problem, Severity};
 pub use reference::reference;
 pub use schema::schema;
+pub use services::Services;
 
 use finding::Findings;
 use std::path::Path;

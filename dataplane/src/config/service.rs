@@ -2,30 +2,56 @@
 
 use super::Rule;
 use crate::counters::named_enum;
-use crate::units::{Mark, ServerId, Span};
-use crate::wire::IpProtocol;
-use core::net::IpAddr;
+use crate::units::{InterfaceId, Mark, ServerId, Span};
+use crate::wire::{IpProtocol, MacAddr};
+use core::net::{IpAddr, Ipv4Addr};
 
-/// All services, and which packets are marked for them.
+/// All services, and which connections are theirs.
 #[derive(Clone, Debug, Default)]
 pub struct Services {
-    /// The first that a packet agrees with gives it its mark, or none.
+    /// The first that the first packet of a flow agrees with gives the flow its mark, or none.
     pub marks: Vec<(Rule, Option<Mark>)>,
-    /// No two have the same selector.
+    /// The first that the packet, marked so, agrees with says where its flow goes, before any selector is asked.
+    pub assignments: Vec<(Rule, Assignment)>,
+    /// No two have the same selector. A place in this list names a service.
     pub services: Vec<Service>,
+    /// Servers that no service has any more, and that still carry connections.
+    pub retired: Vec<Server>,
+}
+
+/// Where a rule sends a flow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Assignment {
+    /// To one of the servers of the service at this place.
+    Service(usize),
+    /// To this server, whatever it carries.
+    Server(ServerId),
 }
 
 /// A service.
 #[derive(Clone, Debug)]
 pub struct Service {
-    /// Which connections are its.
-    pub selector: Selector,
+    /// Which connections are its; `None`: those that [`Services::assignments`] send there.
+    pub selector: Option<Selector>,
     /// Who of the servers gets a new one.
     pub scheduler: Scheduler,
+    /// Whether, and for how long, a client stays with a server.
+    pub persistence: Option<Persistence>,
     /// In the order of the list.
     pub servers: Vec<Server>,
     /// What becomes of a new connection that no server can take.
     pub fallback: Fallback,
+}
+
+/// A client's new connections go to the server that its last one went to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Persistence {
+    /// So long after the last connection of the client has ended.
+    pub timeout: Span,
+    /// IPv4 addresses that agree in so many bits are one client.
+    pub ipv4_prefix_len: u8,
+    /// The same of IPv6.
+    pub ipv6_prefix_len: u8,
 }
 
 /// What names a service, as in `ipvsadm`.
@@ -50,9 +76,13 @@ pub struct Server {
     /// Its number, which no other server of any service has.
     pub id: ServerId,
     /// Where it is.
-    pub address: IpAddr,
+    pub place: Place,
     /// Its port, which `mh` hashes; direct routing leaves ports alone.
     pub port: u16,
+    /// How packets get there.
+    pub method: Method,
+    /// Whether it may have connections.
+    pub state: ServerState,
     /// Its share of new connections beside the others'; 0: none.
     pub weight: u16,
     /// Its last weight that was not 0.
@@ -61,6 +91,70 @@ pub struct Server {
     pub upper_threshold: u32,
     /// With fewer than these it gets new ones again; 0: with fewer than three quarters of `upper_threshold`.
     pub lower_threshold: u32,
+    /// What a connection adds to its load, for [`Scheduler::LeastLoad`].
+    pub cost: u16,
+    /// The load that it has reported, for the same.
+    pub reported_load: u32,
+}
+
+impl Server {
+    /// A server of weight 1 without thresholds, reached directly.
+    pub const fn new(id: ServerId, place: Place) -> Self {
+        Self {
+            id,
+            place,
+            port: 0,
+            method: Method::Direct,
+            state: ServerState::Up,
+            weight: 1,
+            last_weight: 1,
+            upper_threshold: 0,
+            lower_threshold: 0,
+            cost: 1,
+            reported_load: 0,
+        }
+    }
+}
+
+/// Where a server is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Place {
+    /// It is found as any next hop is.
+    Address(IpAddr),
+    /// It has no address of its own.
+    Mac(InterfaceId, MacAddr),
+}
+
+impl Place {
+    /// Its address; 0.0.0.0 of what has none.
+    pub const fn address(self) -> IpAddr {
+        match self {
+            Self::Address(address) => address,
+            Self::Mac(..) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+        }
+    }
+}
+
+named_enum! {
+    /// How packets get to a server; the words of `/proc/net/ip_vs`.
+    pub enum Method {
+        /// By its MAC address: nothing else of the packet changes but what any router changes.
+        Direct = "direct",
+        /// In an IP packet to its address (RFC 2003, RFC 2473).
+        Ipip = "ipip",
+    }
+}
+
+named_enum! {
+    /// Whether a server may have connections.
+    pub enum ServerState {
+        /// It may.
+        Up = "up",
+        /// It keeps those that it has, and gets no new ones.
+        Draining = "draining",
+        /// It gets none. Of those that it has, datagrams and new beginnings go to another one.
+        Dead = "dead",
+    }
 }
 
 /// The schedulers and their flags.
@@ -94,6 +188,8 @@ pub enum Scheduler {
     Lblc(Locality),
     /// The same with replication.
     Lblcr(Locality),
+    /// The least of reported load and cost of connections together; ties go to the first.
+    LeastLoad,
 }
 
 /// How `sh` hashes.

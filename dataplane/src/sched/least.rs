@@ -1,4 +1,4 @@
-//! The least loaded: `lc`, `wlc`, `sed`, `nq`.
+//! The least loaded: `lc`, `wlc`, `sed`, `nq`, and that of pools.
 //!
 //! Loads are compared beside weights as fractions, without division: a product of a load (below 2^41) and a weight
 //! (below 2^16) fits.
@@ -29,6 +29,15 @@ pub fn sed(servers: &Servers, loads: &impl Loads) -> Option<ServerId> {
 pub fn nq(servers: &Servers, loads: &impl Loads) -> Option<ServerId> {
     let idle = servers.all_usable(loads).find(|(_, load)| load.active == 0);
     idle.map(|(server, _)| server.id).or_else(|| sed(servers, loads))
+}
+
+/// The least load: what the server has reported, and its cost for each connection. One that is over and not yet
+/// forgotten counts as a 256th.
+#[inline]
+pub fn least_load(servers: &Servers, loads: &impl Loads) -> Option<ServerId> {
+    first_least(servers.all_usable(loads), |server, load| {
+        (u64::from(server.reported_load) * 256 + u64::from(server.cost) * load.overhead(), 1)
+    })
 }
 
 /// What `wlc` compares: all connections, and the weight.
@@ -84,6 +93,16 @@ mod tests {
         let load = |active, inactive| Load { active, inactive, overloaded: false };
         let over = |id: ServerId| if id.index() == 0 { load(0, 257) } else { load(1, 0) };
         assert_eq!(lc(&servers(&[1, 1]), &over), Some(id(1)));
+    }
+
+    #[test]
+    fn a_load_is_what_a_server_reports_and_the_cost_of_what_it_carries() {
+        let server = |i, cost, reported_load| Server { cost, reported_load, ..Server::new(id(i), 1) };
+        let some = Servers::new([server(0, 1, 7), server(1, 3, 0), server(2, 1, 7)]);
+        assert_eq!(least_load(&some, &loads(&[Some(0), Some(2), Some(0)])), Some(id(1)));
+        assert_eq!(least_load(&some, &loads(&[Some(0), Some(3), Some(0)])), Some(id(0)));
+        assert_eq!(least_load(&some, &loads(&[Some(2), Some(4), Some(1)])), Some(id(2)));
+        assert_eq!(least_load(&some, &loads(&[None, None, None])), None);
     }
 
     proptest! {

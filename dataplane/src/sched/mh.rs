@@ -79,7 +79,7 @@ fn hash((address, port): (IpAddr, u16), offset: u32, key: [u64; 2]) -> u32 {
 
 /// How many slots each takes in a row.
 fn turns(servers: &[Server]) -> impl Iterator<Item = usize> {
-    let list = || servers.iter().map(|place| super::Server { id: place.id, weight: place.last_weight });
+    let list = || servers.iter().map(|place| super::Server::new(place.id, place.last_weight));
     let weights = Servers::new(list());
     let (max, gcd) = (weights.weight_max(), weights.weight_gcd().max(1));
     let shift = (u16::BITS - (max / gcd).leading_zeros()).saturating_sub(TURN_BITS_MAX);
@@ -100,7 +100,7 @@ struct Walk {
 
 impl Walk {
     fn new(server: &Server, turns: usize, size: u32) -> Self {
-        let at = (server.address, server.port);
+        let at = (server.place.address(), server.port);
         let (at, skip) = (hash(at, 0, START_KEY) % size, hash(at, 0, SKIP_KEY) % (size - 1) + 1);
         Self { id: server.id, at, skip, turns }
     }
@@ -120,22 +120,15 @@ impl Walk {
 mod tests {
     use super::super::servers::fixtures::{id, idle, loads, servers};
     use super::*;
+    use crate::config::service::Place;
 
     const SIZE: u32 = 4093;
 
     fn places(weights: &[u16]) -> Vec<Server> {
         let place = |(i, weight): (usize, &u16)| {
             let address = [10, 0, 0, u8::try_from(i + 1).unwrap()].into();
-            let weight = *weight;
-            Server {
-                id: id(i),
-                address,
-                port: 80,
-                weight,
-                last_weight: weight,
-                upper_threshold: 0,
-                lower_threshold: 0,
-            }
+            let server = Server::new(id(i), Place::Address(address));
+            Server { port: 80, weight: *weight, last_weight: *weight, ..server }
         };
         weights.iter().enumerate().map(place).collect()
     }

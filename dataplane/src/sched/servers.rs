@@ -9,6 +9,17 @@ pub struct Server {
     pub id: ServerId,
     /// Its share of new connections beside the others'; 0: it gets none, and keeps those that it has.
     pub weight: u16,
+    /// What a connection adds to its load.
+    pub cost: u16,
+    /// The load that it has reported.
+    pub reported_load: u32,
+}
+
+impl Server {
+    /// A server that is compared by weight and connections alone.
+    pub const fn new(id: ServerId, weight: u16) -> Self {
+        Self { id, weight, cost: 1, reported_load: 0 }
+    }
 }
 
 /// What a server carries.
@@ -147,7 +158,7 @@ pub(super) mod fixtures {
 
     /// Servers 0, 1, 2 … with these weights, in this order.
     pub(crate) fn servers(weights: &[u16]) -> Servers {
-        Servers::new(weights.iter().enumerate().map(|(i, weight)| Server { id: id(i), weight: *weight }))
+        Servers::new(weights.iter().enumerate().map(|(i, weight)| Server::new(id(i), *weight)))
     }
 
     /// Loads of active connections alone; `None`: overloaded.
@@ -187,7 +198,7 @@ mod tests {
 
     #[test]
     fn a_server_stands_in_a_list_once() {
-        let twice = [id(3), id(1), id(3)].map(|id| Server { id, weight: 1 });
+        let twice = [id(3), id(1), id(3)].map(|id| Server::new(id, 1));
         let servers = Servers::new(twice);
         assert_eq!(servers.list().len(), 2);
         assert_eq!(

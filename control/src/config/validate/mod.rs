@@ -87,6 +87,7 @@ pub(super) fn gateway(raw: Option<raw::Gateway>, findings: &mut Findings) -> Opt
         metrics: metrics?,
         control_socket: control_socket?,
         network: network?,
+        services: super::services::Services::default(),
         membership: membership?,
     })
 }

@@ -146,15 +146,9 @@ mod tests {
     use Activity::{Active, Inactive};
 
     fn tallies(upper_threshold: u32, lower_threshold: u32) -> (Tallies, ServerId) {
-        let server = service::Server {
-            id: ServerId::FIRST,
-            address: [192, 0, 2, 1].into(),
-            port: 80,
-            weight: 1,
-            last_weight: 1,
-            upper_threshold,
-            lower_threshold,
-        };
+        let address = service::Place::Address([192, 0, 2, 1].into());
+        let server = service::Server::new(ServerId::FIRST, address);
+        let server = service::Server { upper_threshold, lower_threshold, ..server };
         let mut tallies = Tallies::new(1);
         tallies.set(&server, false);
         (tallies, server.id)
@@ -199,16 +193,8 @@ mod tests {
         let (mut tallies, server) = tallies(0, 0);
         assert!(!tallies.of(server).overloaded);
         assert!(tallies.of(ServerId::new(1).unwrap()).overloaded);
-        let config = service::Server {
-            id: server,
-            address: [192, 0, 2, 1].into(),
-            port: 80,
-            weight: 1,
-            last_weight: 1,
-            upper_threshold: 0,
-            lower_threshold: 0,
-        };
-        tallies.set(&config, true);
+        let address = service::Place::Address([192, 0, 2, 1].into());
+        tallies.set(&service::Server::new(server, address), true);
         assert!(tallies.of(server).overloaded);
     }
 }

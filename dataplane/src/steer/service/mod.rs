@@ -77,10 +77,11 @@ impl Services {
         let (mut by_mark, mut by_address) = (HashMap::new(), HashMap::new());
         for (place, service) in (0..=u16::MAX).zip(&config.services) {
             match service.selector {
-                Selector::Mark(mark) => by_mark.insert(mark, ServiceId(place)),
-                Selector::Address { protocol, address, port } => {
+                Some(Selector::Mark(mark)) => by_mark.insert(mark, ServiceId(place)),
+                Some(Selector::Address { protocol, address, port }) => {
                     by_address.insert((protocol, address, port), ServiceId(place))
                 }
+                None => None,
             };
         }
         Self {
@@ -130,7 +131,10 @@ impl Services {
 
 impl Service {
     fn compile(config: &config::service::Service) -> Self {
-        let servers = config.servers.iter().map(|server| Server { id: server.id, weight: server.weight });
+        let servers = config.servers.iter().map(|server| {
+            let &config::service::Server { id, weight, cost, reported_load, .. } = server;
+            Server { id, weight, cost, reported_load }
+        });
         let servers = Servers::new(servers);
         let table = match config.scheduler {
             Scheduler::Dh => Table::Dh(dh::Table::compile(&servers)),
@@ -171,6 +175,7 @@ impl Service {
             (Scheduler::Lc, ..) => least::lc(servers, loads),
             (Scheduler::Sed, ..) => least::sed(servers, loads),
             (Scheduler::Nq, ..) => least::nq(servers, loads),
+            (Scheduler::LeastLoad, ..) => least::least_load(servers, loads),
             (Scheduler::Fo, ..) => weightiest::fo(servers, loads),
             (Scheduler::Ovf, ..) => weightiest::ovf(servers, loads),
             (Scheduler::Twos, ..) => twos::choose(servers, loads, request.random),

@@ -1,7 +1,7 @@
 use super::*;
 use crate::config::Rule;
 use crate::config::service::{
-    Locality, MaglevHashing, Server as Configured, Service as Config, SourceHashing,
+    Locality, MaglevHashing, Place, Server as Configured, Service as Config, SourceHashing,
 };
 use crate::key::{Address, Family};
 use crate::sched::Load;
@@ -11,19 +11,19 @@ const VIP: [u8; 4] = [192, 0, 2, 80];
 const SITE: [u8; 4] = [198, 51, 100, 7];
 
 fn server(index: usize, weight: u16) -> Configured {
-    Configured {
-        id: ServerId::new(index).unwrap(),
-        address: [10, 0, 0, u8::try_from(index + 1).unwrap()].into(),
-        port: 80,
-        weight,
-        last_weight: weight.max(1),
-        upper_threshold: 0,
-        lower_threshold: 0,
-    }
+    let address = [10, 0, 0, u8::try_from(index + 1).unwrap()].into();
+    let server = Configured::new(ServerId::new(index).unwrap(), Place::Address(address));
+    Configured { port: 80, weight, last_weight: weight.max(1), ..server }
 }
 
 fn service(selector: Selector, scheduler: Scheduler, servers: &[Configured]) -> Config {
-    Config { selector, scheduler, servers: servers.to_vec(), fallback: Fallback::Reject }
+    Config {
+        selector: Some(selector),
+        scheduler,
+        persistence: None,
+        servers: servers.to_vec(),
+        fallback: Fallback::Reject,
+    }
 }
 
 fn at(port: u16) -> Selector {
@@ -56,6 +56,7 @@ fn a_service_is_found_by_mark_then_port_then_address() {
         services: [Selector::Mark(Mark(7)), at(80), at(443), at(0)]
             .map(|selector| service(selector, Scheduler::Rr, &[]))
             .into(),
+        ..config::Services::default()
     });
     let found = |facts: &Facts| services.find(services.mark(facts), facts).map(ServiceId::index);
     assert_eq!(found(&to(SITE, 80)), Some(0));
@@ -86,6 +87,7 @@ fn every_scheduler_gives_a_connection_to_a_server_that_can_take_it() {
         Scheduler::Twos,
         Scheduler::Lblc(locality),
         Scheduler::Lblcr(locality),
+        Scheduler::LeastLoad,
     ];
     let request = |n: u8| Request {
         source: [203, 0, 113, n].into(),
