@@ -26,6 +26,7 @@ pub mod snapshot;
 pub mod spread;
 pub mod steer;
 pub mod subnet;
+pub mod tally;
 pub mod trace;
 pub mod track;
 pub mod units;

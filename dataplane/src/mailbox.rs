@@ -2,11 +2,13 @@
 
 use crate::counters::WorkerCounters;
 use crate::snapshot::Snapshot;
+use crate::steer::service::memory::Memories;
+use crate::tally::Counts;
 use crate::trace::Trace;
 use crate::track::filter::Filter;
 use crate::track::watch::FlowWatch;
 use crate::track::{ExpectationView, FlowView};
-use crate::units::{Epoch, WorkerId};
+use crate::units::{Epoch, ServerId, WorkerId};
 use core::sync::atomic::{AtomicBool, Ordering};
 use crossbeam::queue::ArrayQueue;
 use std::sync::Arc;
@@ -69,6 +71,10 @@ pub enum Errand {
 pub(crate) enum Order {
     /// Go on by this snapshot.
     Adopt(Arc<Snapshot>),
+    /// Remember services in this from now on.
+    Remember(Memories),
+    /// This is what the connections of all other workers come to.
+    HearCounts(Arc<[(ServerId, Counts)]>),
     /// Run this errand.
     Errand(Errand),
     /// Tell this listener of flows.
@@ -82,6 +88,10 @@ pub(crate) enum Order {
 pub(crate) enum Spent {
     /// Another one is in force.
     Snapshot(#[expect(dead_code, reason = "only ever dropped")] Arc<Snapshot>),
+    /// Others are in use.
+    Memories(#[expect(dead_code, reason = "only ever dropped")] Memories),
+    /// They have been taken in.
+    Counts(#[expect(dead_code, reason = "only ever dropped")] Arc<[(ServerId, Counts)]>),
     /// It is done, or another one took its place.
     Errand(#[expect(dead_code, reason = "only ever dropped")] Errand),
 }
@@ -145,7 +155,24 @@ impl WorkerHandle {
     /// Hands it a snapshot and frees those that it has done with.
     pub fn publish(&self, snapshot: Arc<Snapshot>) -> Result<(), MailboxFull> {
         self.collect();
-        self.mailbox.orders.push(Order::Adopt(snapshot)).map_err(|_| MailboxFull)
+        // What a worker remembers of services is made here, since it may be much.
+        let news = snapshot
+            .services()
+            .filter(|services| services.version() != self.counters.services_version.read());
+        if let Some(services) = news {
+            self.order(Order::Remember(services.memories()))?;
+        }
+        self.order(Order::Adopt(snapshot))
+    }
+
+    /// Tells it what the connections of all other workers to servers come to.
+    pub fn tell_counts(&self, counts: Arc<[(ServerId, Counts)]>) -> Result<(), MailboxFull> {
+        self.collect();
+        self.order(Order::HearCounts(counts))
+    }
+
+    fn order(&self, order: Order) -> Result<(), MailboxFull> {
+        self.mailbox.orders.push(order).map_err(|_| MailboxFull)
     }
 
     /// Whether it works by the snapshot of `epoch`. Frees those that it has done with.
@@ -157,17 +184,17 @@ impl WorkerHandle {
     /// Sends it on an errand. It has one at a time: this one takes the place of one that is not done.
     pub fn send(&self, errand: Errand) -> Result<(), MailboxFull> {
         self.collect();
-        self.mailbox.orders.push(Order::Errand(errand)).map_err(|_| MailboxFull)
+        self.order(Order::Errand(errand))
     }
 
     /// Tells `watch` of its flows from now on. It tells [`WATCHES_MAX`](crate::watch::WATCHES_MAX) at once.
     pub fn watch(&self, watch: &Arc<FlowWatch>) -> Result<(), MailboxFull> {
-        self.mailbox.orders.push(Order::Watch(Arc::clone(watch))).map_err(|_| MailboxFull)
+        self.order(Order::Watch(Arc::clone(watch)))
     }
 
     /// Tells `trace` of its frames from now on. It tells [`WATCHES_MAX`](crate::watch::WATCHES_MAX) at once.
     pub fn trace(&self, trace: &Arc<Trace>) -> Result<(), MailboxFull> {
-        self.mailbox.orders.push(Order::Trace(Arc::clone(trace))).map_err(|_| MailboxFull)
+        self.order(Order::Trace(Arc::clone(trace)))
     }
 
     fn collect(&self) {

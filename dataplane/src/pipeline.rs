@@ -10,6 +10,7 @@ mod decide;
 mod fragments;
 mod observer;
 mod outbox;
+mod service;
 mod tracer;
 
 pub use observer::{Observer, Opening, Release, Scene, Sight};
@@ -23,10 +24,14 @@ use crate::port::{Burst, Frame, FrameDefect};
 use crate::snapshot::{HEARD_FORWARDED, HEARD_SENT, Snapshot};
 use crate::steer::bridge;
 use crate::steer::route::Found;
+use crate::steer::router::vlan_of;
+use crate::steer::service::Services;
+use crate::steer::service::memory::Memories;
 use crate::track::news::{News, Peers, Post};
-use crate::track::{Context, Lookup, Owners, Packet, Tracked, Tracker};
+use crate::track::{Context, Lookup, Owners, Packet, Steering, Tracked, Tracker};
 use crate::units::{BURST_MAX, PortId, Tick};
 use decide::{decide, decide_slowly, hand_on};
+use service::{Place, count, dispatch};
 use std::sync::Arc;
 
 /// Records that one turn's housekeeping looks at, at most.
@@ -46,6 +51,7 @@ pub struct Limits {
 pub struct Pipeline<F> {
     tracker: Tracker,
     reassembly: Reassembly<F>,
+    memories: Memories,
     snapshot: Arc<Snapshot>,
     counters: Arc<WorkerCounters>,
     // One array a stage writes and the next reads.
@@ -81,7 +87,10 @@ impl<F: Frame> Pipeline<F> {
     ) -> Self {
         counters.epoch.set(u64::from(snapshot.epoch().number()));
         let workers = u32::try_from(peers.workers).unwrap_or(u32::MAX);
-        Self {
+        let memories = snapshot.services().map(Services::memories).unwrap_or_default();
+        counters.services_version.set(memories.version());
+        let mut pipeline = Self {
+            memories,
             reassembly: Reassembly::new(snapshot.conntrack().fragments.frames_max, workers, secret),
             tracker: Tracker::new(
                 limits.flows_max,
@@ -99,13 +108,34 @@ impl<F: Frame> Pipeline<F> {
             outcomes: [(false, Verdict::Shadow); BURST_MAX],
             forwarded: 0,
             seen: 0,
-        }
+        };
+        pipeline.know_servers();
+        pipeline
     }
 
     /// Goes on by another snapshot; returns the old one.
     pub fn adopt(&mut self, snapshot: Arc<Snapshot>) -> Arc<Snapshot> {
         self.counters.epoch.set(u64::from(snapshot.epoch().number()));
-        core::mem::replace(&mut self.snapshot, snapshot)
+        let old = core::mem::replace(&mut self.snapshot, snapshot);
+        let version = |snapshot: &Snapshot| snapshot.services().map(Services::version);
+        if version(&old) != version(&self.snapshot) {
+            self.know_servers();
+        }
+        old
+    }
+
+    /// Goes on with the memory of other services; what it knows of those that are as they were it takes over. Returns
+    /// what is left of the old one.
+    pub fn remember(&mut self, mut memories: Memories) -> Memories {
+        memories.inherit(&mut self.memories);
+        self.counters.services_version.set(memories.version());
+        core::mem::replace(&mut self.memories, memories)
+    }
+
+    fn know_servers(&mut self) {
+        if let Some(services) = self.snapshot.services() {
+            self.tracker.know_servers(services.servers());
+        }
     }
 
     /// The snapshot in force.
@@ -142,6 +172,7 @@ impl<F: Frame> Pipeline<F> {
     /// Ends what has run out of time; a bounded amount of it.
     pub fn housekeep<O: Observer>(&mut self, now: Tick, observer: &mut O) {
         self.tracker.expire(now, EXPIRE_A_TURN);
+        self.memories.sweep(now);
         self.expire_fragments(now, observer);
     }
 
@@ -262,7 +293,7 @@ impl<F: Frame> Pipeline<F> {
     /// would share its registers.
     #[inline(never)]
     fn track<const ROUTES: bool>(&mut self, frames: &Burst<F>, first: usize, origins: &[PortId], now: Tick) {
-        let Self { tracker, snapshot, parsed, lookups, tracked, forwarded, .. } = self;
+        let Self { tracker, memories, snapshot, parsed, lookups, tracked, forwarded, .. } = self;
         let context = Context { now, config: snapshot.conntrack(), owners: &**snapshot };
         let changes = tracker.changes();
         let results = parsed.iter().zip(lookups).zip(tracked);
@@ -282,6 +313,10 @@ impl<F: Frame> Pipeline<F> {
             if told.is_none() {
                 let packet = (bytes, parsed, port);
                 *tracked = track_slowly(tracker, packet, lookup, changes, now, snapshot);
+                if ROUTES && snapshot.services().is_some() {
+                    let place = Place { port: *origin, vlan: vlan_of(bytes), now };
+                    dispatch(tracker, memories, snapshot, parsed, place, tracked);
+                }
             }
         }
     }
@@ -307,7 +342,7 @@ impl<F: Frame> Pipeline<F> {
         for ((frame, origin), (((parsed, tracked), found), outcome)) in
             frames.iter_mut().zip(origins).zip(read)
         {
-            let plain = found.filter(|_| tracked.drop.is_none());
+            let plain = found.filter(|_| tracked.drop.is_none() && tracked.steering == Steering::Route);
             let (ours, mut out) = (tracked.owner == me, None);
             if let Some(found) = plain.filter(|_| ours) {
                 out = router.forward_plain(frame.bytes_mut(), &parsed.key, found);
@@ -317,7 +352,9 @@ impl<F: Frame> Pipeline<F> {
                 None if plain.is_some() && !ours => (false, of_others),
                 None => {
                     let passage = (*origin, forwarded & 1 == 1, now);
-                    decide_slowly(&self.snapshot, frame, passage, parsed, tracked)
+                    let (owned, verdict) = decide_slowly(&self.snapshot, frame, passage, parsed, tracked);
+                    count(&self.counters, tracked, parsed, verdict);
+                    (owned, verdict)
                 }
             };
             differs |= out.is_none() || out != *way.get_or_insert(out);

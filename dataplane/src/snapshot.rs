@@ -8,9 +8,11 @@ use crate::gate::cluster_match::ClusterMatch;
 use crate::gate::owner::OwnerMap;
 use crate::parse::Rules;
 use crate::steer::Router;
+use crate::steer::service::Services;
 use crate::track::{Origin, Owners};
-use crate::units::{BucketId, Epoch, MemberId, PortId};
+use crate::units::{BucketId, Epoch, MemberId, PortId, ServerId};
 use crate::wire::MacAddr;
+use std::sync::Arc;
 
 /// To the tracker a router has two ports, wherever its frames come in: one for what is sent to the router, and one for
 /// what another node has forwarded.
@@ -71,11 +73,11 @@ impl Snapshot {
         }
     }
 
-    /// The same for workers that go by `before` now: where both say the same of ownership, all that flows have been
-    /// told holds, and none is decided anew.
+    /// The same for workers that go by `before` now: where both say the same of ownership and of who of the servers
+    /// lives, all that flows have been told holds, and none is decided anew.
     #[must_use]
     pub fn following(self, before: &Self) -> Self {
-        let same = self.cluster == before.cluster;
+        let same = self.cluster == before.cluster && self.dead().eq(before.dead());
         Self { ownership_epoch: if same { before.ownership_epoch } else { self.epoch }, ..self }
     }
 
@@ -83,6 +85,22 @@ impl Snapshot {
     #[must_use]
     pub fn with_router(self, router: Router) -> Self {
         Self { router: Some(router), ..self }
+    }
+
+    /// The same for a router that has services; a bridge has none.
+    #[must_use]
+    pub fn with_services(self, services: Arc<Services>) -> Self {
+        Self { router: self.router.map(|router| router.with_services(services)), ..self }
+    }
+
+    /// Its services; `None`: it has none.
+    #[inline]
+    pub fn services(&self) -> Option<&Services> {
+        self.router.as_ref()?.services()
+    }
+
+    fn dead(&self) -> impl Iterator<Item = ServerId> {
+        self.services().into_iter().flat_map(Services::dead)
     }
 
     /// Its version.
@@ -208,5 +226,10 @@ impl Owners for Snapshot {
     #[inline]
     fn hears_both_sides(&self) -> bool {
         self.shadows()
+    }
+
+    #[inline]
+    fn is_dead(&self, server: ServerId) -> bool {
+        self.services().is_none_or(|services| services.is_dead(server))
     }
 }

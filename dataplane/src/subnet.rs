@@ -24,6 +24,11 @@ impl Subnet {
         differ >= u32::from(self.prefix_len)
     }
 
+    /// Whether it is one address.
+    pub const fn is_host(&self) -> bool {
+        self.prefix_len == bits(self.address)
+    }
+
     /// The same network by its first address.
     #[must_use]
     pub fn network(self) -> Self {

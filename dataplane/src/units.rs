@@ -254,6 +254,29 @@ impl ServerId {
     }
 }
 
+/// A service, by a number that it keeps for as long as it is configured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ServiceId(u16);
+
+/// Services, at most.
+pub const SERVICES_MAX: usize = 1024;
+
+impl ServiceId {
+    /// Number 0.
+    pub const FIRST: Self = Self(0);
+
+    /// From a place counted from 0; `None` from [`SERVICES_MAX`] on.
+    #[expect(clippy::cast_possible_truncation, reason = "checked against the limit first")]
+    pub const fn new(index: usize) -> Option<Self> {
+        if index < SERVICES_MAX { Some(Self(index as u16)) } else { None }
+    }
+
+    /// The place, counted from 0.
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
 /// Packet mark, as Linux's fwmark.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Mark(pub u32);

@@ -376,6 +376,15 @@ where
                     let old = self.pipeline.adopt(snapshot);
                     self.mailbox.give_back(Spent::Snapshot(old));
                 }
+                Order::Remember(memories) => {
+                    let old = self.pipeline.remember(memories);
+                    self.mailbox.give_back(Spent::Memories(old));
+                }
+                Order::HearCounts(counts) => {
+                    let tracker = self.pipeline.tracker_mut();
+                    counts.iter().for_each(|(server, others)| tracker.hear_counts(*server, *others));
+                    self.mailbox.give_back(Spent::Counts(counts));
+                }
                 Order::Errand(errand) => {
                     let old = self.errand.replace(Walk::new(errand));
                     self.give_back(old);

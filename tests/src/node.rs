@@ -4,13 +4,16 @@ use crate::conversation::{Passage, Side};
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
-use weir_dataplane::config::{BucketSet, Cluster, Config, HelperKind, Membership, NodeMask, Share, Tracking};
+use weir_dataplane::config::{
+    self, BucketSet, Cluster, Config, HelperKind, Membership, NodeMask, Share, Tracking,
+};
 use weir_dataplane::counters::{Verdict, WorkerCounters};
 use weir_dataplane::pipeline::{Limits, Observer, Opening, Outbox, Pipeline, Release, Scene, Sight, Tracer};
 use weir_dataplane::port::mem::MemFrame;
 use weir_dataplane::port::{Burst, Frame};
 use weir_dataplane::snapshot::Snapshot;
 use weir_dataplane::steer::Router;
+use weir_dataplane::steer::service::Services;
 use weir_dataplane::trace::{Filter, Trace};
 use weir_dataplane::track::record::{Flags, Hot, Sights};
 use weir_dataplane::units::{BURST_MAX, BucketId, Epoch, PortId, Tick};
@@ -46,6 +49,19 @@ impl Node {
     /// A gateway of this configuration that routes. What it sends on is kept for [`Node::departed`].
     pub fn routed(config: &Config, router: Router) -> Self {
         Self::routed_with_limits(config, router, LIMITS)
+    }
+
+    /// The same with services.
+    pub fn serving(config: &Config, router: Router, services: &config::Services) -> Self {
+        Self::routed(config, router.with_services(Arc::new(Services::compile(1, services))))
+    }
+
+    /// From the next frame on these services count.
+    pub fn serve(&mut self, config: &Config, version: u64, services: &config::Services) {
+        let services = Arc::new(Services::compile(version, services));
+        if let Some(router) = self.pipeline.snapshot().router().cloned() {
+            self.reroute(config, router.with_services(services));
+        }
     }
 
     /// The same with tables that have this much room.
@@ -85,6 +101,9 @@ impl Node {
     fn adopt(&mut self, snapshot: Snapshot) {
         self.epoch = snapshot.epoch();
         let snapshot = snapshot.following(self.pipeline.snapshot());
+        if let Some(services) = snapshot.services() {
+            self.pipeline.remember(services.memories());
+        }
         self.pipeline.adopt(Arc::new(snapshot));
     }
 

@@ -236,6 +236,8 @@ impl Station {
             },
             PuntReason::TimeExceeded => self.tell(packet, interface, Fault::HopLimit, now_ms),
             PuntReason::Unreachable => self.tell(packet, interface, Fault::NoRoute, now_ms),
+            // As IPVS says it, whatever the protocol: a client of TCP takes it for a refusal.
+            PuntReason::NoServer => self.tell(packet, interface, Fault::Port, now_ms),
             PuntReason::TooBig => self.shorten(frame, port, arrival, now_ms),
             PuntReason::OptionInvalid => {
                 if let Some(pointer) = wrong_option(packet) {

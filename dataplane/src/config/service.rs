@@ -2,7 +2,7 @@
 
 use super::Rule;
 use crate::counters::named_enum;
-use crate::units::{InterfaceId, Mark, ServerId, Span};
+use crate::units::{InterfaceId, Mark, ServerId, ServiceId, Span};
 use crate::wire::{IpProtocol, MacAddr};
 use core::net::{IpAddr, Ipv4Addr};
 
@@ -13,7 +13,7 @@ pub struct Services {
     pub marks: Vec<(Rule, Option<Mark>)>,
     /// The first that the packet, marked so, agrees with says where its flow goes, before any selector is asked.
     pub assignments: Vec<(Rule, Assignment)>,
-    /// No two have the same selector. A place in this list names a service.
+    /// No two have the same selector.
     pub services: Vec<Service>,
     /// Servers that no service has any more, and that still carry connections.
     pub retired: Vec<Server>,
@@ -22,8 +22,8 @@ pub struct Services {
 /// Where a rule sends a flow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Assignment {
-    /// To one of the servers of the service at this place.
-    Service(usize),
+    /// To one of the servers of this service.
+    Service(ServiceId),
     /// To this server, whatever it carries.
     Server(ServerId),
 }
@@ -31,6 +31,8 @@ pub enum Assignment {
 /// A service.
 #[derive(Clone, Debug)]
 pub struct Service {
+    /// Its number, which no other service has.
+    pub id: ServiceId,
     /// Which connections are its; `None`: those that [`Services::assignments`] send there.
     pub selector: Option<Selector>,
     /// Who of the servers gets a new one.
@@ -46,7 +48,7 @@ pub struct Service {
 /// A client's new connections go to the server that its last one went to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Persistence {
-    /// So long after the last connection of the client has ended.
+    /// So long after the client's last new connection.
     pub timeout: Span,
     /// IPv4 addresses that agree in so many bits are one client.
     pub ipv4_prefix_len: u8,

@@ -4,12 +4,16 @@
 //! the worker's own cache line: no bus lock, nothing shared is written.
 
 mod flow;
+mod server;
 mod verdict;
 
 pub use flow::{FlowClass, FlowProtocol};
+pub use server::{ServerCells, ServiceCells};
 pub use verdict::{DropReason, PuntReason, Verdict};
 
-use crate::units::{BURST_MAX, MEMBERS_MAX, MemberId, PORTS_MAX, PortId};
+use crate::units::{
+    BURST_MAX, MEMBERS_MAX, MemberId, PORTS_MAX, PortId, SERVERS_MAX, SERVICES_MAX, ServerId, ServiceId,
+};
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// A number that one thread writes and others read.
@@ -127,6 +131,12 @@ pub struct WorkerCounters {
     pub flows_max: Cell,
     /// What became of flows, by [`FlowProtocol::index`].
     pub protocols: [FlowCells; FlowProtocol::COUNT],
+    /// By [`ServerId::index`].
+    servers: Vec<ServerCells>,
+    /// By [`ServiceId::index`].
+    services: Vec<ServiceCells>,
+    /// Number of the services whose memory it has: [`Services::version`](crate::steer::service::Services::version).
+    pub services_version: Cell,
     /// Live expectations: a gauge.
     pub expectations: Cell,
     /// Expectations made.
@@ -151,6 +161,12 @@ pub struct WorkerCounters {
 
 impl Default for WorkerCounters {
     fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl WorkerCounters {
+    fn new() -> Self {
         Self {
             verdicts: Default::default(),
             drops: core::array::from_fn(|_| Cell::default()),
@@ -160,6 +176,9 @@ impl Default for WorkerCounters {
             owners: core::array::from_fn(|_| Cell::default()),
             flows_max: Cell::default(),
             protocols: Default::default(),
+            servers: core::iter::repeat_with(ServerCells::default).take(SERVERS_MAX).collect(),
+            services: core::iter::repeat_with(ServiceCells::default).take(SERVICES_MAX).collect(),
+            services_version: Cell::default(),
             expectations: Cell::default(),
             expectations_created: Cell::default(),
             news_lost: Cell::default(),
@@ -227,6 +246,18 @@ impl WorkerCounters {
     #[inline]
     pub fn protocol(&self, class: FlowClass) -> &FlowCells {
         &self.protocols[class.kind().index()]
+    }
+
+    /// What this worker did for a server.
+    #[inline]
+    pub fn server(&self, server: ServerId) -> &ServerCells {
+        &self.servers[server.index()]
+    }
+
+    /// What this worker did for a service.
+    #[inline]
+    pub fn service(&self, service: ServiceId) -> &ServiceCells {
+        &self.services[service.index()]
     }
 
     /// Live flows that are `owner`'s. Those of a node that has died count as its own until their next packet comes.

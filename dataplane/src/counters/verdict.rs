@@ -100,6 +100,10 @@ named_enum! {
         Blackhole = "blackhole",
         /// An IPv4 option that a router must refuse: a source route.
         SourceRoute = "source_route",
+        /// No server of its service can take it, and the service says to drop it.
+        NoServer = "no_server",
+        /// The MAC address of its server is not known.
+        ServerUnresolved = "server_unresolved",
     }
 }
 
@@ -122,6 +126,8 @@ named_enum! {
         Unreachable = "unreachable",
         /// The MAC address of its next hop is not known.
         Unresolved = "unresolved",
+        /// No server of its service can take it, and its sender is to be told.
+        NoServer = "no_server",
         /// Its IPv4 options are broken.
         OptionInvalid = "option_invalid",
     }

@@ -1,14 +1,15 @@
 //! What becomes of a frame that has been tracked: the gate, then the steer, then where it is put.
 
 use super::Outbox;
+use super::service::target;
 use crate::config::Share;
-use crate::counters::{DropReason, Verdict};
+use crate::counters::{DropReason, PuntReason, Verdict};
 use crate::parse::{Class, Parsed};
 use crate::port::{Burst, Frame};
 use crate::punt::Punted;
 use crate::snapshot::Snapshot;
 use crate::steer::bridge;
-use crate::track::{Owners, Tracked};
+use crate::track::{Owners, Steering, Tracked};
 use crate::units::{PortId, Tick};
 use crate::wire::Ethernet;
 
@@ -71,7 +72,11 @@ pub(super) fn decide<F: Frame, const ROUTES: bool>(
             true,
             match snapshot.router().filter(|_| ROUTES) {
                 None => bridge::decide(snapshot.bridge(), port),
-                Some(router) => router.forward(frame, &parsed.key, now),
+                Some(_) if tracked.steering == Steering::Refused => Verdict::Punt(PuntReason::NoServer),
+                Some(router) => match target(snapshot.services(), tracked) {
+                    None => router.forward(frame, &parsed.key, now),
+                    Some(target) => router.forward_to(target.place, frame, &parsed.key, now),
+                },
             },
         );
     }

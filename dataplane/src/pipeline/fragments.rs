@@ -3,13 +3,15 @@
 //! A frame that is held has the outcome [`Verdict::Hold`] until it is released: then that is taken back and its
 //! final outcome booked, so that each frame has exactly one at any moment.
 
+use super::service::{Place, count, dispatch};
 use super::{Observer, Outbox, Pipeline, Release, Scene, Sight, decide, hand_on, heard};
 use crate::counters::{DropReason, Verdict};
 use crate::fragment::{Arrival, Fate};
 use crate::parse::{Class, Offload, Parsed, parse_datagram};
 use crate::port::{Burst, Checksum, Frame};
+use crate::steer::router::vlan_of;
 use crate::track::{Context, Packet, Tracked};
-use crate::units::{PortId, Tick};
+use crate::units::{PortId, Tick, VlanId};
 
 /// Datagrams that one turn gives up, at most.
 const EXPIRE_A_TURN: usize = 4;
@@ -23,6 +25,7 @@ struct Passage {
     forwarded: bool,
     number: u64,
     port: PortId,
+    vlan: Option<VlanId>,
     now: Tick,
 }
 
@@ -55,7 +58,8 @@ impl<F: Frame> Pipeline<F> {
             let routes = self.snapshot.router().is_some();
             let forwarded = self.forwarded >> index & 1 == 1;
             let heard = if routes { heard(forwarded) } else { port };
-            let passage = Passage { index, heard, forwarded, number, port, now };
+            let vlan = self.snapshot.services().and_then(|_| vlan_of(frame.bytes()));
+            let passage = Passage { index, heard, forwarded, number, port, vlan, now };
             self.fragment(frame, &parsed, &passage, outbox, observer);
         }
         self.process_whole(&mut whole, first, origins, now, outbox, observer);
@@ -108,7 +112,9 @@ impl<F: Frame> Pipeline<F> {
                     &parsed,
                     &tracked,
                 );
-                (owned, hand_on::<F, true>(frame, port, verdict, outbox, &mut spent))
+                let verdict = hand_on::<F, true>(frame, port, verdict, outbox, &mut spent);
+                count(&self.counters, &tracked, &parsed, verdict);
+                (owned, verdict)
             }
             None => (false, Verdict::Hold),
         };
@@ -129,8 +135,15 @@ impl<F: Frame> Pipeline<F> {
         let packet = Packet { bytes, parsed: &parsed, port: passage.heard };
         let context =
             Context { now: passage.now, config: self.snapshot.conntrack(), owners: &*self.snapshot };
-        let tracked = self.tracker.track_one(&packet, &context);
+        let mut tracked = self.tracker.track_one(&packet, &context);
+        self.dispatch(&parsed, passage, &mut tracked);
         (parsed, tracked)
+    }
+
+    fn dispatch(&mut self, parsed: &Parsed, passage: &Passage, tracked: &mut Tracked) {
+        let &Passage { port, vlan, now, .. } = passage;
+        let place = Place { port, vlan, now };
+        dispatch(&mut self.tracker, &mut self.memories, &self.snapshot, parsed, place, tracked);
     }
 
     /// A fragment that goes as if it were none.
@@ -141,7 +154,8 @@ impl<F: Frame> Pipeline<F> {
         let packet = Packet { bytes: frame.bytes(), parsed: &parsed, port: passage.heard };
         let context =
             Context { now: passage.now, config: self.snapshot.conntrack(), owners: &*self.snapshot };
-        let tracked = self.tracker.track_one(&packet, &context);
+        let mut tracked = self.tracker.track_one(&packet, &context);
+        self.dispatch(&parsed, passage, &mut tracked);
         (parsed, tracked)
     }
 

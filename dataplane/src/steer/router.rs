@@ -6,7 +6,10 @@
 
 use super::route::reverse_path::{self, Doubt};
 use super::route::{Adjacencies, Adjacency, Fib, Found, Hop, Way};
+use super::service::Services;
+use crate::classify::Facts;
 use crate::config::route::ReversePath;
+use crate::config::service::Place;
 use crate::config::{self, Routing};
 use crate::counters::{DropReason, PuntReason, Verdict};
 use crate::key::{Address, Family, FlowKey};
@@ -14,8 +17,8 @@ use crate::parse::{Class, Parsed};
 use crate::port::Frame;
 use crate::rewrite::options::{Refusal, Signature, Time};
 use crate::rewrite::{mac, options, ttl, vlan};
-use crate::units::{InterfaceId, PORTS_MAX, PortId, TICK_MS, Tick, VlanId};
-use crate::wire::{EtherType, Ethernet, Ipv4, Ipv6, MacAddr, Vlan, ethernet};
+use crate::units::{InterfaceId, Mark, PORTS_MAX, PortId, TICK_MS, Tick, VlanId};
+use crate::wire::{EtherType, Ethernet, IpProtocol, Ipv4, Ipv6, MacAddr, Vlan, ethernet};
 use core::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
@@ -40,6 +43,7 @@ pub struct Router {
     /// What is for the gateway itself is left to control before it is tracked: the kernel's answers pass no worker,
     /// and one direction alone tells the tracker nothing.
     pub(super) has_host: bool,
+    services: Option<Arc<Services>>,
 }
 
 /// What is to be known of an interface when a packet comes in.
@@ -211,13 +215,35 @@ impl Router {
         let adjacencies = Arc::new(Adjacencies::compile(routing, &fib, |_| true, core::iter::empty()));
         let looks_up_sources = routing.interfaces.iter().any(|of| of.reverse_path != ReversePath::Off);
         let fib = Arc::new(fib);
-        Self { doors: doors.into(), interfaces, signers, ours, fib, adjacencies, looks_up_sources, has_host }
+        Self {
+            doors: doors.into(),
+            interfaces,
+            signers,
+            ours,
+            fib,
+            adjacencies,
+            looks_up_sources,
+            has_host,
+            services: None,
+        }
     }
 
     /// The same with other neighbours.
     #[must_use]
     pub fn with_neighbours(&self, adjacencies: Arc<Adjacencies>) -> Self {
         Self { adjacencies, ..self.clone() }
+    }
+
+    /// The same with services.
+    #[must_use]
+    pub fn with_services(self, services: Arc<Services>) -> Self {
+        Self { services: Some(services), ..self }
+    }
+
+    /// Its services, if it has any.
+    #[inline]
+    pub fn services(&self) -> Option<&Services> {
+        self.services.as_deref()
     }
 
     /// What is known of the neighbours.
@@ -291,7 +317,7 @@ impl Router {
         if matches!(parsed.class, Class::Drop(_)) {
             return false;
         }
-        match self.look(frame, port, shadows, parsed.class) {
+        match self.look(frame, port, shadows, parsed) {
             Entry::Sent => return false,
             Entry::Forwarded => return true,
             Entry::Punt(reason) => *parsed = Parsed::punt(reason),
@@ -301,13 +327,13 @@ impl Router {
     }
 
     #[inline]
-    fn look(&self, frame: &[u8], port: PortId, shadows: bool, class: Class) -> Entry {
+    fn look(&self, frame: &[u8], port: PortId, shadows: bool, parsed: &Parsed) -> Entry {
         let Some((ethernet, link)) = Link::read(frame) else { return Entry::Drop(DropReason::Runt) };
         let door = &self.doors[port.index()];
         let Some(interface) = door.interface(link.vlan) else { return Entry::Drop(DropReason::NoInterface) };
         let destination = ethernet.destination();
         let ours = door.macs.contains(&destination);
-        let neighbours = match class {
+        let neighbours = match parsed.class {
             Class::NonIp if link.ethertype == EtherType::ARP => Some(PuntReason::Arp),
             Class::NonIp => return Entry::Drop(DropReason::NonIp),
             Class::Untracked => Some(PuntReason::NeighbourDiscovery),
@@ -324,11 +350,34 @@ impl Router {
         let mode = self.interfaces[interface.index()].reverse_path;
         match reverse_path::check(&self.fib, mode, interface, ends.family, ends.source) {
             Ok(()) => {}
-            Err(Doubt::Martian) if self.is_from_beside(ends) => {}
+            Err(Doubt::Martian) if self.is_from_beside(ends) || self.is_shared(ends.source, ends.family) => {}
             Err(Doubt::Martian) => return Entry::Drop(DropReason::Martian),
             Err(Doubt::ReversePath) => return Entry::Drop(DropReason::ReversePath),
         }
-        if self.has_host && self.is_local(ends) { Entry::Punt(PuntReason::Local) } else { Entry::Sent }
+        if self.has_host && self.is_local(ends) && !self.is_served(ends, parsed, port, link.vlan) {
+            return Entry::Punt(PuntReason::Local);
+        }
+        Entry::Sent
+    }
+
+    /// Whether servers have this address as well.
+    #[inline]
+    fn is_shared(&self, address: Address, family: Family) -> bool {
+        self.services.as_ref().is_some_and(|services| services.shares(address.ip(family)))
+    }
+
+    /// Whether a packet to the gateway itself is a service's. Of what cannot be told before it is tracked, all is: of
+    /// fragments, and of errors about packets that servers have sent.
+    fn is_served(&self, ends: Ends, parsed: &Parsed, port: PortId, vlan: Option<VlanId>) -> bool {
+        let Some(services) = &self.services else { return false };
+        if !services.shares(ends.destination.ip(ends.family)) {
+            return false;
+        }
+        match parsed.class {
+            Class::Fragment | Class::IcmpError => true,
+            Class::Flow(_) => services.claims(&facts(parsed, port, vlan)).1,
+            _ => false,
+        }
     }
 
     /// Whether it is for the gateway itself.
@@ -395,10 +444,43 @@ impl Router {
             return Verdict::Punt(PuntReason::TimeExceeded);
         }
         let Some(adjacency) = adjacency else { return Verdict::Punt(PuntReason::Unresolved) };
+        self.leave(frame, link, ends, &adjacency, now)
+    }
+
+    /// Sends a packet of the flow `key` to a server that has the packet's address as well.
+    #[inline(never)]
+    pub fn forward_to<F: Frame>(&self, place: Place, frame: &mut F, key: &FlowKey, now: Tick) -> Verdict {
+        let Some((_, link)) = Link::read(frame.bytes()) else { return Verdict::Drop(DropReason::Runt) };
+        let Some(ends) = Ends::read(frame.bytes(), link) else { return Verdict::Drop(DropReason::NonIp) };
+        let adjacency = match place {
+            Place::Address(address) => {
+                let (family, address) = (Family::of(address), Address::from_ip(address));
+                let way = self.way(self.fib.find(family, address), key);
+                self.adjacencies.find(way, family, address)
+            }
+            Place::Mac(interface, mac) => self.adjacencies.beside(interface, mac),
+        };
+        if ends.hops_left <= 1 {
+            return Verdict::Punt(PuntReason::TimeExceeded);
+        }
+        let Some(adjacency) = adjacency else { return Verdict::Drop(DropReason::ServerUnresolved) };
+        self.leave(frame, link, ends, &adjacency, now)
+    }
+
+    /// Makes the frame what leaves by `adjacency`, if it fits.
+    #[inline]
+    fn leave<F: Frame>(
+        &self,
+        frame: &mut F,
+        link: Link,
+        ends: Ends,
+        adjacency: &Adjacency,
+        now: Tick,
+    ) -> Verdict {
         if ends.len > usize::from(adjacency.mtu) {
             return Verdict::Punt(PuntReason::TooBig);
         }
-        match self.rewrite(frame, link, ends.family, &adjacency, now) {
+        match self.rewrite(frame, link, ends.family, adjacency, now) {
             None => Verdict::Forward(adjacency.port),
             Some(refused) => refused,
         }
@@ -443,6 +525,27 @@ impl Router {
             Err(Refusal::SourceRoute) => Some(Verdict::Drop(DropReason::SourceRoute)),
             Err(Refusal::Malformed { .. }) => Some(Verdict::Punt(PuntReason::OptionInvalid)),
         }
+    }
+}
+
+/// The VLAN of a frame.
+pub fn vlan_of(frame: &[u8]) -> Option<VlanId> {
+    Link::read(frame)?.1.vlan
+}
+
+/// What rules look at in a packet that opens a flow, before it has a mark.
+pub fn facts(parsed: &Parsed, port: PortId, vlan: Option<VlanId>) -> Facts {
+    let (key, side) = (&parsed.key, parsed.side);
+    let (from, to) = (key.endpoint(side), key.endpoint(side.opposite()));
+    Facts {
+        family: key.family(),
+        source: from.address,
+        destination: to.address,
+        protocol: IpProtocol(key.protocol()),
+        ports: (from.port, to.port),
+        port,
+        vlan,
+        mark: Mark::default(),
     }
 }
 

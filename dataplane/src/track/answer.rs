@@ -2,7 +2,7 @@
 
 use super::ConnState;
 use super::record::Flags;
-use super::{sctp, tcp};
+use super::{sctp, served, tcp};
 use crate::config::Conntrack;
 use crate::counters::FlowClass;
 use crate::units::{Direction, Span};
@@ -33,6 +33,22 @@ pub(super) fn class_of_tcp(state: tcp::State) -> FlowClass {
         State::TimeWait => FlowClass::TcpTimeWait,
         State::Close => FlowClass::TcpClose,
         State::SynSent2 => FlowClass::TcpSynSent2,
+    }
+}
+
+/// What a TCP flow to a server in this state is counted as.
+#[inline]
+pub(super) fn class_of_served(state: served::State) -> FlowClass {
+    use served::State;
+    match state {
+        State::None | State::SynSent | State::Listen => FlowClass::TcpSynSent,
+        State::SynRecv | State::SynAck => FlowClass::TcpSynRecv,
+        State::Established => FlowClass::TcpEstablished,
+        State::FinWait => FlowClass::TcpFinWait,
+        State::CloseWait => FlowClass::TcpCloseWait,
+        State::LastAck => FlowClass::TcpLastAck,
+        State::TimeWait => FlowClass::TcpTimeWait,
+        State::Close => FlowClass::TcpClose,
     }
 }
 

@@ -65,7 +65,7 @@ pub(super) fn first_packet<O: Owners>(
         }
         Transport::Generic => (FlowClass::Generic, Detail::None),
     };
-    Ok((class, Cold { detail }, timeout_of(class, context.config)))
+    Ok((class, cold(detail), timeout_of(class, context.config)))
 }
 
 fn first_segment<O: Owners>(packet: &Packet<'_>, context: &Context<'_, O>) -> Result<First, DropReason> {
@@ -74,7 +74,7 @@ fn first_segment<O: Owners>(packet: &Packet<'_>, context: &Context<'_, O>) -> Re
     let mut connection = Connection::open(&segment, is_loose(context)).ok_or(DropReason::InvalidNoFlow)?;
     match connection.see(Direction::Original, &segment, &Standing::default(), config) {
         Effect::Refresh { timeout, .. } => {
-            Ok((class_of_tcp(connection.state()), Cold { detail: Detail::Tcp(connection) }, timeout))
+            Ok((class_of_tcp(connection.state()), cold(Detail::Tcp(connection)), timeout))
         }
         Effect::Invalid { reason, .. } => Err(reason),
         Effect::Keep | Effect::Delete | Effect::Reopen => Err(DropReason::InvalidNoFlow),
@@ -86,11 +86,15 @@ fn first_chunks<O>(packet: &Packet<'_>, context: &Context<'_, O>) -> Result<Firs
     let mut association = Association::open(&header)?;
     match association.see(Direction::Original, &header, &context.config.sctp) {
         sctp::Effect::Refresh(timeout) => {
-            Ok((class_of_sctp(association.state()), Cold { detail: Detail::Sctp(association) }, timeout))
+            Ok((class_of_sctp(association.state()), cold(Detail::Sctp(association)), timeout))
         }
         sctp::Effect::Keep => Err(DropReason::InvalidNoFlow),
         sctp::Effect::Invalid(reason) => Err(reason),
     }
+}
+
+fn cold(detail: Detail) -> Cold {
+    Cold { detail, ..Cold::default() }
 }
 
 /// The segment that a packet of TCP carries.

@@ -4,7 +4,8 @@ use super::answer::{answer, class_of_sctp, class_of_tcp, stream_timeout_of, time
 use super::expect::Used;
 use super::first::{first_packet, segment};
 use super::owner::{decide, is_picked_up};
-use super::record::{Cold, Detail, Extra, Flags, Hot, Sights};
+use super::record::{Cold, Detail, Extra, Flags, Hot, Sights, Steering};
+use super::serve::DATAGRAM_TIMEOUT;
 use super::table::RecordId;
 use super::tcp::{Effect, Standing};
 use super::watch::Happening;
@@ -19,7 +20,7 @@ use crate::wire::{IpProtocol, Sctp};
 use core::net::SocketAddr;
 
 /// What a packet does to the flow it belongs to.
-enum Touch {
+pub(super) enum Touch {
     /// The flow lives this long from now; `true`: it has proven itself.
     Refresh(Span, bool),
     /// The flow's time runs on.
@@ -55,6 +56,8 @@ impl Tracker {
         {
             return self.echo(record, direction, at_port, context);
         }
+        self.leave_the_dead(packet, record, context.owners);
+        let steering = self.table.cold(record).steering;
         let touch = match transport {
             Transport::Tcp => match self.see_segment(packet, record, direction, context) {
                 Ok(touch) => touch,
@@ -62,10 +65,12 @@ impl Tracker {
                 // The old connection is over: what was found was not this packet's flow.
                 Err(None) => return self.open(packet, transport, hash, context),
             },
-            Transport::Sctp => match self.see_chunks(packet, record, direction, context) {
-                Ok(touch) => touch,
-                Err(reason) => return Tracked::invalid(reason),
-            },
+            Transport::Sctp if steering == Steering::Route => {
+                match self.see_chunks(packet, record, direction, context) {
+                    Ok(touch) => touch,
+                    Err(reason) => return Tracked::invalid(reason),
+                }
+            }
             _ => self.see_datagram(record, context),
         };
         let state = answer(direction, self.table.hot(record).flags);
@@ -76,8 +81,11 @@ impl Tracker {
         }
         self.touch(record, direction, touch, context.now);
         let changed = self.table.hot(record).stage() != before;
-        let mut tracked =
-            Tracked { state: Some(state), reply: direction == Direction::Reply, owner, drop: None };
+        if steering == Steering::Open && direction == Direction::Original {
+            self.pending = Some(record);
+        }
+        let reply = direction == Direction::Reply;
+        let mut tracked = Tracked { state: Some(state), reply, owner, steering, drop: None };
         // A helper sees what is let through.
         if self.table.hot(record).extra != Hot::NO_EXTRA && context.owners.tracks(owner) {
             tracked.drop = self.help(packet, transport, record, (state, direction), context.now);
@@ -116,12 +124,13 @@ impl Tracker {
         context: &Context<'_, O>,
     ) -> Tracked {
         let owner = self.owner(record, direction, context.owners);
-        let hot = self.table.hot_mut(record);
+        let (hot, cold) = self.table.lines_mut(record);
         hot.sights.count(direction, at_port);
         Tracked {
             state: Some(answer(direction, hot.flags)),
             reply: direction == Direction::Reply,
             owner,
+            steering: cold.steering,
             drop: None,
         }
     }
@@ -136,7 +145,9 @@ impl Tracker {
     ) -> Result<Touch, Option<DropReason>> {
         let Some(segment) = segment(packet) else { return Err(Some(DropReason::InvalidHeader)) };
         let (hot, cold) = self.table.lines_mut(record);
-        let Detail::Tcp(connection) = &mut cold.detail else { return Err(Some(DropReason::InvalidTcpState)) };
+        let Detail::Tcp(connection) = &mut cold.detail else {
+            return self.see_half(packet, record, direction, context.now);
+        };
         let owners = context.owners;
         let standing = Standing {
             shadow: owners.names_owners() && !owners.is_me(hot.owner),
@@ -191,6 +202,7 @@ impl Tracker {
     fn see_datagram<O>(&mut self, record: RecordId, context: &Context<'_, O>) -> Touch {
         let (hot, cold) = self.table.lines_mut(record);
         match cold.detail {
+            _ if cold.steering != Steering::Route => Touch::Refresh(DATAGRAM_TIMEOUT, false),
             Detail::Stream { from } if hot.flags.has(Flags::SEEN_REPLY) && context.now.reached(from) => {
                 Touch::Refresh(stream_timeout_of(hot.class, context.config), true)
             }
@@ -254,7 +266,8 @@ impl Tracker {
             None => decide(&mut hot, context.owners),
         }
         let state = if used.is_some() { ConnState::Related } else { ConnState::New };
-        let mut tracked = Tracked { state: Some(state), reply: false, owner: hot.owner, drop: None };
+        let (owner, steering) = (hot.owner, Steering::Route);
+        let mut tracked = Tracked { state: Some(state), reply: false, owner, steering, drop: None };
         if context.owners.is_stray(hot.owner, packet.port) {
             tracked.drop = Some(DropReason::OtherHost);
             return tracked;
@@ -278,6 +291,7 @@ impl Tracker {
                 return tracked;
             }
         }
+        self.pending = Some(record);
         self.tell(Happening::New, record, context.now);
         tracked
     }
@@ -354,7 +368,7 @@ impl Tracker {
 
 /// Counts a flow as what it is now.
 #[inline]
-fn reclass(hot: &mut Hot, class: FlowClass, counters: &WorkerCounters) {
+pub(super) fn reclass(hot: &mut Hot, class: FlowClass, counters: &WorkerCounters) {
     if class != hot.class {
         counters.flows[hot.class.index()].sub(1);
         counters.flows[class.index()].add(1);

@@ -16,6 +16,7 @@ pub mod news;
 mod owner;
 pub mod record;
 pub mod sctp;
+mod serve;
 pub mod served;
 mod stranger;
 mod stream;
@@ -27,13 +28,14 @@ pub mod watch;
 pub mod wheel;
 
 pub use owner::Owners;
-pub use record::Origin;
+pub use record::{Origin, Steering};
 pub use view::{ExpectationView, FlowView};
 
 use crate::config::Conntrack;
 use crate::counters::{DropReason, WorkerCounters, named_enum};
 use crate::key::FlowKey;
 use crate::parse::{Class, Parsed, Transport};
+use crate::tally::Tallies;
 use crate::units::{Direction, MemberId, PortId, Tick};
 use crate::wire::IpProtocol;
 use expect::Expectations;
@@ -98,13 +100,15 @@ pub struct Tracked {
     pub reply: bool,
     /// Who forwards its flow; `None`: it has none, or nobody does, or a node of which nothing is known.
     pub owner: Option<MemberId>,
+    /// Who takes its flow, if a packet of its opener's belongs to one.
+    pub steering: Steering,
     /// It ends here.
     pub drop: Option<DropReason>,
 }
 
 impl Tracked {
     pub(crate) const fn dropped(reason: DropReason) -> Self {
-        Self { state: None, reply: false, owner: None, drop: Some(reason) }
+        Self { state: None, reply: false, owner: None, steering: Steering::Route, drop: Some(reason) }
     }
 
     const fn invalid(reason: DropReason) -> Self {
@@ -130,6 +134,9 @@ pub struct Tracker {
     expectations: Expectations,
     watches: FlowWatches,
     calls: Calls,
+    tallies: Tallies,
+    /// The flow of the packet that was tracked last, if nobody has said who takes it.
+    pending: Option<RecordId>,
     counters: Arc<WorkerCounters>,
 }
 
@@ -151,6 +158,8 @@ impl Tracker {
             watches: FlowWatches::default(),
             // A call is expected twice before it is one.
             calls: Calls::new(expectations_max as usize / 2, secret),
+            tallies: Tallies::new(Arc::clone(&counters)),
+            pending: None,
             counters,
         }
     }
@@ -249,6 +258,7 @@ impl Tracker {
         context: &Context<'_, O>,
     ) -> Tracked {
         let parsed = packet.parsed;
+        self.pending = None;
         match parsed.class {
             // A fragment is not tracked: its datagram is.
             Class::NonIp | Class::Fragment | Class::Punt(_) => Tracked::default(),
@@ -349,6 +359,11 @@ impl Tracker {
         let hot = self.table.hot(record);
         self.counters.flows[hot.class.index()].sub(1);
         self.counters.flows_of(hot.owner).sub(1);
+        if end == End::Expired {
+            self.count_unanswered(record);
+        }
+        self.unbind(record);
+        let hot = self.table.hot(record);
         match end {
             End::Expired => self.counters.protocol(hot.class).expired.add(1),
             End::Evicted => self.counters.protocol(hot.class).evicted.add(1),
@@ -396,6 +411,7 @@ impl Tracker {
         let quoted = parsed.side.direction(self.table.hot(record).origin());
         // An error is no answer: it fixes no owner.
         let owner = self.owner(record, Direction::Original, context.owners);
-        Tracked { state: Some(ConnState::Related), reply: quoted == Direction::Original, owner, drop: None }
+        let (reply, steering) = (quoted == Direction::Original, self.table.cold(record).steering);
+        Tracked { state: Some(ConnState::Related), reply, owner, steering, drop: None }
     }
 }

@@ -35,7 +35,7 @@ use super::table::RecordId;
 use crate::counters::FlowClass;
 use crate::key::{FlowKey, Side};
 use crate::parse::Transport;
-use crate::units::{BucketId, Direction, Epoch, MemberId, PortId};
+use crate::units::{BucketId, Direction, Epoch, MemberId, PortId, ServerId};
 
 /// Whose flows are whose.
 pub trait Owners {
@@ -74,6 +74,9 @@ pub trait Owners {
 
     /// Whether [`Owners::other_side`] may have an answer.
     fn hears_both_sides(&self) -> bool;
+
+    /// Whether a server is dead, or is none any more: what can begin anew need not stay with it.
+    fn is_dead(&self, server: ServerId) -> bool;
 
     /// Whether this node forwards the flows of `owner`.
     #[inline]
@@ -151,7 +154,8 @@ impl Tracker {
         let bucket = owners.bucket(&self.origin(record));
         let hot = self.table.hot_mut(record);
         let answered = direction == Direction::Reply || hot.flags.has(Flags::SEEN_REPLY);
-        let bound = answered || hot.flags.has(Flags::EXPECTED);
+        // A server's answers need not pass here: what its client goes on with has been answered.
+        let bound = answered || hot.flags.has(Flags::EXPECTED) || hot.flags.has(Flags::ASSURED);
         let before = hot.owner;
         let after = if bound { owners.heir(hot.decided(), bucket) } else { owners.owner(bucket) };
         (hot.bucket, hot.owner, hot.epoch) = (bucket, after, Some(owners.ownership_epoch()));

@@ -1,11 +1,12 @@
 //! A flow's record: two cache lines, and a third one for the few flows that need it.
 
 use super::sctp::Association;
+use super::served;
 use super::tcp::Connection;
 use crate::counters::FlowClass;
 use crate::helper::Helper;
 use crate::key::{FlowKey, Side};
-use crate::units::{BucketId, Direction, Epoch, Mark, MemberId, PortId, Tick};
+use crate::units::{BucketId, Direction, Epoch, Mark, MemberId, PortId, ServerId, Tick};
 
 /// Bits of a flow.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -170,9 +171,25 @@ impl Hot {
 pub struct Cold {
     /// By protocol.
     pub detail: Detail,
+    /// Who takes it.
+    pub steering: Steering,
 }
 
 const _: () = assert!(size_of::<Cold>() == 64);
+
+/// Who takes what a flow's opener sends.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Steering {
+    /// Who its destination's route leads to.
+    #[default]
+    Route,
+    /// A server of a service, which is chosen when this node has to forward it.
+    Open,
+    /// This server.
+    Server(ServerId),
+    /// Nobody: no server can, and its sender is to be told.
+    Refused,
+}
 
 /// What a protocol remembers of a flow.
 #[derive(Clone, Copy, Debug, Default)]
@@ -182,6 +199,8 @@ pub enum Detail {
     None,
     /// TCP: state and windows.
     Tcp(Connection),
+    /// TCP to a server, whose answers need not pass here.
+    Served(served::State),
     /// SCTP: state and tags.
     Sctp(Association),
     /// UDP, UDP-Lite, GRE: an answered flow lives longer and is assured.

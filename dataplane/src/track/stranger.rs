@@ -33,7 +33,7 @@ impl Tracker {
         if owners.tracks(owner) || owners.is_learning() || !is_settled {
             return None;
         }
-        *tracked = Tracked { state: Some(ConnState::New), reply: false, owner, drop: None };
+        *tracked = Tracked { state: Some(ConnState::New), reply: false, owner, ..Tracked::default() };
         Some(())
     }
 }

@@ -4,9 +4,10 @@
 //! It does what [`Tracker::flow`] would do, in one pass over the record; whatever else a packet is, it is left to
 //! that.
 
-use super::record::{Detail, Flags, Hot};
+use super::record::{Detail, Flags, Hot, Steering};
+use super::serve::DATAGRAM_TIMEOUT;
 use super::table::RecordId;
-use super::{ConnState, Context, Lookup, Owners, Packet, Tracked, Tracker};
+use super::{ConnState, Context, Lookup, Owners, Packet, Tracked, Tracker, tcp};
 use crate::counters::FlowClass;
 use crate::parse::{Class, Transport};
 use crate::units::Direction;
@@ -30,6 +31,7 @@ impl Tracker {
             && hot.flags.has(OPEN)
             && hot.extra == Hot::NO_EXTRA
             && hot.epoch == Some(context.owners.ownership_epoch())
+            && cold.steering != Steering::Open
             && !context.now.reached(hot.deadline);
         if !plain {
             return None;
@@ -50,6 +52,8 @@ impl Tracker {
                 let len = u32::from(packet.parsed.len);
                 connection.advance(direction, &segment, len, &context.config.tcp)?
             }
+            (FlowClass::TcpEstablished, Detail::Served(state)) if is_plain(packet) => state.timeout(),
+            (FlowClass::Udp, Detail::Stream { .. }) if cold.steering != Steering::Route => DATAGRAM_TIMEOUT,
             (FlowClass::Udp, Detail::Stream { from }) if context.now.reached(*from) => {
                 context.config.udp_timeout_stream
             }
@@ -58,12 +62,13 @@ impl Tracker {
         if let Some(at_port) = side {
             hot.sights.count(direction, at_port);
         }
-        let owner = hot.owner;
+        let (owner, steering) = (hot.owner, cold.steering);
         self.table.set_deadline(record, context.now.after(timeout));
         *tracked = Tracked {
             state: Some(ConnState::Established),
             reply: direction == Direction::Reply,
             owner,
+            steering,
             drop: None,
         };
         Some(())
@@ -93,7 +98,14 @@ impl Tracker {
         let at_port = hot.sights.side(packet.port, peer).filter(|at| hot.sights.is_echo(direction, *at))?;
         hot.sights.count(direction, at_port);
         let (state, reply) = (Some(ConnState::Established), direction == Direction::Reply);
-        *tracked = Tracked { state, reply, owner: hot.owner, drop: None };
+        *tracked = Tracked { state, reply, owner: hot.owner, ..Tracked::default() };
         Some(())
     }
+}
+
+/// Whether a segment neither opens nor ends anything.
+#[inline]
+fn is_plain(packet: Packet<'_>) -> bool {
+    Tcp::new(packet.parsed.transport(packet.bytes))
+        .is_some_and(|header| tcp::Class::of(header.flags()) == tcp::Class::Ack)
 }

@@ -265,6 +265,12 @@ impl FlowTable {
         (hot, cold)
     }
 
+    /// The cold line of a flow.
+    #[inline]
+    pub fn cold(&self, record: RecordId) -> &Cold {
+        &self.records[record as usize].cold
+    }
+
     /// Sets a flow's deadline, whichever way it moves.
     #[inline(always)]
     pub fn set_deadline(&mut self, record: RecordId, deadline: Tick) {

@@ -5,7 +5,7 @@
 use super::*;
 use crate::config::Conntrack;
 use crate::parse::{Offload, Rules, parse};
-use crate::units::{BucketId, Epoch, MemberId};
+use crate::units::{BucketId, Epoch, MemberId, ServerId};
 use crate::wire::{TcpFlags, tcp};
 use proptest::prelude::*;
 
@@ -65,6 +65,10 @@ impl Owners for TwoNodes {
 
     fn hears_both_sides(&self) -> bool {
         self.tracks_all
+    }
+
+    fn is_dead(&self, _: ServerId) -> bool {
+        false
     }
 }
 

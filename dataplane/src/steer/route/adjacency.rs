@@ -131,6 +131,13 @@ impl Adjacencies {
         Some(adjacency)
     }
 
+    /// How packets to a station that has no address leave.
+    #[inline]
+    pub fn beside(&self, interface: InterfaceId, mac: MacAddr) -> Option<Adjacency> {
+        let leaving = (*self.interfaces.get(interface.index())?)?;
+        Some(Adjacency { destination: mac, ..leaving })
+    }
+
     /// The hosts that packets went to since this was last asked. Routers that are next hops are not among them, unless
     /// packets went to them as hosts.
     pub fn take_used(&self) -> impl Iterator<Item = (InterfaceId, IpAddr)> {

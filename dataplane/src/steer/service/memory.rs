@@ -1,10 +1,15 @@
-//! What a worker remembers of a service between two connections.
+//! What a worker remembers of services between two connections.
 
-use crate::config::service::{Locality, Scheduler};
+use super::clients::Clients;
+use crate::config::service::{Locality, Persistence, Scheduler};
 use crate::sched::cache::Table;
 use crate::sched::{rr, wrr};
+use crate::units::{ServiceId, Tick};
 
-/// By scheduler.
+/// Buckets of a table of addresses that are looked at in a tick: all of them in some seconds.
+const SWEEP_A_TICK: u32 = 2;
+
+/// What a scheduler remembers.
 #[derive(Debug, Default)]
 pub enum Memory {
     /// Nothing.
@@ -31,5 +36,119 @@ impl Memory {
 
     fn cache(locality: Locality) -> Self {
         Self::Cache(Table::new(locality))
+    }
+}
+
+/// What a worker remembers of one service.
+#[derive(Debug)]
+pub struct Recollection {
+    service: ServiceId,
+    scheduler: Scheduler,
+    persistence: Option<Persistence>,
+    /// What its scheduler does.
+    pub memory: Memory,
+    /// Where its clients went.
+    pub clients: Option<Clients>,
+}
+
+impl Recollection {
+    fn new(service: ServiceId, scheduler: Scheduler, persistence: Option<Persistence>) -> Self {
+        let clients = persistence.map(Clients::new);
+        Self { service, scheduler, persistence, memory: Memory::new(scheduler), clients }
+    }
+}
+
+/// What a worker remembers of all services: in their order.
+#[derive(Debug, Default)]
+pub struct Memories {
+    version: u64,
+    list: Vec<Recollection>,
+    rover: usize,
+    swept: Tick,
+}
+
+impl Memories {
+    /// Empty ones for the services of this version, each with its scheduler and its persistence. They may take
+    /// megabytes: make them where that does not matter.
+    pub fn new(
+        version: u64,
+        services: impl Iterator<Item = (ServiceId, Scheduler, Option<Persistence>)>,
+    ) -> Self {
+        let list = services.map(|(id, scheduler, persistence)| Recollection::new(id, scheduler, persistence));
+        Self { version, list: list.collect(), rover: 0, swept: Tick::default() }
+    }
+
+    /// Which services they are for.
+    pub const fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// Takes over what is known of services that are as they were.
+    pub fn inherit(&mut self, old: &mut Self) {
+        for new in &mut self.list {
+            let same = old.list.iter_mut().find(|old| old.service == new.service);
+            let Some(old) = same else { continue };
+            if old.scheduler == new.scheduler {
+                core::mem::swap(&mut old.memory, &mut new.memory);
+            }
+            if old.persistence == new.persistence {
+                core::mem::swap(&mut old.clients, &mut new.clients);
+            }
+        }
+    }
+
+    /// What is remembered of the service at a place, which must be this one.
+    #[inline]
+    pub fn of(&mut self, place: usize, service: ServiceId) -> Option<&mut Recollection> {
+        self.list.get_mut(place).filter(|recollection| recollection.service == service)
+    }
+
+    /// The same for one that is known by its number alone, to look at.
+    pub fn find(&self, service: ServiceId) -> Option<&Recollection> {
+        self.list.iter().find(|recollection| recollection.service == service)
+    }
+
+    /// The same, to change.
+    pub fn find_mut(&mut self, service: ServiceId) -> Option<&mut Recollection> {
+        self.list.iter_mut().find(|recollection| recollection.service == service)
+    }
+
+    /// Forgets what has been idle too long: a tick's part of it.
+    #[inline]
+    pub fn sweep(&mut self, now: Tick) {
+        if self.list.is_empty() || now == self.swept {
+            return;
+        }
+        self.swept = now;
+        self.rover = (self.rover + 1) % self.list.len();
+        if let Memory::Cache(table) = &mut self.list[self.rover].memory {
+            table.sweep(now, SWEEP_A_TICK);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::units::ServerId;
+
+    #[test]
+    fn a_service_that_is_as_it_was_keeps_what_is_known_of_it() {
+        let id = |index| ServiceId::new(index).unwrap();
+        let persistence =
+            Some(Persistence { timeout: crate::units::Span::MAX, ipv4_prefix_len: 32, ipv6_prefix_len: 128 });
+        let mut old =
+            Memories::new(1, [(id(0), Scheduler::Rr, persistence), (id(1), Scheduler::Rr, None)].into_iter());
+        let (client, now) = ([192, 0, 2, 1].into(), Tick::default());
+        old.of(0, id(0)).unwrap().clients.as_mut().unwrap().remember(client, ServerId::FIRST, now);
+        let mut new = Memories::new(
+            2,
+            [(id(7), Scheduler::Wrr, None), (id(0), Scheduler::Wrr, persistence)].into_iter(),
+        );
+        new.inherit(&mut old);
+        assert!(new.of(0, id(0)).is_none(), "another service stands there now");
+        let kept = new.of(1, id(0)).unwrap();
+        assert!(matches!(kept.memory, Memory::Wrr(_)), "the scheduler is another");
+        assert_eq!(kept.clients.as_ref().unwrap().server_of(client, now), Some(ServerId::FIRST));
     }
 }

@@ -4,46 +4,61 @@
 //! that mark comes first, then that of the packet's address and port, then that of its address and any port, as in
 //! IPVS. Only the first packet of a connection comes here: which server it was given is kept with the connection.
 
-pub mod load;
+pub mod clients;
 pub mod memory;
 
 use crate::classify::{Classifier, Facts};
 use crate::config;
-use crate::config::service::{Fallback, Scheduler, Selector};
-use crate::sched::{Loads, Server, Servers, dh, lblc, lblcr, least, mh, sh, twos, weightiest};
-use crate::units::{Mark, ServerId, Tick};
+use crate::config::service::{
+    Assignment, Fallback, Method, Persistence, Place, Scheduler, Selector, ServerState,
+};
+use crate::sched::{Load, Loads, Server, Servers, dh, lblc, lblcr, least, mh, sh, twos, weightiest};
+use crate::subnet::Subnet;
+use crate::tally::Tallies;
+use crate::units::{Mark, ServerId, ServiceId, Tick};
 use crate::wire::IpProtocol;
 use core::net::IpAddr;
-use hashbrown::HashMap;
-use memory::Memory;
-
-/// A service, by its place among all.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct ServiceId(u16);
-
-impl ServiceId {
-    /// The place, counted from 0.
-    pub const fn index(self) -> usize {
-        self.0 as usize
-    }
-}
+use hashbrown::{HashMap, HashSet};
+use memory::{Memories, Memory, Recollection};
 
 /// All services.
 #[derive(Clone, Debug)]
 pub struct Services {
+    version: u64,
     rules: Classifier,
     /// What each rule marks with.
     marks: Vec<Option<Mark>>,
-    by_mark: HashMap<Mark, ServiceId>,
-    by_address: HashMap<(IpProtocol, IpAddr, u16), ServiceId>,
+    assigned: Classifier,
+    assignments: Vec<Assignment>,
+    by_mark: HashMap<Mark, usize>,
+    by_address: HashMap<(IpProtocol, IpAddr, u16), usize>,
     services: Vec<Service>,
+    /// Addresses of which something is a service's, whoever else has them.
+    addresses: HashSet<IpAddr>,
+    /// By [`ServerId::index`]: how packets get there.
+    targets: Vec<Option<Target>>,
+    /// As they are configured, for what workers know of their own.
+    servers: Vec<config::service::Server>,
+}
+
+/// How packets get to a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// Where it is.
+    pub place: Place,
+    /// By which way.
+    pub method: Method,
+    /// Whether it may have connections.
+    pub state: ServerState,
 }
 
 /// A service.
 #[derive(Clone, Debug)]
 pub struct Service {
+    id: ServiceId,
     servers: Servers,
     scheduler: Scheduler,
+    persistence: Option<Persistence>,
     table: Table,
     fallback: Fallback,
 }
@@ -55,6 +70,17 @@ enum Table {
     Dh(dh::Table),
     Sh(sh::Table),
     Mh(mh::Table),
+}
+
+/// What becomes of a new connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dispatch {
+    /// It is no service's.
+    Route,
+    /// This server gets it.
+    Serve(ServerId),
+    /// It is this service's, and no server can take it.
+    Fail(ServiceId, Fallback),
 }
 
 /// A new connection.
@@ -71,26 +97,52 @@ pub struct Request {
 }
 
 impl Services {
-    /// The first 65,536 of them.
-    pub fn compile(config: &config::Services) -> Self {
+    /// Workers that have the memory of another version need that of this one.
+    pub fn compile(version: u64, config: &config::Services) -> Self {
         let rules: Vec<_> = config.marks.iter().map(|(rule, _)| rule.clone()).collect();
+        let assigned: Vec<_> = config.assignments.iter().map(|(rule, _)| rule.clone()).collect();
         let (mut by_mark, mut by_address) = (HashMap::new(), HashMap::new());
-        for (place, service) in (0..=u16::MAX).zip(&config.services) {
+        for (place, service) in config.services.iter().enumerate() {
             match service.selector {
-                Some(Selector::Mark(mark)) => by_mark.insert(mark, ServiceId(place)),
+                Some(Selector::Mark(mark)) => by_mark.insert(mark, place),
                 Some(Selector::Address { protocol, address, port }) => {
-                    by_address.insert((protocol, address, port), ServiceId(place))
+                    by_address.insert((protocol, address, port), place)
                 }
                 None => None,
             };
         }
+        let servers = config.services.iter().flat_map(|service| &service.servers).chain(&config.retired);
+        let servers: Vec<_> = servers.copied().collect();
+        let count = servers.iter().map(|server| server.id.index() + 1).max().unwrap_or(0);
+        let mut targets = vec![None; count];
+        for &config::service::Server { id, place, method, state, .. } in &servers {
+            targets[id.index()] = Some(Target { place, method, state });
+        }
+        let hosts =
+            config.marks.iter().map(|(rule, _)| rule).chain(config.assignments.iter().map(|(rule, _)| rule));
+        let hosts = hosts.filter_map(|rule| rule.destination.filter(Subnet::is_host));
+        let named = config.services.iter().filter_map(|service| match service.selector {
+            Some(Selector::Address { address, .. }) => Some(address),
+            _ => None,
+        });
         Self {
+            version,
+            addresses: hosts.map(|host| host.address).chain(named).collect(),
             rules: Classifier::compile(&rules),
             marks: config.marks.iter().map(|(_, mark)| *mark).collect(),
+            assigned: Classifier::compile(&assigned),
+            assignments: config.assignments.iter().map(|(_, assignment)| *assignment).collect(),
             by_mark,
             by_address,
             services: config.services.iter().map(Service::compile).collect(),
+            targets,
+            servers,
         }
+    }
+
+    /// Which configuration of services this is.
+    pub const fn version(&self) -> u64 {
+        self.version
     }
 
     /// All of them.
@@ -98,16 +150,116 @@ impl Services {
         &self.services
     }
 
+    /// All servers, those that no service has any more among them.
+    pub fn servers(&self) -> &[config::service::Server] {
+        &self.servers
+    }
+
+    /// How packets get to a server, if there is one of this number.
+    #[inline]
+    pub fn target(&self, server: ServerId) -> Option<&Target> {
+        self.targets.get(server.index())?.as_ref()
+    }
+
+    /// Whether there is no such server, or it is known to be dead.
+    #[inline]
+    pub fn is_dead(&self, server: ServerId) -> bool {
+        self.target(server).is_none_or(|target| target.state == ServerState::Dead)
+    }
+
+    /// The servers that are known to be dead.
+    pub fn dead(&self) -> impl Iterator<Item = ServerId> {
+        let dead = self.servers.iter().filter(|server| server.state == ServerState::Dead);
+        dead.map(|server| server.id)
+    }
+
+    /// What a worker remembers of them, from scratch.
+    pub fn memories(&self) -> Memories {
+        let services = self.services.iter();
+        Memories::new(self.version, services.map(|of| (of.id, of.scheduler, of.persistence)))
+    }
+
+    /// Whether something of this address is a service's. Servers have it too, so packets may come from it.
+    #[inline]
+    pub fn shares(&self, address: IpAddr) -> bool {
+        self.addresses.contains(&address)
+    }
+
+    /// A connection's mark, and whether it is a service's, by its first packet.
+    pub fn claims(&self, facts: &Facts) -> (Mark, bool) {
+        let mark = self.mark(facts);
+        (mark, self.assignment(&Facts { mark, ..*facts }).is_some() || self.find(mark, facts).is_some())
+    }
+
+    /// What becomes of a new connection whose first packet is this, and the mark that it has.
+    pub fn dispatch(
+        &self,
+        facts: &Facts,
+        random: u64,
+        memories: &mut Memories,
+        tallies: &Tallies,
+        now: Tick,
+    ) -> (Mark, Dispatch) {
+        let mark = self.mark(facts);
+        let place = match self.assignment(&Facts { mark, ..*facts }) {
+            Some(Assignment::Server(server)) if self.is_up(server) => {
+                return (mark, Dispatch::Serve(server));
+            }
+            Some(Assignment::Server(server)) => {
+                let of = self.services.iter().find(|service| service.servers.place(server).is_some());
+                return (mark, of.map_or(Dispatch::Route, Service::fail));
+            }
+            Some(Assignment::Service(id)) => self.services.iter().position(|service| service.id == id),
+            None => self.find(mark, facts),
+        };
+        let Some((place, service)) = place.and_then(|place| Some((place, self.services.get(place)?))) else {
+            return (mark, Dispatch::Route);
+        };
+        let request = Request {
+            source: facts.source.ip(facts.family),
+            source_port: facts.ports.0,
+            destination: facts.destination.ip(facts.family),
+            random,
+        };
+        let loads = |server| {
+            let counts = tallies.of(server);
+            let overloaded = !self.is_up(server) || tallies.is_over_threshold(server);
+            Load { active: counts.active, inactive: counts.inactive, overloaded }
+        };
+        let chosen = match memories.of(place, service.id) {
+            Some(memory) => service.choose_for(&request, memory, &loads, now, |server| self.is_up(server)),
+            // For the moment until it has this worker's memory too.
+            None => service.choose(&request, &mut Memory::None, &loads, now),
+        };
+        (mark, chosen.map_or_else(|| service.fail(), Dispatch::Serve))
+    }
+
+    /// Whether a server may have new connections.
+    fn is_up(&self, server: ServerId) -> bool {
+        self.target(server).is_some_and(|target| target.state == ServerState::Up)
+    }
+
+    #[inline]
+    fn assignment(&self, facts: &Facts) -> Option<Assignment> {
+        if self.assignments.is_empty() {
+            return None;
+        }
+        self.assignments.get(self.assigned.first(facts)?).copied()
+    }
+
     /// A packet's mark: the one that the first rule gives which it agrees with, else the one it has.
     #[inline]
     pub fn mark(&self, facts: &Facts) -> Mark {
+        if self.marks.is_empty() {
+            return facts.mark;
+        }
         let rule = self.rules.first(facts).and_then(|rule| self.marks.get(rule));
         rule.copied().flatten().unwrap_or(facts.mark)
     }
 
-    /// The service of a connection whose first packet has this mark.
+    /// The place of the service of a connection whose first packet has this mark.
     #[inline]
-    pub fn find(&self, mark: Mark, facts: &Facts) -> Option<ServiceId> {
+    fn find(&self, mark: Mark, facts: &Facts) -> Option<usize> {
         if !self.by_mark.is_empty() && mark != Mark::default() {
             let of_mark = self.by_mark.get(&mark).copied();
             if of_mark.is_some() {
@@ -120,12 +272,6 @@ impl Services {
         let address = facts.destination.ip(facts.family);
         let named = |port| self.by_address.get(&(facts.protocol, address, port)).copied();
         named(facts.ports.1).or_else(|| named(0))
-    }
-
-    /// A service.
-    #[inline]
-    pub fn get(&self, id: ServiceId) -> Option<&Service> {
-        self.services.get(id.index())
     }
 }
 
@@ -142,7 +288,13 @@ impl Service {
             Scheduler::Mh(hashing) => Table::Mh(mh::Table::compile(&config.servers, hashing)),
             _ => Table::None,
         };
-        Self { servers, scheduler: config.scheduler, table, fallback: config.fallback }
+        let &config::service::Service { id, scheduler, persistence, fallback, .. } = config;
+        Self { id, servers, scheduler, persistence, table, fallback }
+    }
+
+    /// Its number.
+    pub const fn id(&self) -> ServiceId {
+        self.id
     }
 
     /// Its servers.
@@ -156,8 +308,30 @@ impl Service {
     }
 
     /// What becomes of a connection that no server can take.
-    pub const fn fallback(&self) -> Fallback {
-        self.fallback
+    const fn fail(&self) -> Dispatch {
+        Dispatch::Fail(self.id, self.fallback)
+    }
+
+    /// The server that gets a new connection: that of the client's last one, if clients stay and it may.
+    fn choose_for(
+        &self,
+        request: &Request,
+        memory: &mut Recollection,
+        loads: &impl Loads,
+        now: Tick,
+        is_up: impl Fn(ServerId) -> bool,
+    ) -> Option<ServerId> {
+        let Some(clients) = &mut memory.clients else {
+            return self.choose(request, &mut memory.memory, loads, now);
+        };
+        let last = clients.server_of(request.source, now);
+        // As in IPVS neither weight nor thresholds count for who has been there already.
+        let stays = |id: &ServerId| self.servers.place(*id).is_some() && is_up(*id);
+        let chosen = last.filter(stays).or_else(|| self.choose(request, &mut memory.memory, loads, now));
+        if let Some(server) = chosen {
+            clients.remember(request.source, server, now);
+        }
+        chosen
     }
 
     /// The server that gets a new connection; `None`: no server can take it.

@@ -18,6 +18,7 @@ fn server(index: usize, weight: u16) -> Configured {
 
 fn service(selector: Selector, scheduler: Scheduler, servers: &[Configured]) -> Config {
     Config {
+        id: ServiceId::FIRST,
         selector: Some(selector),
         scheduler,
         persistence: None,
@@ -51,14 +52,17 @@ fn idle(_: ServerId) -> Load {
 fn a_service_is_found_by_mark_then_port_then_address() {
     let web = Rule { destination_port: Some(80..=80), ..Rule::default() };
     let not_the_caches = Rule { source: Some("10.0.0.0/24".parse().unwrap()), ..Rule::default() };
-    let services = Services::compile(&config::Services {
-        marks: vec![(not_the_caches, None), (web, Some(Mark(7)))],
-        services: [Selector::Mark(Mark(7)), at(80), at(443), at(0)]
-            .map(|selector| service(selector, Scheduler::Rr, &[]))
-            .into(),
-        ..config::Services::default()
-    });
-    let found = |facts: &Facts| services.find(services.mark(facts), facts).map(ServiceId::index);
+    let services = Services::compile(
+        1,
+        &config::Services {
+            marks: vec![(not_the_caches, None), (web, Some(Mark(7)))],
+            services: [Selector::Mark(Mark(7)), at(80), at(443), at(0)]
+                .map(|selector| service(selector, Scheduler::Rr, &[]))
+                .into(),
+            ..config::Services::default()
+        },
+    );
+    let found = |facts: &Facts| services.find(services.mark(facts), facts);
     assert_eq!(found(&to(SITE, 80)), Some(0));
     assert_eq!(found(&to(VIP, 80)), Some(0), "a mark comes first");
     assert_eq!(found(&to(VIP, 443)), Some(2));

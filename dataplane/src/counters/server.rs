@@ -1,0 +1,37 @@
+//! What is counted of servers and of services.
+
+use super::Cell;
+
+/// What one worker did for one server.
+#[derive(Debug, Default)]
+pub struct ServerCells {
+    /// Connections that are established or about to be: a gauge.
+    pub active: Cell,
+    /// Connections that are over and not yet forgotten, and flows of what has no connections, such as UDP: a gauge.
+    pub inactive: Cell,
+    /// Connections that it was given.
+    pub connections: Cell,
+    /// Of TCP's, those whose client has gone on after its SYN: the server has answered.
+    pub answered: Cell,
+    /// Of TCP's, those that ended before that.
+    pub unanswered: Cell,
+    /// Packets that it was sent.
+    pub packets: Cell,
+    /// Their bytes, from the IP header on.
+    pub bytes: Cell,
+    /// Packets of its to its clients, as far as they pass here.
+    pub reply_packets: Cell,
+    /// Their bytes.
+    pub reply_bytes: Cell,
+}
+
+/// What one worker did for one service.
+#[derive(Debug, Default)]
+pub struct ServiceCells {
+    /// New connections that no server could take and that were refused.
+    pub refused: Cell,
+    /// Those that went on without the service.
+    pub bypassed: Cell,
+    /// Those that ended here without a word.
+    pub dropped: Cell,
+}

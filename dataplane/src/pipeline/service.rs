@@ -1,0 +1,122 @@
+//! Flows that begin: their mark, and the server that takes them if they are a service's.
+
+use crate::config::service::Fallback;
+use crate::counters::{DropReason, Verdict, WorkerCounters};
+use crate::parse::Parsed;
+use crate::snapshot::Snapshot;
+use crate::steer::router::facts;
+use crate::steer::service::memory::Memories;
+use crate::steer::service::{Dispatch, Services};
+use crate::track::{Owners, Steering, Tracked, Tracker};
+use crate::units::{PortId, ServiceId, Tick, VlanId};
+
+/// Where a packet came in, and when.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place {
+    pub(super) port: PortId,
+    pub(super) vlan: Option<VlanId>,
+    pub(super) now: Tick,
+}
+
+/// Says who takes the flow of a packet that has just been tracked, if nobody has yet; `tracked` tells what becomes of the
+/// packet.
+pub(super) fn dispatch(
+    tracker: &mut Tracker,
+    memories: &mut Memories,
+    snapshot: &Snapshot,
+    parsed: &Parsed,
+    place: Place,
+    tracked: &mut Tracked,
+) {
+    let Some(services) = snapshot.services() else { return };
+    let Some(record) = tracker.take_pending() else { return };
+    let mut facts = facts(parsed, place.port, place.vlan);
+    facts.mark = tracker.table().hot(record).mark;
+    if !snapshot.is_me(tracked.owner) {
+        let (mark, claimed) = services.claims(&facts);
+        tracker.mark(record, mark);
+        if claimed {
+            tracker.leave_open(record, place.now);
+        }
+        return;
+    }
+    // What a flow announces goes where that flow goes.
+    let master = tracker.server_of_master(record).filter(|server| !services.is_dead(*server));
+    let (mark, dispatch) = match master {
+        Some(server) => (facts.mark, Dispatch::Serve(server)),
+        None => {
+            let random = parsed.key.hash(RANDOM);
+            services.dispatch(&facts, random, memories, tracker.tallies(), place.now)
+        }
+    };
+    tracker.mark(record, mark);
+    tracked.steering = match dispatch {
+        Dispatch::Route => Steering::Route,
+        Dispatch::Serve(server) => {
+            tracker.bind(record, server, place.now);
+            Steering::Server(server)
+        }
+        Dispatch::Fail(service, fallback) => {
+            if fallback != Fallback::Bypass {
+                tracker.refuse(record, place.now);
+            }
+            fail(tracker.counters(), service, fallback, tracked)
+        }
+    };
+}
+
+/// Bytes of a link header without a tag.
+const HEADER_LEN: u64 = crate::wire::ethernet::HEADER_LEN as u64;
+
+/// Any number: it makes of a flow's key what looks like chance.
+const RANDOM: u64 = 0x8ebc_6af0_9c88_c6e3;
+
+fn fail(
+    counters: &WorkerCounters,
+    service: ServiceId,
+    fallback: Fallback,
+    tracked: &mut Tracked,
+) -> Steering {
+    let cells = counters.service(service);
+    match fallback {
+        Fallback::Bypass => {
+            cells.bypassed.add(1);
+            Steering::Route
+        }
+        Fallback::Reject => {
+            cells.refused.add(1);
+            Steering::Refused
+        }
+        Fallback::Drop => {
+            cells.dropped.add(1);
+            tracked.drop = Some(DropReason::NoServer);
+            Steering::Route
+        }
+    }
+}
+
+/// Counts a packet of a flow that a server has.
+#[inline]
+pub(super) fn count(counters: &WorkerCounters, tracked: &Tracked, parsed: &Parsed, verdict: Verdict) {
+    if let (Steering::Server(server), Verdict::Forward(_)) = (tracked.steering, verdict) {
+        let cells = counters.server(server);
+        let (packets, total) = match tracked.reply {
+            false => (&cells.packets, &cells.bytes),
+            true => (&cells.reply_packets, &cells.reply_bytes),
+        };
+        packets.add(1);
+        total.add((u64::from(parsed.at) + u64::from(parsed.len)).saturating_sub(HEADER_LEN));
+    }
+}
+
+/// How packets of a flow get to the server that has it; `None`: they go where their routes lead.
+#[inline]
+pub(super) fn target<'a>(
+    services: Option<&'a Services>,
+    tracked: &Tracked,
+) -> Option<&'a crate::steer::service::Target> {
+    match tracked.steering {
+        Steering::Server(server) if !tracked.reply => services?.target(server),
+        _ => None,
+    }
+}

@@ -1,0 +1,196 @@
+//! Flows that a server is given: which one, and what it carries.
+//!
+//! The tracker does not choose. It says which flow waits for a choice ([`Tracker::take_pending`]), is told the outcome,
+//! and keeps it with the flow; and it counts what each server carries, as IPVS does.
+
+use super::answer::class_of_served;
+use super::flow::{Touch, reclass};
+use super::record::{Cold, Detail, Flags, Hot, Steering};
+use super::served::{Sight, State};
+use super::table::RecordId;
+use super::{End, Owners, Packet, Tracker, tcp};
+use crate::config;
+use crate::counters::{DropReason, FlowClass, FlowProtocol, WorkerCounters};
+use crate::parse::Transport;
+use crate::tally::{Activity, Counts, Tallies};
+use crate::units::{Direction, Mark, ServerId, Span, Tick};
+use crate::wire::Tcp;
+
+/// How long a flow of datagrams to a server lives without another one: IPVS's.
+pub(super) const DATAGRAM_TIMEOUT: Span = match Span::from_s(300) {
+    Some(span) => span,
+    None => Span::MAX,
+};
+
+impl Tracker {
+    /// What this worker counts.
+    pub fn counters(&self) -> &WorkerCounters {
+        &self.counters
+    }
+
+    /// What each server carries.
+    pub fn tallies(&self) -> &Tallies {
+        &self.tallies
+    }
+
+    /// Servers are configured so.
+    pub(crate) fn know_servers(&mut self, servers: &[config::service::Server]) {
+        servers.iter().for_each(|server| self.tallies.set(server));
+    }
+
+    /// What the other workers' connections to a server come to.
+    pub(crate) fn hear_counts(&mut self, server: ServerId, others: Counts) {
+        self.tallies.hear(server, others);
+    }
+
+    /// The flow of the packet that was tracked last, if it waits to be told who takes it: it is new, or nobody has
+    /// chosen yet.
+    #[inline]
+    pub fn take_pending(&mut self) -> Option<RecordId> {
+        self.pending.take()
+    }
+
+    /// A flow and its mark.
+    pub fn mark(&mut self, record: RecordId, mark: Mark) {
+        self.table.hot_mut(record).mark = mark;
+    }
+
+    /// The server of the flow that announced this one.
+    pub fn server_of_master(&self, record: RecordId) -> Option<ServerId> {
+        let master = self.table.extra(record)?.master?;
+        match self.table.cold(self.table.find_key(&master.key)?).steering {
+            Steering::Server(server) => Some(server),
+            _ => None,
+        }
+    }
+
+    /// A flow is a service's, and this node is not the one to choose.
+    pub fn leave_open(&mut self, record: RecordId, now: Tick) {
+        self.follow_alone(record, now);
+        self.table.lines_mut(record).1.steering = Steering::Open;
+    }
+
+    /// A server takes a flow.
+    pub fn bind(&mut self, record: RecordId, server: ServerId, now: Tick) {
+        self.follow_alone(record, now);
+        let (hot, cold) = self.table.lines_mut(record);
+        cold.steering = Steering::Server(server);
+        let activity = activity(hot, cold);
+        self.tallies.bind(server, activity);
+    }
+
+    /// No server can take a flow: it ends.
+    pub fn refuse(&mut self, record: RecordId, now: Tick) {
+        self.end(record, End::Closed, now);
+    }
+
+    /// A flow that is given to a server is followed by what its client says, since the server's answers need not pass
+    /// here.
+    fn follow_alone(&mut self, record: RecordId, now: Tick) {
+        let (hot, cold) = self.table.lines_mut(record);
+        let state = match (hot.class.kind(), &cold.detail) {
+            (_, Detail::Served(_)) => return,
+            (FlowProtocol::Tcp, _) if hot.class == FlowClass::TcpSynSent => State::SynRecv,
+            (FlowProtocol::Tcp, _) => State::Established,
+            (FlowProtocol::Sctp, _) => {
+                cold.detail = Detail::None;
+                self.table.set_deadline(record, now.after(DATAGRAM_TIMEOUT));
+                return;
+            }
+            _ => return,
+        };
+        cold.detail = Detail::Served(state);
+        reclass(hot, class_of_served(state), &self.counters);
+        self.table.set_deadline(record, now.after(state.timeout()));
+    }
+
+    /// A flow loses its server, because the server is gone or the flow is.
+    pub(super) fn unbind(&mut self, record: RecordId) {
+        let (hot, cold) = self.table.lines_mut(record);
+        if let Steering::Server(server) = cold.steering {
+            let activity = activity(hot, cold);
+            cold.steering = Steering::Open;
+            self.tallies.unbind(server, activity);
+        }
+    }
+
+    /// Counts a connection that ends before its client has gone on after the SYN.
+    pub(super) fn count_unanswered(&mut self, record: RecordId) {
+        let cold = self.table.cold(record);
+        if let (Steering::Server(server), Detail::Served(State::SynRecv)) = (cold.steering, cold.detail) {
+            self.counters.server(server).unanswered.add(1);
+        }
+    }
+
+    /// A packet of a flow whose server is dead begins the choice anew, where its flow can begin anew elsewhere: a
+    /// datagram, or a SYN.
+    #[inline]
+    pub(super) fn leave_the_dead<O: Owners>(&mut self, packet: &Packet<'_>, record: RecordId, owners: &O) {
+        let Steering::Server(server) = self.table.cold(record).steering else { return };
+        if owners.is_dead(server) && may_begin_anew(packet) {
+            self.unbind(record);
+        }
+    }
+
+    /// A segment of a flow that a server was given, as IPVS sees it. `Err(None)`: the flow has ended, and the segment
+    /// begins another one.
+    pub(super) fn see_half(
+        &mut self,
+        packet: &Packet<'_>,
+        record: RecordId,
+        direction: Direction,
+        now: Tick,
+    ) -> Result<Touch, Option<DropReason>> {
+        let header =
+            Tcp::new(packet.parsed.transport(packet.bytes)).ok_or(Some(DropReason::InvalidHeader))?;
+        let class = tcp::Class::of(header.flags());
+        let (hot, cold) = self.table.lines_mut(record);
+        let Detail::Served(state) = cold.detail else { return Err(Some(DropReason::InvalidTcpState)) };
+        let seen_reply = hot.flags.has(Flags::SEEN_REPLY);
+        let sight = match direction {
+            Direction::Reply => Sight::Server,
+            Direction::Original if seen_reply => Sight::Client,
+            Direction::Original => Sight::ClientAlone,
+        };
+        let is_over = matches!(state, State::TimeWait | State::Close)
+            || state == State::FinWait && sight == Sight::ClientAlone;
+        if class == tcp::Class::Syn && direction == Direction::Original && is_over {
+            self.end(record, End::Closed, now);
+            return Err(None);
+        }
+        let before = activity(hot, cold);
+        let after = state.after(class, sight);
+        cold.detail = Detail::Served(after);
+        reclass(hot, class_of_served(after), &self.counters);
+        let (now_is, steering) = (activity(hot, cold), cold.steering);
+        if let Steering::Server(server) = steering {
+            if before != now_is {
+                self.tallies.change(server, before, now_is);
+            }
+            if after == State::Established && state == State::SynRecv {
+                self.counters.server(server).answered.add(1);
+            }
+        }
+        Ok(Touch::Refresh(after.timeout(), after == State::Established))
+    }
+}
+
+/// Which of its server's counts a flow is in.
+fn activity(hot: &Hot, cold: &Cold) -> Activity {
+    let is_active = match cold.detail {
+        Detail::Served(state) => state.is_active(),
+        _ => false,
+    };
+    debug_assert!(hot.flags.has(Flags::LIVE), "only live flows count");
+    if is_active { Activity::Active } else { Activity::Inactive }
+}
+
+/// Whether what a packet belongs to loses nothing when another server gets it.
+fn may_begin_anew(packet: &Packet<'_>) -> bool {
+    match packet.parsed.class {
+        crate::parse::Class::Flow(Transport::Tcp) => Tcp::new(packet.parsed.transport(packet.bytes))
+            .is_some_and(|header| tcp::Class::of(header.flags()) == tcp::Class::Syn),
+        crate::parse::Class::Flow(_) => true,
+        _ => false,
+    }
+}
