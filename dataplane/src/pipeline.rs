@@ -23,8 +23,8 @@ use crate::parse::{Class, Parsed, Rules, parse_into};
 use crate::port::{Burst, Frame, FrameDefect};
 use crate::snapshot::{HEARD_FORWARDED, HEARD_SENT, Snapshot};
 use crate::steer::bridge;
+use crate::steer::delivery::vlan_of;
 use crate::steer::route::Found;
-use crate::steer::router::vlan_of;
 use crate::steer::service::Services;
 use crate::steer::service::memory::Memories;
 use crate::track::news::{News, Peers, Post};
@@ -342,7 +342,7 @@ impl<F: Frame> Pipeline<F> {
         for ((frame, origin), (((parsed, tracked), found), outcome)) in
             frames.iter_mut().zip(origins).zip(read)
         {
-            let plain = found.filter(|_| tracked.drop.is_none() && tracked.steering == Steering::Route);
+            let plain = found.filter(|_| tracked.drop.is_none() && tracked.steering == Steering::ROUTE);
             let (ours, mut out) = (tracked.owner == me, None);
             if let Some(found) = plain.filter(|_| ours) {
                 out = router.forward_plain(frame.bytes_mut(), &parsed.key, found);

@@ -17,7 +17,7 @@ const IMPORT_ORDER: &[&[&str]] = &[
     &["snapshot"],
     &["gate", "steer"],
     &["track", "fragment", "rewrite", "sched", "classify"],
-    &["parse", "helper", "spread", "punt"],
+    &["parse", "helper", "spread", "punt", "tally"],
     &["config"],
     &["key", "hash", "wire", "port"],
     &["watch"],

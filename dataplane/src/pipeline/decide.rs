@@ -72,7 +72,7 @@ pub(super) fn decide<F: Frame, const ROUTES: bool>(
             true,
             match snapshot.router().filter(|_| ROUTES) {
                 None => bridge::decide(snapshot.bridge(), port),
-                Some(_) if tracked.steering == Steering::Refused => Verdict::Punt(PuntReason::NoServer),
+                Some(_) if tracked.steering == Steering::REFUSED => Verdict::Punt(PuntReason::NoServer),
                 Some(router) => match target(snapshot.services(), tracked) {
                     None => router.forward(frame, &parsed.key, now),
                     Some(target) => router.forward_to(target.place, frame, &parsed.key, now),

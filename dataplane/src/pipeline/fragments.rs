@@ -9,7 +9,7 @@ use crate::counters::{DropReason, Verdict};
 use crate::fragment::{Arrival, Fate};
 use crate::parse::{Class, Offload, Parsed, parse_datagram};
 use crate::port::{Burst, Checksum, Frame};
-use crate::steer::router::vlan_of;
+use crate::steer::delivery::vlan_of;
 use crate::track::{Context, Packet, Tracked};
 use crate::units::{PortId, Tick, VlanId};
 

@@ -4,7 +4,7 @@ use crate::config::service::Fallback;
 use crate::counters::{DropReason, Verdict, WorkerCounters};
 use crate::parse::Parsed;
 use crate::snapshot::Snapshot;
-use crate::steer::router::facts;
+use crate::steer::delivery::facts;
 use crate::steer::service::memory::Memories;
 use crate::steer::service::{Dispatch, Services};
 use crate::track::{Owners, Steering, Tracked, Tracker};
@@ -51,14 +51,18 @@ pub(super) fn dispatch(
     };
     tracker.mark(record, mark);
     tracked.steering = match dispatch {
-        Dispatch::Route => Steering::Route,
+        Dispatch::Route => {
+            tracker.route(record);
+            Steering::ROUTE
+        }
         Dispatch::Serve(server) => {
             tracker.bind(record, server, place.now);
-            Steering::Server(server)
+            Steering::to(server)
         }
         Dispatch::Fail(service, fallback) => {
-            if fallback != Fallback::Bypass {
-                tracker.refuse(record, place.now);
+            match fallback {
+                Fallback::Bypass => tracker.route(record),
+                Fallback::Reject | Fallback::Drop => tracker.refuse(record, place.now),
             }
             fail(tracker.counters(), service, fallback, tracked)
         }
@@ -81,16 +85,16 @@ fn fail(
     match fallback {
         Fallback::Bypass => {
             cells.bypassed.add(1);
-            Steering::Route
+            Steering::ROUTE
         }
         Fallback::Reject => {
             cells.refused.add(1);
-            Steering::Refused
+            Steering::REFUSED
         }
         Fallback::Drop => {
             cells.dropped.add(1);
             tracked.drop = Some(DropReason::NoServer);
-            Steering::Route
+            Steering::ROUTE
         }
     }
 }
@@ -98,7 +102,7 @@ fn fail(
 /// Counts a packet of a flow that a server has.
 #[inline]
 pub(super) fn count(counters: &WorkerCounters, tracked: &Tracked, parsed: &Parsed, verdict: Verdict) {
-    if let (Steering::Server(server), Verdict::Forward(_)) = (tracked.steering, verdict) {
+    if let (Some(server), Verdict::Forward(_)) = (tracked.steering.server(), verdict) {
         let cells = counters.server(server);
         let (packets, total) = match tracked.reply {
             false => (&cells.packets, &cells.bytes),
@@ -115,8 +119,6 @@ pub(super) fn target<'a>(
     services: Option<&'a Services>,
     tracked: &Tracked,
 ) -> Option<&'a crate::steer::service::Target> {
-    match tracked.steering {
-        Steering::Server(server) if !tracked.reply => services?.target(server),
-        _ => None,
-    }
+    let server = tracked.steering.server().filter(|_| !tracked.reply)?;
+    services?.target(server)
 }

@@ -7,9 +7,7 @@
 use super::route::reverse_path::{self, Doubt};
 use super::route::{Adjacencies, Adjacency, Fib, Found, Hop, Way};
 use super::service::Services;
-use crate::classify::Facts;
 use crate::config::route::ReversePath;
-use crate::config::service::Place;
 use crate::config::{self, Routing};
 use crate::counters::{DropReason, PuntReason, Verdict};
 use crate::key::{Address, Family, FlowKey};
@@ -17,8 +15,8 @@ use crate::parse::{Class, Parsed};
 use crate::port::Frame;
 use crate::rewrite::options::{Refusal, Signature, Time};
 use crate::rewrite::{mac, options, ttl, vlan};
-use crate::units::{InterfaceId, Mark, PORTS_MAX, PortId, TICK_MS, Tick, VlanId};
-use crate::wire::{EtherType, Ethernet, IpProtocol, Ipv4, Ipv6, MacAddr, Vlan, ethernet};
+use crate::units::{InterfaceId, PORTS_MAX, PortId, TICK_MS, Tick, VlanId};
+use crate::wire::{EtherType, Ethernet, Ipv4, Ipv6, MacAddr, Vlan, ethernet};
 use core::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
@@ -43,7 +41,7 @@ pub struct Router {
     /// What is for the gateway itself is left to control before it is tracked: the kernel's answers pass no worker,
     /// and one direction alone tells the tracker nothing.
     pub(super) has_host: bool,
-    services: Option<Arc<Services>>,
+    pub(super) services: Option<Arc<Services>>,
 }
 
 /// What is to be known of an interface when a packet comes in.
@@ -98,9 +96,9 @@ enum Entry {
 
 /// A frame's link header.
 #[derive(Clone, Copy, Debug)]
-struct Link {
+pub(super) struct Link {
     /// The VLAN of its tag, if it has one that says more than a priority.
-    vlan: Option<VlanId>,
+    pub(super) vlan: Option<VlanId>,
     tagged: bool,
     ethertype: EtherType,
     /// Where what it carries begins.
@@ -109,7 +107,7 @@ struct Link {
 
 impl Link {
     #[inline(always)]
-    fn read(frame: &[u8]) -> Option<(Ethernet<'_>, Self)> {
+    pub(super) fn read(frame: &[u8]) -> Option<(Ethernet<'_>, Self)> {
         let ethernet = Ethernet::new(frame)?;
         let ethertype = ethernet.ethertype();
         if !ethertype.is_vlan() {
@@ -143,18 +141,18 @@ pub struct Course {
 
 /// From where to where an IP packet goes, and how far it may.
 #[derive(Clone, Copy, Debug)]
-struct Ends {
-    family: Family,
+pub(super) struct Ends {
+    pub(super) family: Family,
     source: Address,
-    destination: Address,
-    hops_left: u8,
+    pub(super) destination: Address,
+    pub(super) hops_left: u8,
     /// Bytes of the IP packet.
     len: usize,
 }
 
 impl Ends {
     #[inline(always)]
-    fn read(frame: &[u8], link: Link) -> Option<Self> {
+    pub(super) fn read(frame: &[u8], link: Link) -> Option<Self> {
         let packet = frame.get(link.at..)?;
         match link.ethertype {
             EtherType::IPV4 => {
@@ -232,18 +230,6 @@ impl Router {
     #[must_use]
     pub fn with_neighbours(&self, adjacencies: Arc<Adjacencies>) -> Self {
         Self { adjacencies, ..self.clone() }
-    }
-
-    /// The same with services.
-    #[must_use]
-    pub fn with_services(self, services: Arc<Services>) -> Self {
-        Self { services: Some(services), ..self }
-    }
-
-    /// Its services, if it has any.
-    #[inline]
-    pub fn services(&self) -> Option<&Services> {
-        self.services.as_deref()
     }
 
     /// What is known of the neighbours.
@@ -360,26 +346,6 @@ impl Router {
         Entry::Sent
     }
 
-    /// Whether servers have this address as well.
-    #[inline]
-    fn is_shared(&self, address: Address, family: Family) -> bool {
-        self.services.as_ref().is_some_and(|services| services.shares(address.ip(family)))
-    }
-
-    /// Whether a packet to the gateway itself is a service's. Of what cannot be told before it is tracked, all is: of
-    /// fragments, and of errors about packets that servers have sent.
-    fn is_served(&self, ends: Ends, parsed: &Parsed, port: PortId, vlan: Option<VlanId>) -> bool {
-        let Some(services) = &self.services else { return false };
-        if !services.shares(ends.destination.ip(ends.family)) {
-            return false;
-        }
-        match parsed.class {
-            Class::Fragment | Class::IcmpError => true,
-            Class::Flow(_) => services.claims(&facts(parsed, port, vlan)).1,
-            _ => false,
-        }
-    }
-
     /// Whether it is for the gateway itself.
     #[inline]
     fn is_local(&self, ends: Ends) -> bool {
@@ -447,29 +413,9 @@ impl Router {
         self.leave(frame, link, ends, &adjacency, now)
     }
 
-    /// Sends a packet of the flow `key` to a server that has the packet's address as well.
-    #[inline(never)]
-    pub fn forward_to<F: Frame>(&self, place: Place, frame: &mut F, key: &FlowKey, now: Tick) -> Verdict {
-        let Some((_, link)) = Link::read(frame.bytes()) else { return Verdict::Drop(DropReason::Runt) };
-        let Some(ends) = Ends::read(frame.bytes(), link) else { return Verdict::Drop(DropReason::NonIp) };
-        let adjacency = match place {
-            Place::Address(address) => {
-                let (family, address) = (Family::of(address), Address::from_ip(address));
-                let way = self.way(self.fib.find(family, address), key);
-                self.adjacencies.find(way, family, address)
-            }
-            Place::Mac(interface, mac) => self.adjacencies.beside(interface, mac),
-        };
-        if ends.hops_left <= 1 {
-            return Verdict::Punt(PuntReason::TimeExceeded);
-        }
-        let Some(adjacency) = adjacency else { return Verdict::Drop(DropReason::ServerUnresolved) };
-        self.leave(frame, link, ends, &adjacency, now)
-    }
-
     /// Makes the frame what leaves by `adjacency`, if it fits.
     #[inline]
-    fn leave<F: Frame>(
+    pub(super) fn leave<F: Frame>(
         &self,
         frame: &mut F,
         link: Link,
@@ -525,27 +471,6 @@ impl Router {
             Err(Refusal::SourceRoute) => Some(Verdict::Drop(DropReason::SourceRoute)),
             Err(Refusal::Malformed { .. }) => Some(Verdict::Punt(PuntReason::OptionInvalid)),
         }
-    }
-}
-
-/// The VLAN of a frame.
-pub fn vlan_of(frame: &[u8]) -> Option<VlanId> {
-    Link::read(frame)?.1.vlan
-}
-
-/// What rules look at in a packet that opens a flow, before it has a mark.
-pub fn facts(parsed: &Parsed, port: PortId, vlan: Option<VlanId>) -> Facts {
-    let (key, side) = (&parsed.key, parsed.side);
-    let (from, to) = (key.endpoint(side), key.endpoint(side.opposite()));
-    Facts {
-        family: key.family(),
-        source: from.address,
-        destination: to.address,
-        protocol: IpProtocol(key.protocol()),
-        ports: (from.port, to.port),
-        port,
-        vlan,
-        mark: Mark::default(),
     }
 }
 

@@ -65,7 +65,7 @@ impl Tracker {
                 // The old connection is over: what was found was not this packet's flow.
                 Err(None) => return self.open(packet, transport, hash, context),
             },
-            Transport::Sctp if steering == Steering::Route => {
+            Transport::Sctp if steering == Steering::ROUTE => {
                 match self.see_chunks(packet, record, direction, context) {
                     Ok(touch) => touch,
                     Err(reason) => return Tracked::invalid(reason),
@@ -81,7 +81,7 @@ impl Tracker {
         }
         self.touch(record, direction, touch, context.now);
         let changed = self.table.hot(record).stage() != before;
-        if steering == Steering::Open && direction == Direction::Original {
+        if steering == Steering::OPEN && direction == Direction::Original {
             self.pending = Some(record);
         }
         let reply = direction == Direction::Reply;
@@ -202,7 +202,7 @@ impl Tracker {
     fn see_datagram<O>(&mut self, record: RecordId, context: &Context<'_, O>) -> Touch {
         let (hot, cold) = self.table.lines_mut(record);
         match cold.detail {
-            _ if cold.steering != Steering::Route => Touch::Refresh(DATAGRAM_TIMEOUT, false),
+            _ if cold.steering != Steering::ROUTE => Touch::Refresh(DATAGRAM_TIMEOUT, false),
             Detail::Stream { from } if hot.flags.has(Flags::SEEN_REPLY) && context.now.reached(from) => {
                 Touch::Refresh(stream_timeout_of(hot.class, context.config), true)
             }
@@ -266,7 +266,7 @@ impl Tracker {
             None => decide(&mut hot, context.owners),
         }
         let state = if used.is_some() { ConnState::Related } else { ConnState::New };
-        let (owner, steering) = (hot.owner, Steering::Route);
+        let (owner, steering) = (hot.owner, Steering::ROUTE);
         let mut tracked = Tracked { state: Some(state), reply: false, owner, steering, drop: None };
         if context.owners.is_stray(hot.owner, packet.port) {
             tracked.drop = Some(DropReason::OtherHost);

@@ -108,7 +108,7 @@ pub struct Tracked {
 
 impl Tracked {
     pub(crate) const fn dropped(reason: DropReason) -> Self {
-        Self { state: None, reply: false, owner: None, steering: Steering::Route, drop: Some(reason) }
+        Self { state: None, reply: false, owner: None, steering: Steering::ROUTE, drop: Some(reason) }
     }
 
     const fn invalid(reason: DropReason) -> Self {
@@ -359,9 +359,6 @@ impl Tracker {
         let hot = self.table.hot(record);
         self.counters.flows[hot.class.index()].sub(1);
         self.counters.flows_of(hot.owner).sub(1);
-        if end == End::Expired {
-            self.count_unanswered(record);
-        }
         self.unbind(record);
         let hot = self.table.hot(record);
         match end {

@@ -6,7 +6,7 @@ use super::tcp::Connection;
 use crate::counters::FlowClass;
 use crate::helper::Helper;
 use crate::key::{FlowKey, Side};
-use crate::units::{BucketId, Direction, Epoch, Mark, MemberId, PortId, ServerId, Tick};
+use crate::units::{BucketId, Direction, Epoch, Mark, MemberId, PortId, SERVERS_MAX, ServerId, Tick};
 
 /// Bits of a flow.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -177,19 +177,36 @@ pub struct Cold {
 
 const _: () = assert!(size_of::<Cold>() == 64);
 
-/// Who takes what a flow's opener sends.
+/// Who takes what a flow's opener sends: in two bytes, since each packet carries it from stage to stage.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Steering {
+pub struct Steering(u16);
+
+impl Steering {
     /// Who its destination's route leads to.
-    #[default]
-    Route,
+    pub const ROUTE: Self = Self(0);
     /// A server of a service, which is chosen when this node has to forward it.
-    Open,
-    /// This server.
-    Server(ServerId),
+    pub const OPEN: Self = Self(1);
     /// Nobody: no server can, and its sender is to be told.
-    Refused,
+    pub const REFUSED: Self = Self(2);
+    const FIRST_SERVER: u16 = 3;
+
+    /// This server.
+    #[expect(clippy::cast_possible_truncation, reason = "there are SERVERS_MAX numbers at most")]
+    pub const fn to(server: ServerId) -> Self {
+        Self(server.index() as u16 + Self::FIRST_SERVER)
+    }
+
+    /// The server, if it is one.
+    #[inline]
+    pub const fn server(self) -> Option<ServerId> {
+        match self.0.checked_sub(Self::FIRST_SERVER) {
+            Some(index) => ServerId::new(index as usize),
+            None => None,
+        }
+    }
 }
+
+const _: () = assert!(SERVERS_MAX + (Steering::FIRST_SERVER as usize) < u16::MAX as usize);
 
 /// What a protocol remembers of a flow.
 #[derive(Clone, Copy, Debug, Default)]

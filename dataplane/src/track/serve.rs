@@ -58,23 +58,25 @@ impl Tracker {
     /// The server of the flow that announced this one.
     pub fn server_of_master(&self, record: RecordId) -> Option<ServerId> {
         let master = self.table.extra(record)?.master?;
-        match self.table.cold(self.table.find_key(&master.key)?).steering {
-            Steering::Server(server) => Some(server),
-            _ => None,
-        }
+        self.table.cold(self.table.find_key(&master.key)?).steering.server()
     }
 
     /// A flow is a service's, and this node is not the one to choose.
     pub fn leave_open(&mut self, record: RecordId, now: Tick) {
         self.follow_alone(record, now);
-        self.table.lines_mut(record).1.steering = Steering::Open;
+        self.table.lines_mut(record).1.steering = Steering::OPEN;
+    }
+
+    /// A flow is no service's, or no longer.
+    pub fn route(&mut self, record: RecordId) {
+        self.table.lines_mut(record).1.steering = Steering::ROUTE;
     }
 
     /// A server takes a flow.
     pub fn bind(&mut self, record: RecordId, server: ServerId, now: Tick) {
         self.follow_alone(record, now);
         let (hot, cold) = self.table.lines_mut(record);
-        cold.steering = Steering::Server(server);
+        cold.steering = Steering::to(server);
         let activity = activity(hot, cold);
         self.tallies.bind(server, activity);
     }
@@ -104,29 +106,31 @@ impl Tracker {
         self.table.set_deadline(record, now.after(state.timeout()));
     }
 
-    /// A flow loses its server, because the server is gone or the flow is.
+    /// A flow loses its server, because the server is dead or the flow ends.
+    #[inline]
     pub(super) fn unbind(&mut self, record: RecordId) {
-        let (hot, cold) = self.table.lines_mut(record);
-        if let Steering::Server(server) = cold.steering {
-            let activity = activity(hot, cold);
-            cold.steering = Steering::Open;
-            self.tallies.unbind(server, activity);
+        if let Some(server) = self.table.cold(record).steering.server() {
+            self.unbind_from(server, record);
         }
     }
 
-    /// Counts a connection that ends before its client has gone on after the SYN.
-    pub(super) fn count_unanswered(&mut self, record: RecordId) {
-        let cold = self.table.cold(record);
-        if let (Steering::Server(server), Detail::Served(State::SynRecv)) = (cold.steering, cold.detail) {
+    #[inline(never)]
+    fn unbind_from(&mut self, server: ServerId, record: RecordId) {
+        let (hot, cold) = self.table.lines_mut(record);
+        let activity = activity(hot, cold);
+        cold.steering = Steering::OPEN;
+        // Its client has not gone on after the SYN.
+        if matches!(cold.detail, Detail::Served(State::SynRecv)) {
             self.counters.server(server).unanswered.add(1);
         }
+        self.tallies.unbind(server, activity);
     }
 
     /// A packet of a flow whose server is dead begins the choice anew, where its flow can begin anew elsewhere: a
     /// datagram, or a SYN.
     #[inline]
     pub(super) fn leave_the_dead<O: Owners>(&mut self, packet: &Packet<'_>, record: RecordId, owners: &O) {
-        let Steering::Server(server) = self.table.cold(record).steering else { return };
+        let Some(server) = self.table.cold(record).steering.server() else { return };
         if owners.is_dead(server) && may_begin_anew(packet) {
             self.unbind(record);
         }
@@ -163,7 +167,7 @@ impl Tracker {
         cold.detail = Detail::Served(after);
         reclass(hot, class_of_served(after), &self.counters);
         let (now_is, steering) = (activity(hot, cold), cold.steering);
-        if let Steering::Server(server) = steering {
+        if let Some(server) = steering.server() {
             if before != now_is {
                 self.tallies.change(server, before, now_is);
             }

@@ -10,7 +10,7 @@ use super::table::RecordId;
 use super::{ConnState, Context, Lookup, Owners, Packet, Tracked, Tracker, tcp};
 use crate::counters::FlowClass;
 use crate::parse::{Class, Transport};
-use crate::units::Direction;
+use crate::units::{Direction, Span};
 use crate::wire::Tcp;
 
 /// What such a flow has been through: it has been answered, and has proven itself.
@@ -31,7 +31,6 @@ impl Tracker {
             && hot.flags.has(OPEN)
             && hot.extra == Hot::NO_EXTRA
             && hot.epoch == Some(context.owners.ownership_epoch())
-            && cold.steering != Steering::Open
             && !context.now.reached(hot.deadline);
         if !plain {
             return None;
@@ -46,23 +45,27 @@ impl Tracker {
                 return None;
             }
         }
-        let timeout = match (hot.class, &mut cold.detail) {
+        let (timeout, steering) = match (hot.class, &mut cold.detail) {
             (FlowClass::TcpEstablished, Detail::Tcp(connection)) => {
                 let segment = Tcp::new(packet.bytes.get(usize::from(packet.parsed.at)..)?)?;
                 let len = u32::from(packet.parsed.len);
-                connection.advance(direction, &segment, len, &context.config.tcp)?
+                (connection.advance(direction, &segment, len, &context.config.tcp)?, Steering::ROUTE)
             }
-            (FlowClass::TcpEstablished, Detail::Served(state)) if is_plain(packet) => state.timeout(),
-            (FlowClass::Udp, Detail::Stream { .. }) if cold.steering != Steering::Route => DATAGRAM_TIMEOUT,
-            (FlowClass::Udp, Detail::Stream { from }) if context.now.reached(*from) => {
-                context.config.udp_timeout_stream
+            (FlowClass::Udp, Detail::Stream { from }) if cold.steering == Steering::ROUTE => {
+                if !context.now.reached(*from) {
+                    return None;
+                }
+                (context.config.udp_timeout_stream, Steering::ROUTE)
+            }
+            (_, detail) if cold.steering.server().is_some() => {
+                (served_timeout(packet, hot.class, detail)?, cold.steering)
             }
             _ => return None,
         };
         if let Some(at_port) = side {
             hot.sights.count(direction, at_port);
         }
-        let (owner, steering) = (hot.owner, cold.steering);
+        let owner = hot.owner;
         self.table.set_deadline(record, context.now.after(timeout));
         *tracked = Tracked {
             state: Some(ConnState::Established),
@@ -103,9 +106,15 @@ impl Tracker {
     }
 }
 
-/// Whether a segment neither opens nor ends anything.
-#[inline]
-fn is_plain(packet: Packet<'_>) -> bool {
-    Tcp::new(packet.parsed.transport(packet.bytes))
-        .is_some_and(|header| tcp::Class::of(header.flags()) == tcp::Class::Ack)
+/// How long a flow that a server has lives from a packet on that changes nothing of it.
+#[inline(never)]
+fn served_timeout(packet: Packet<'_>, class: FlowClass, detail: &Detail) -> Option<Span> {
+    match (class, detail) {
+        (FlowClass::TcpEstablished, Detail::Served(state)) => {
+            let header = Tcp::new(packet.parsed.transport(packet.bytes))?;
+            (tcp::Class::of(header.flags()) == tcp::Class::Ack).then_some(state.timeout())
+        }
+        (FlowClass::Udp, Detail::Stream { .. }) => Some(DATAGRAM_TIMEOUT),
+        _ => None,
+    }
 }
