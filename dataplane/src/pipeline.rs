@@ -23,7 +23,6 @@ use crate::parse::{Class, Parsed, Rules, parse_into};
 use crate::port::{Burst, Frame, FrameDefect};
 use crate::snapshot::{HEARD_FORWARDED, HEARD_SENT, Snapshot};
 use crate::steer::bridge;
-use crate::steer::delivery::vlan_of;
 use crate::steer::route::Found;
 use crate::steer::service::Services;
 use crate::steer::service::memory::Memories;
@@ -314,7 +313,7 @@ impl<F: Frame> Pipeline<F> {
                 let packet = (bytes, parsed, port);
                 *tracked = track_slowly(tracker, packet, lookup, changes, now, snapshot);
                 if ROUTES && snapshot.services().is_some() {
-                    let place = Place { port: *origin, vlan: vlan_of(bytes), now };
+                    let place = Place::of(bytes, *origin, now);
                     dispatch(tracker, memories, snapshot, parsed, place, tracked);
                 }
             }

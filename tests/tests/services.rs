@@ -7,7 +7,8 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 use weir_dataplane::config::route::{Interface, NextHop, ReversePath, Route, Routing, Target};
 use weir_dataplane::config::service::{
-    Assignment, Fallback, Persistence, Place, Scheduler, Selector, Server, ServerState, Service, Services,
+    Assignment, Fallback, Method, Persistence, Place, Scheduler, Selector, Server, ServerState, Service,
+    Services,
 };
 use weir_dataplane::config::{Config, Rule, Tracking};
 use weir_dataplane::counters::{DropReason, PuntReason, Verdict};
@@ -183,7 +184,9 @@ fn what_is_to_the_address_and_no_services_is_the_gateways_own() {
 #[test]
 fn a_segment_that_opens_nothing_is_nobodys() {
     let mut node = node(&web(Scheduler::Rr, &[server(0)]));
-    assert_eq!(verdict(&mut node, ack(0)), Verdict::Drop(DropReason::InvalidNoFlow));
+    assert_eq!(verdict(&mut node, ack(0)), Verdict::Punt(PuntReason::Local), "the kernel resets it");
+    let elsewhere = segment(0, SITE, Flags::ACK);
+    assert_eq!(verdict(&mut node, elsewhere), Verdict::Drop(DropReason::InvalidNoFlow));
 }
 
 #[test]
@@ -375,6 +378,38 @@ fn errors_and_fragments_go_where_their_flow_goes() {
     assert_eq!(next(&mut node, &error), mac(0));
     let replies = node.counters().server(ServerId::FIRST).reply_packets.read();
     assert_eq!(replies, 1);
+}
+
+#[test]
+fn what_a_server_opens_from_the_shared_address_is_answered_to_it() {
+    let mut node = node(&web(Scheduler::Rr, &[server(0), server(1)]));
+    for (n, at) in [(0, 1), (1, 0), (2, 1)] {
+        let syn = eth(mac(at), TO_WAN).ip(VIP, client(n)).tcp(20, 2000).flags(Flags::SYN).build();
+        assert_eq!(node.verdict(Side::Wan, MemFrame::new(syn)), Verdict::Forward(port(Side::Lan)));
+        let answer = up().ip(client(n), VIP).tcp(2000, 20).flags(Flags(Flags::SYN.0 | Flags::ACK.0)).ack(1);
+        assert_eq!(next(&mut node, &answer.build()), mac(at));
+    }
+    assert_eq!(active(&node, 0), (0, 0), "it was not given");
+}
+
+#[test]
+fn a_server_that_is_not_beside_gets_packets_in_packets() {
+    let far = Server { method: Method::Ipip, ..server(0) };
+    let mut node = node(&web(Scheduler::Rr, &[far]));
+    let inner = syn(0);
+    assert_eq!(verdict(&mut node, inner.clone()), Verdict::Forward(port(Side::Wan)));
+    let (_, left) = node.departed().pop().unwrap();
+    assert_eq!((&left[..6], &left[6..12]), (&mac(0).0[..], &FROM_WAN.0[..]));
+    assert_eq!(
+        (left[23], &left[26..30], &left[30..34]),
+        (4, &[198, 51, 100, 2][..], &address(0).octets()[..])
+    );
+    assert_eq!(left[34 + 8], inner[14 + 8] - 1, "the inner packet has a hop less");
+    assert_eq!(left[34 + 12..], inner[14 + 12..]);
+    let long = up().ip(client(0), VIP).tcp(40_000, 80).flags(Flags::ACK).payload(&[0; 1460 - 19]).build();
+    assert_eq!(verdict(&mut node, long), Verdict::Punt(PuntReason::TooBig));
+    let fits = up().ip(client(0), VIP).tcp(40_000, 80).flags(Flags::ACK).payload(&[0; 1460 - 20]).build();
+    assert_eq!(verdict(&mut node, fits), Verdict::Forward(port(Side::Wan)));
 }
 
 #[test]

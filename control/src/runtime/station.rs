@@ -250,8 +250,13 @@ impl Station {
     /// Sends on in parts what is too long for its way out, or tells its sender how much fits.
     fn shorten(&mut self, frame: &[u8], port: PortId, arrival: Arrival, now_ms: u64) {
         let flow = flow(frame);
-        let Some(mtu) = self.router.mtu_towards(frame, &flow) else { return };
         let (link, packet) = frame.split_at(arrival.ip_at);
+        let parsed = parse(frame, Rules::default(), Offload::default());
+        if let Some(mtu) = self.router.served_mtu(frame, &parsed, port) {
+            // Its parts could not go where the whole goes: control does not know which server has the flow.
+            return self.tell(packet, arrival.interface, Fault::TooBig { mtu }, now_ms);
+        }
+        let Some(mtu) = self.router.mtu_towards(frame, &flow) else { return };
         match fragments::cut(packet, mtu) {
             Some(fragments) => {
                 for fragment in fragments {

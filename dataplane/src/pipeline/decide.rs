@@ -8,8 +8,8 @@ use crate::parse::{Class, Parsed};
 use crate::port::{Burst, Frame};
 use crate::punt::Punted;
 use crate::snapshot::Snapshot;
-use crate::steer::bridge;
-use crate::track::{Owners, Steering, Tracked};
+use crate::steer::{Router, bridge};
+use crate::track::{ConnState, Owners, Steering, Tracked};
 use crate::units::{PortId, Tick};
 use crate::wire::Ethernet;
 
@@ -56,6 +56,11 @@ pub(super) fn decide<F: Frame, const ROUTES: bool>(
     }
     let ours = snapshot.is_me(tracked.owner);
     if let Some(reason) = tracked.drop {
+        // Of what is the gateway's own, by an address that servers have too, the tracker has seen one half.
+        let is_own = |router: &Router| router.is_own(frame.bytes());
+        if ROUTES && tracked.state == Some(ConnState::Invalid) && snapshot.router().is_some_and(is_own) {
+            return (ours, Verdict::Punt(PuntReason::Local));
+        }
         return (ours, Verdict::Drop(reason));
     }
     let (owned, of_others) = match parsed.class {
@@ -75,7 +80,7 @@ pub(super) fn decide<F: Frame, const ROUTES: bool>(
                 Some(_) if tracked.steering == Steering::REFUSED => Verdict::Punt(PuntReason::NoServer),
                 Some(router) => match target(snapshot.services(), tracked) {
                     None => router.forward(frame, &parsed.key, now),
-                    Some(target) => router.forward_to(target.place, frame, &parsed.key, now),
+                    Some(target) => router.forward_to(target, frame, &parsed.key, now),
                 },
             },
         );

@@ -9,9 +9,8 @@ use crate::counters::{DropReason, Verdict};
 use crate::fragment::{Arrival, Fate};
 use crate::parse::{Class, Offload, Parsed, parse_datagram};
 use crate::port::{Burst, Checksum, Frame};
-use crate::steer::delivery::vlan_of;
 use crate::track::{Context, Packet, Tracked};
-use crate::units::{PortId, Tick, VlanId};
+use crate::units::{PortId, Tick};
 
 /// Datagrams that one turn gives up, at most.
 const EXPIRE_A_TURN: usize = 4;
@@ -25,7 +24,8 @@ struct Passage {
     forwarded: bool,
     number: u64,
     port: PortId,
-    vlan: Option<VlanId>,
+    /// For what has services.
+    place: Option<Place>,
     now: Tick,
 }
 
@@ -58,8 +58,8 @@ impl<F: Frame> Pipeline<F> {
             let routes = self.snapshot.router().is_some();
             let forwarded = self.forwarded >> index & 1 == 1;
             let heard = if routes { heard(forwarded) } else { port };
-            let vlan = self.snapshot.services().and_then(|_| vlan_of(frame.bytes()));
-            let passage = Passage { index, heard, forwarded, number, port, vlan, now };
+            let place = self.snapshot.services().map(|_| Place::of(frame.bytes(), port, now));
+            let passage = Passage { index, heard, forwarded, number, port, place, now };
             self.fragment(frame, &parsed, &passage, outbox, observer);
         }
         self.process_whole(&mut whole, first, origins, now, outbox, observer);
@@ -141,9 +141,9 @@ impl<F: Frame> Pipeline<F> {
     }
 
     fn dispatch(&mut self, parsed: &Parsed, passage: &Passage, tracked: &mut Tracked) {
-        let &Passage { port, vlan, now, .. } = passage;
-        let place = Place { port, vlan, now };
-        dispatch(&mut self.tracker, &mut self.memories, &self.snapshot, parsed, place, tracked);
+        if let Some(place) = passage.place {
+            dispatch(&mut self.tracker, &mut self.memories, &self.snapshot, parsed, place, tracked);
+        }
     }
 
     /// A fragment that goes as if it were none.

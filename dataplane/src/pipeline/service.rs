@@ -4,18 +4,28 @@ use crate::config::service::Fallback;
 use crate::counters::{DropReason, Verdict, WorkerCounters};
 use crate::parse::Parsed;
 use crate::snapshot::Snapshot;
-use crate::steer::delivery::facts;
+use crate::steer::delivery::{facts, vlan_of};
 use crate::steer::service::memory::Memories;
 use crate::steer::service::{Dispatch, Services};
 use crate::track::{Owners, Steering, Tracked, Tracker};
 use crate::units::{PortId, ServiceId, Tick, VlanId};
+use crate::wire::{Ethernet, MacAddr};
 
 /// Where a packet came in, and when.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Place {
     pub(super) port: PortId,
     pub(super) vlan: Option<VlanId>,
+    /// The MAC address that it came from.
+    pub(super) source: MacAddr,
     pub(super) now: Tick,
+}
+
+impl Place {
+    pub(super) fn of(frame: &[u8], port: PortId, now: Tick) -> Self {
+        let source = Ethernet::new(frame).map(|ethernet| ethernet.source()).unwrap_or_default();
+        Self { port, vlan: vlan_of(frame), source, now }
+    }
 }
 
 /// Says who takes the flow of a packet that has just been tracked, if nobody has yet; `tracked` tells what becomes of the
@@ -40,8 +50,18 @@ pub(super) fn dispatch(
         }
         return;
     }
+    let master = tracker.server_of_master(record);
+    if services.shares(facts.source.ip(facts.family)) {
+        // Whom else could the answers go to? All servers have this address.
+        let opener = master.or_else(|| snapshot.router()?.server_at(place.source, services));
+        if let Some(server) = opener {
+            tracker.bind_opener(record, server);
+            tracked.steering = Steering::from(server);
+        }
+        return;
+    }
     // What a flow announces goes where that flow goes.
-    let master = tracker.server_of_master(record).filter(|server| !services.is_dead(*server));
+    let master = master.filter(|server| !services.is_dead(*server));
     let (mark, dispatch) = match master {
         Some(server) => (facts.mark, Dispatch::Serve(server)),
         None => {
@@ -119,6 +139,5 @@ pub(super) fn target<'a>(
     services: Option<&'a Services>,
     tracked: &Tracked,
 ) -> Option<&'a crate::steer::service::Target> {
-    let server = tracked.steering.server().filter(|_| !tracked.reply)?;
-    services?.target(server)
+    services?.target(tracked.steering.target(tracked.reply)?)
 }

@@ -9,4 +9,5 @@
 pub mod mac;
 pub mod options;
 pub mod ttl;
+pub mod tunnel;
 pub mod vlan;

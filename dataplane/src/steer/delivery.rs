@@ -1,16 +1,20 @@
 //! What a router has to do with services: which packets to its own addresses are theirs, and how packets get to a server.
 
 use super::Router;
+use super::route::Adjacency;
 use super::router::{Ends, Link};
-use super::service::Services;
+use super::service::{Services, Target};
 use crate::classify::Facts;
-use crate::config::service::Place;
+use crate::config::service::{Method, Place};
 use crate::counters::{DropReason, PuntReason, Verdict};
 use crate::key::{Address, Family, FlowKey};
-use crate::parse::{Class, Parsed};
+use crate::parse::{Class, Parsed, Transport};
 use crate::port::Frame;
-use crate::units::{Mark, PortId, Tick, VlanId};
-use crate::wire::IpProtocol;
+use crate::rewrite::tunnel::{self, Tunnel};
+use crate::rewrite::{mac, ttl, vlan};
+use crate::units::{Mark, PortId, ServerId, Tick, VlanId};
+use crate::wire::{IpProtocol, MacAddr, ipv4, ipv6};
+use core::net::IpAddr;
 use std::sync::Arc;
 
 impl Router {
@@ -33,38 +37,109 @@ impl Router {
         self.services.as_ref().is_some_and(|services| services.shares(address.ip(family)))
     }
 
-    /// Whether a packet to the gateway itself is a service's. Of what cannot be told before it is tracked, all is: of
-    /// fragments, and of errors about packets that servers have sent.
-    pub(super) fn is_served(&self, ends: Ends, parsed: &Parsed, port: PortId, vlan: Option<VlanId>) -> bool {
-        let Some(services) = &self.services else { return false };
-        if !services.shares(ends.destination.ip(ends.family)) {
-            return false;
-        }
-        match parsed.class {
+    /// Whether a packet to the gateway itself may be a service's: only the flow that it belongs to tells. What is none's is
+    /// left to control after it has been tracked ([`Router::is_own`]).
+    pub(super) fn is_served(&self, ends: Ends, parsed: &Parsed) -> bool {
+        let with_ports = |transport| matches!(transport, Transport::Tcp | Transport::Udp | Transport::Sctp);
+        let may_be = match parsed.class {
             Class::Fragment | Class::IcmpError => true,
-            Class::Flow(_) => services.claims(&facts(parsed, port, vlan)).1,
+            Class::Flow(transport) => with_ports(transport),
             _ => false,
+        };
+        may_be && self.is_shared(ends.destination, ends.family)
+    }
+
+    /// Whether a frame is to the gateway itself, by an address that servers have as well.
+    pub fn is_own(&self, frame: &[u8]) -> bool {
+        let ends = Link::read(frame).and_then(|(_, link)| Ends::read(frame, link));
+        ends.is_some_and(|ends| self.is_shared(ends.destination, ends.family) && self.is_local(ends))
+    }
+
+    /// Sends a packet of the flow `key` to a server.
+    #[inline(never)]
+    pub fn forward_to<F: Frame>(&self, target: &Target, frame: &mut F, key: &FlowKey, now: Tick) -> Verdict {
+        let Some((_, link)) = Link::read(frame.bytes()) else { return Verdict::Drop(DropReason::Runt) };
+        let Some(ends) = Ends::read(frame.bytes(), link) else { return Verdict::Drop(DropReason::NonIp) };
+        if ends.hops_left <= 1 {
+            return Verdict::Punt(PuntReason::TimeExceeded);
+        }
+        let Some(adjacency) = self.adjacency_of(target, key) else {
+            return Verdict::Drop(DropReason::ServerUnresolved);
+        };
+        match target.method {
+            Method::Direct => self.leave(frame, link, ends, &adjacency, now),
+            Method::Ipip => self.tunnel(target, frame, (link, ends), &adjacency),
         }
     }
 
-    /// Sends a packet of the flow `key` to a server that has the packet's address as well.
-    #[inline(never)]
-    pub fn forward_to<F: Frame>(&self, place: Place, frame: &mut F, key: &FlowKey, now: Tick) -> Verdict {
-        let Some((_, link)) = Link::read(frame.bytes()) else { return Verdict::Drop(DropReason::Runt) };
-        let Some(ends) = Ends::read(frame.bytes(), link) else { return Verdict::Drop(DropReason::NonIp) };
-        let adjacency = match place {
+    /// Sends a packet inside another one, if it fits.
+    fn tunnel<F: Frame>(
+        &self,
+        target: &Target,
+        frame: &mut F,
+        (link, ends): (Link, Ends),
+        adjacency: &Adjacency,
+    ) -> Verdict {
+        let to = target.place.address();
+        let source = self.source_of(adjacency.interface, Family::of(to));
+        let Some(tunnel) = source.and_then(|source| Tunnel::new(source, to)) else {
+            return Verdict::Drop(DropReason::ServerUnresolved);
+        };
+        if ends.len + tunnel.overhead() > usize::from(adjacency.mtu) {
+            return Verdict::Punt(PuntReason::TooBig);
+        }
+        let hop = match ends.family {
+            Family::V4 => ttl::decrement_ipv4(frame.bytes_mut(), link.at),
+            Family::V6 => ttl::decrement_ipv6(frame.bytes_mut(), link.at),
+        };
+        if hop.is_err() {
+            return Verdict::Punt(PuntReason::TimeExceeded);
+        }
+        if tunnel::encapsulate(frame, link.at, tunnel).is_err()
+            || vlan::retag(frame, link.at, adjacency.vlan).is_err()
+        {
+            return Verdict::Drop(DropReason::TxFull);
+        }
+        mac::write(frame.bytes_mut(), adjacency.destination, adjacency.source);
+        Verdict::Forward(adjacency.port)
+    }
+
+    /// How packets to a server leave, if its MAC address is known.
+    fn adjacency_of(&self, target: &Target, key: &FlowKey) -> Option<Adjacency> {
+        match target.place {
             Place::Address(address) => {
                 let (family, address) = (Family::of(address), Address::from_ip(address));
                 let way = self.way(self.fib.find(family, address), key);
                 self.adjacencies.find(way, family, address)
             }
             Place::Mac(interface, mac) => self.adjacencies.beside(interface, mac),
-        };
-        if ends.hops_left <= 1 {
-            return Verdict::Punt(PuntReason::TimeExceeded);
         }
-        let Some(adjacency) = adjacency else { return Verdict::Drop(DropReason::ServerUnresolved) };
-        self.leave(frame, link, ends, &adjacency, now)
+    }
+
+    /// The server that has this MAC address.
+    pub fn server_at(&self, mac: MacAddr, services: &Services) -> Option<ServerId> {
+        let servers = services.servers().iter();
+        let at = |id: &ServerId| {
+            let adjacency = services.target(*id).and_then(|target| self.adjacency_of(target, &FlowKey::NONE));
+            adjacency.is_some_and(|adjacency| adjacency.destination == mac)
+        };
+        servers.map(|server| server.id).find(at)
+    }
+
+    /// Bytes of an IP packet that fit on the way to whichever server of its service gets it; `None`: no service's.
+    pub fn served_mtu(&self, frame: &[u8], parsed: &Parsed, port: PortId) -> Option<u16> {
+        let (services, vlan) = (self.services()?, vlan_of(frame));
+        let room = |id: ServerId| {
+            let target = services.target(id)?;
+            let overhead = match (target.method, target.place.address()) {
+                (Method::Direct, _) => 0,
+                (Method::Ipip, IpAddr::V4(_)) => ipv4::HEADER_LEN,
+                (Method::Ipip, IpAddr::V6(_)) => ipv6::HEADER_LEN,
+            };
+            let mtu = self.adjacency_of(target, &parsed.key)?.mtu;
+            mtu.checked_sub(u16::try_from(overhead).ok()?)
+        };
+        services.candidates(&facts(parsed, port, vlan)).filter_map(room).min()
     }
 }
 

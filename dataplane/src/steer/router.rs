@@ -32,6 +32,8 @@ pub struct Router {
     interfaces: Arc<[Interface]>,
     /// The IPv4 addresses that options are signed with, by the interface that a packet leaves by.
     signers: Arc<[Ipv4Addr]>,
+    /// The addresses that packets of the gateway's own have, by the interface that they leave by: of IPv4, of IPv6.
+    sources: Arc<[[Option<IpAddr>; 2]]>,
     /// All IPv4 addresses of the gateway.
     ours: Arc<[Ipv4Addr]>,
     pub(super) fib: Arc<Fib>,
@@ -102,7 +104,7 @@ pub(super) struct Link {
     tagged: bool,
     ethertype: EtherType,
     /// Where what it carries begins.
-    at: usize,
+    pub(super) at: usize,
 }
 
 impl Link {
@@ -147,7 +149,7 @@ pub(super) struct Ends {
     pub(super) destination: Address,
     pub(super) hops_left: u8,
     /// Bytes of the IP packet.
-    len: usize,
+    pub(super) len: usize,
 }
 
 impl Ends {
@@ -205,6 +207,14 @@ impl Router {
         let any = ours.first().copied().unwrap_or(Ipv4Addr::UNSPECIFIED);
         let signer = |interface| ipv4_addresses(interface).next().unwrap_or(any);
         let signers = routing.interfaces.iter().map(signer).collect();
+        let source = |of: &config::route::Interface| {
+            let first = |is_v4: bool| {
+                let mut all = of.addresses.iter().map(|own| own.address);
+                all.find(|address| address.is_ipv4() == is_v4)
+            };
+            [first(true), first(false)]
+        };
+        let sources = routing.interfaces.iter().map(source).collect();
         let interfaces = routing.interfaces.iter();
         let interfaces = interfaces.map(|of| Interface { reverse_path: of.reverse_path, tapped: of.tapped });
         let interfaces = interfaces.collect();
@@ -217,6 +227,7 @@ impl Router {
             doors: doors.into(),
             interfaces,
             signers,
+            sources,
             ours,
             fib,
             adjacencies,
@@ -340,7 +351,7 @@ impl Router {
             Err(Doubt::Martian) => return Entry::Drop(DropReason::Martian),
             Err(Doubt::ReversePath) => return Entry::Drop(DropReason::ReversePath),
         }
-        if self.has_host && self.is_local(ends) && !self.is_served(ends, parsed, port, link.vlan) {
+        if self.has_host && self.is_local(ends) && !self.is_served(ends, parsed) {
             return Entry::Punt(PuntReason::Local);
         }
         Entry::Sent
@@ -348,7 +359,7 @@ impl Router {
 
     /// Whether it is for the gateway itself.
     #[inline]
-    fn is_local(&self, ends: Ends) -> bool {
+    pub(super) fn is_local(&self, ends: Ends) -> bool {
         matches!(self.fib.ways(ends.family, ends.destination), [Way::Local])
     }
 
@@ -459,6 +470,11 @@ impl Router {
         }
         mac::write(frame.bytes_mut(), adjacency.destination, adjacency.source);
         None
+    }
+
+    /// The address of the gateway's own packets of this family that leave by an interface.
+    pub(super) fn source_of(&self, interface: InterfaceId, family: Family) -> Option<IpAddr> {
+        self.sources[interface.index()][usize::from(family == Family::V6)]
     }
 
     /// A router's part in IPv4 options.

@@ -177,7 +177,7 @@ pub struct Cold {
 
 const _: () = assert!(size_of::<Cold>() == 64);
 
-/// Who takes what a flow's opener sends: in two bytes, since each packet carries it from stage to stage.
+/// Who takes what a flow's opener sends, or is answered: in two bytes, since each packet carries it from stage to stage.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Steering(u16);
 
@@ -189,14 +189,22 @@ impl Steering {
     /// Nobody: no server can, and its sender is to be told.
     pub const REFUSED: Self = Self(2);
     const FIRST_SERVER: u16 = 3;
+    #[expect(clippy::cast_possible_truncation, reason = "the assertion below says that it fits")]
+    const FIRST_OPENER: u16 = Self::FIRST_SERVER + SERVERS_MAX as u16;
 
-    /// This server.
+    /// This server takes what the opener sends.
     #[expect(clippy::cast_possible_truncation, reason = "there are SERVERS_MAX numbers at most")]
     pub const fn to(server: ServerId) -> Self {
         Self(server.index() as u16 + Self::FIRST_SERVER)
     }
 
-    /// The server, if it is one.
+    /// This server is the opener, by an address that others have as well: the answers are its.
+    #[expect(clippy::cast_possible_truncation, reason = "there are SERVERS_MAX numbers at most")]
+    pub const fn from(server: ServerId) -> Self {
+        Self(server.index() as u16 + Self::FIRST_OPENER)
+    }
+
+    /// The server that the flow was given to, if it was.
     #[inline]
     pub const fn server(self) -> Option<ServerId> {
         match self.0.checked_sub(Self::FIRST_SERVER) {
@@ -204,9 +212,19 @@ impl Steering {
             None => None,
         }
     }
+
+    /// The server that a packet in this direction is for, if it is for one.
+    #[inline]
+    pub const fn target(self, reply: bool) -> Option<ServerId> {
+        match self.0.checked_sub(Self::FIRST_OPENER) {
+            Some(index) if reply => ServerId::new(index as usize),
+            None if !reply => self.server(),
+            _ => None,
+        }
+    }
 }
 
-const _: () = assert!(SERVERS_MAX + (Steering::FIRST_SERVER as usize) < u16::MAX as usize);
+const _: () = assert!(2 * SERVERS_MAX + (Steering::FIRST_SERVER as usize) < u16::MAX as usize);
 
 /// What a protocol remembers of a flow.
 #[derive(Clone, Copy, Debug, Default)]

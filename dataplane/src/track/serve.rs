@@ -81,6 +81,11 @@ impl Tracker {
         self.tallies.bind(server, activity);
     }
 
+    /// A server has opened a flow from an address that others have as well.
+    pub fn bind_opener(&mut self, record: RecordId, server: ServerId) {
+        self.table.lines_mut(record).1.steering = Steering::from(server);
+    }
+
     /// No server can take a flow: it ends.
     pub fn refuse(&mut self, record: RecordId, now: Tick) {
         self.end(record, End::Closed, now);

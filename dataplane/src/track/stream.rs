@@ -49,7 +49,7 @@ impl Tracker {
             (FlowClass::TcpEstablished, Detail::Tcp(connection)) => {
                 let segment = Tcp::new(packet.bytes.get(usize::from(packet.parsed.at)..)?)?;
                 let len = u32::from(packet.parsed.len);
-                (connection.advance(direction, &segment, len, &context.config.tcp)?, Steering::ROUTE)
+                (connection.advance(direction, &segment, len, &context.config.tcp)?, cold.steering)
             }
             (FlowClass::Udp, Detail::Stream { from }) if cold.steering == Steering::ROUTE => {
                 if !context.now.reached(*from) {

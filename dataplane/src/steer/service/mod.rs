@@ -191,6 +191,23 @@ impl Services {
         (mark, self.assignment(&Facts { mark, ..*facts }).is_some() || self.find(mark, facts).is_some())
     }
 
+    /// The servers that may get a connection, by its first packet.
+    pub fn candidates(&self, facts: &Facts) -> impl Iterator<Item = ServerId> {
+        let mark = self.mark(facts);
+        let (one, place) = match self.assignment(&Facts { mark, ..*facts }) {
+            Some(Assignment::Server(server)) => (Some(server), None),
+            Some(Assignment::Service(id)) => (None, self.place(id)),
+            None => (None, self.find(mark, facts)),
+        };
+        let service = place.and_then(|place| self.services.get(place));
+        let all = service.into_iter().flat_map(|service| service.servers.list());
+        one.into_iter().chain(all.map(|server| server.id))
+    }
+
+    fn place(&self, id: ServiceId) -> Option<usize> {
+        self.services.iter().position(|service| service.id == id)
+    }
+
     /// What becomes of a new connection whose first packet is this, and the mark that it has.
     pub fn dispatch(
         &self,
@@ -209,7 +226,7 @@ impl Services {
                 let of = self.services.iter().find(|service| service.servers.place(server).is_some());
                 return (mark, of.map_or(Dispatch::Route, Service::fail));
             }
-            Some(Assignment::Service(id)) => self.services.iter().position(|service| service.id == id),
+            Some(Assignment::Service(id)) => self.place(id),
             None => self.find(mark, facts),
         };
         let Some((place, service)) = place.and_then(|place| Some((place, self.services.get(place)?))) else {
