@@ -1,7 +1,7 @@
 //! What operators change while a gateway runs.
 
 use super::definition::{Definition, Settings};
-use super::group::Kind;
+use super::group::{Collection, Group, Kind};
 use super::registry::{Full, Registry};
 use crate::config::services::Service;
 use core::net::IpAddr;
@@ -30,24 +30,22 @@ pub enum Change {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ChangeError {
     /// No such service or pool.
-    #[error("there is no {word} `{name}`; there are: {there}")]
+    #[error("there is no {} `{name}`; there are: {there}", collection.group_word())]
     NoGroup {
-        /// `service` or `pool`.
-        word: &'static str,
+        /// Among which.
+        collection: Collection,
         /// What was asked for.
         name: String,
         /// Those that there are.
         there: String,
     },
     /// No such server or node.
-    #[error("{word} `{group}` has no {server_word} `{name}`; it has: {there}")]
+    #[error("`{group}` has no {} `{name}`; it has: {there}", collection.server_word())]
     NoServer {
-        /// `service` or `pool`.
-        word: &'static str,
-        /// Its name.
+        /// Of which the group is.
+        collection: Collection,
+        /// Its service or pool.
         group: String,
-        /// `server` or `node`.
-        server_word: &'static str,
         /// What was asked for.
         name: String,
         /// Those that there are.
@@ -96,20 +94,19 @@ pub enum ChangeError {
 }
 
 impl Registry {
-    /// Follows an operator's order about a server of a service or pool; `word` is `service` or `pool`, since only one
-    /// of them is meant.
+    /// Follows an operator's order about a server of a service or pool.
     ///
     /// # Errors
     /// Why not; then nothing changes.
     pub fn change(
         &mut self,
-        word: &'static str,
+        collection: Collection,
         group: &str,
         server: &str,
         change: Change,
         now_ms: u64,
     ) -> Result<(), ChangeError> {
-        let place = self.place(word, group)?;
+        let place = self.place(collection, group)?;
         let mut next = self.clone();
         next.revision += 1;
         match change {
@@ -117,7 +114,7 @@ impl Registry {
             Change::Remove => next.remove(place, server, now_ms)?,
             Change::Set(settings) => next.set(place, server, settings, now_ms)?,
             Change::Drain { timeout } => {
-                let timeout = timeout.or(self.groups[place].kind.drain_timeout());
+                let timeout = timeout.or_else(|| self.groups[place].kind.drain_timeout());
                 next.drain(place, server, timeout, now_ms)?;
             }
             Change::Undrain => {
@@ -129,13 +126,21 @@ impl Registry {
         Ok(())
     }
 
+    /// The service or pool of this name.
+    ///
+    /// # Errors
+    /// When there is none; the message names those that there are.
+    pub fn find(&self, collection: Collection, name: &str) -> Result<&Group, ChangeError> {
+        self.place(collection, name).map(|place| &self.groups[place])
+    }
+
     /// Where the service or pool of this name is.
-    fn place(&self, word: &'static str, name: &str) -> Result<usize, ChangeError> {
-        let is_meant = |kind: &Kind| kind.word() == word;
+    fn place(&self, collection: Collection, name: &str) -> Result<usize, ChangeError> {
+        let is_meant = |kind: &Kind| kind.collection() == collection;
         let found = self.groups.iter().position(|group| group.name() == name && is_meant(&group.kind));
         found.ok_or_else(|| {
             let there = self.groups.iter().filter(|group| is_meant(&group.kind)).map(|group| group.name());
-            ChangeError::NoGroup { word, name: name.to_owned(), there: listed(there) }
+            ChangeError::NoGroup { collection, name: name.to_owned(), there: listed(there) }
         })
     }
 
@@ -144,9 +149,8 @@ impl Registry {
         let group = &self.groups[place];
         let found = group.servers.iter().position(|server| server.name() == name);
         found.ok_or_else(|| ChangeError::NoServer {
-            word: group.kind.word(),
+            collection: group.kind.collection(),
             group: group.name().to_owned(),
-            server_word: group.kind.server_word(),
             name: name.to_owned(),
             there: listed(group.servers.iter().map(|server| server.name())),
         })

@@ -64,7 +64,10 @@ fn assignments(group: &Group) -> Vec<(Rule, Assignment)> {
         owned.map(|(rule, id)| (rule, Assignment::Server(id))).collect::<Vec<_>>()
     });
     let rules = pool.rules.iter().map(|rule| {
-        let to = rule.node.and_then(node).map_or(Assignment::Service(group.id()), Assignment::Server);
+        let to = match rule.node.and_then(node) {
+            Some(node) => Assignment::Server(node),
+            None => Assignment::Service(group.id()),
+        };
         (rule.rule.clone(), to)
     });
     slices.chain(rules).collect()

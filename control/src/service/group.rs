@@ -8,6 +8,33 @@ use core::time::Duration;
 use std::collections::BTreeMap;
 use weir_dataplane::units::ServiceId;
 
+/// One of the two collections of groups of servers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Collection {
+    /// Services, which have servers.
+    Services,
+    /// Pools, which have nodes.
+    Pools,
+}
+
+impl Collection {
+    /// What it calls one of its groups.
+    pub const fn group_word(self) -> &'static str {
+        match self {
+            Self::Services => "service",
+            Self::Pools => "pool",
+        }
+    }
+
+    /// What it calls one of its servers.
+    pub const fn server_word(self) -> &'static str {
+        match self {
+            Self::Services => "server",
+            Self::Pools => "node",
+        }
+    }
+}
+
 /// What a group of servers is.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Kind {
@@ -42,19 +69,11 @@ impl Kind {
         }
     }
 
-    /// `service` or `pool`.
-    pub const fn word(&self) -> &'static str {
+    /// Which collection it is of.
+    pub const fn collection(&self) -> Collection {
         match self {
-            Self::Service(_) => "service",
-            Self::Pool(_) => "pool",
-        }
-    }
-
-    /// What it calls its servers.
-    pub const fn server_word(&self) -> &'static str {
-        match self {
-            Self::Service(_) => "server",
-            Self::Pool(_) => "node",
+            Self::Service(_) => Collection::Services,
+            Self::Pool(_) => Collection::Pools,
         }
     }
 

@@ -26,7 +26,7 @@ pub use change::{Change, ChangeError};
 pub use counts::{Counts, ServiceCounts};
 pub use definition::{Definition, Settings};
 pub use drain::Drain;
-pub use group::{Group, Kind};
+pub use group::{Collection, Group, Kind};
 pub use rate::{Rates, Sampler};
 pub use registry::{Full, Registry, Retired};
 pub use server::Server;

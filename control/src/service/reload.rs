@@ -23,7 +23,8 @@ impl Registry {
         let mut before = core::mem::take(&mut next.groups);
         let services = config.services.iter().cloned().map(Kind::Service);
         for kind in services.chain(config.pools.iter().cloned().map(Kind::Pool)) {
-            let same = |group: &Group| group.name() == kind.name() && group.kind.word() == kind.word();
+            let same =
+                |group: &Group| group.name() == kind.name() && group.kind.collection() == kind.collection();
             let old = before.iter().position(same).map(|place| before.remove(place));
             let group = next.go_on(kind, old, now_ms)?;
             next.groups.push(group);

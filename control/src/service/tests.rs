@@ -66,7 +66,7 @@ fn web<'a>(registry: &'a Registry, name: &str) -> &'a Server {
 }
 
 fn change(registry: &mut Registry, name: &str, change: Change) -> Result<(), ChangeError> {
-    registry.change("service", "web", name, change, 1_000)
+    registry.change(Collection::Services, "web", name, change, 1_000)
 }
 
 fn weight(weight: u16) -> Change {
@@ -304,7 +304,9 @@ fn a_pool_is_a_service_that_rules_send_traffic_to() {
 fn a_node_that_traffic_is_for_alone_stays() {
     let mut config = pool();
     let remove = |config: &Services, node: &str| {
-        registry(config).change("pool", "front", node, Change::Remove, 0).map_err(|error| error.to_string())
+        registry(config)
+            .change(Collection::Pools, "front", node, Change::Remove, 0)
+            .map_err(|error| error.to_string())
     };
     assert!(remove(&config, "a").unwrap_err().contains("for node `a` alone"), "it has ports");
     config.pools[0].slices = None;
@@ -343,7 +345,7 @@ fn what_cannot_be_is_refused_and_changes_nothing() {
         let error = change(&mut registry, name, order).unwrap_err().to_string();
         assert!(error.contains(message), "{error}");
     }
-    let nowhere = registry.change("pool", "web", "a", weight(1), 0).unwrap_err().to_string();
+    let nowhere = registry.change(Collection::Pools, "web", "a", weight(1), 0).unwrap_err().to_string();
     assert_eq!(nowhere, "there is no pool `web`; there are: none");
     assert_eq!(format!("{before:?}"), format!("{:?}", registry.compile()));
     v6.method = Method::Ipip;

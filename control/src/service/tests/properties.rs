@@ -111,7 +111,7 @@ fn run(registry: &mut Registry, step: &Step, now_ms: u64) {
             let _ = (
                 name,
                 registry.change(
-                    "service",
+                    Collection::Services,
                     GROUPS[*group],
                     &definition.name,
                     Change::Add(definition.clone()),
@@ -121,7 +121,13 @@ fn run(registry: &mut Registry, step: &Step, now_ms: u64) {
         }
         // One that is refused changes nothing, which is looked at like all else.
         Step::Change(group, name, order) => {
-            drop(registry.change("service", GROUPS[*group], SERVERS[*name], order.clone(), now_ms));
+            drop(registry.change(
+                Collection::Services,
+                GROUPS[*group],
+                SERVERS[*name],
+                order.clone(),
+                now_ms,
+            ));
         }
         Step::Alive(id, alive) => drop(registry.set_alive(ServerId::new(*id).unwrap(), *alive)),
         Step::Load(id, load) => drop(registry.set_reported_load(ServerId::new(*id).unwrap(), *load)),
