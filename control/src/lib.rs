@@ -13,5 +13,6 @@ pub mod network;
 pub mod observe;
 pub mod replay;
 pub mod runtime;
+pub mod service;
 
 pub use failure::Failure;

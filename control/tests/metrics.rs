@@ -11,7 +11,8 @@ use std::io::Write;
 use std::process::{Command, Stdio};
 use weir_control::observe::{
     AgreedStatus, AlarmRow, BucketStatus, ClusterStatus, METRICS, MemberRow, NeighbourCounts, NeighbourRow,
-    Neighbours, Occupancy, PortStatistics, PortStatus, SpreadBy, StationStatus, Status, TapStatus, collect,
+    Neighbours, Occupancy, PoolRow, Pools, PortStatistics, PortStatus, SelectorRow, ServerRow, ServiceRow,
+    SpreadBy, StationStatus, Status, TapStatus, TrafficCounts, TrafficRates, UnservedCounts, collect,
     reference, render,
 };
 use weir_dataplane::counters::{DropReason, Verdict, WorkerCounters};
@@ -30,6 +31,60 @@ fn station() -> StationStatus {
         NeighbourCounts { ignored: [("hop_limit".to_owned(), 3)].into(), ..NeighbourCounts::default() };
     let neighbours = Neighbours { neighbours: vec![neighbour], counters, ..Neighbours::default() };
     StationStatus { neighbours, ..StationStatus::default() }
+}
+
+fn server(name: &str) -> ServerRow {
+    ServerRow {
+        server: name.to_owned(),
+        number: 0,
+        address: [10, 0, 0, 2].into(),
+        mac: None,
+        port: 0,
+        method: "direct".to_owned(),
+        state: "draining".to_owned(),
+        alive: true,
+        weight: 100,
+        upper_threshold: 0,
+        lower_threshold: 0,
+        cost: 2,
+        reported_load: 5,
+        drain: None,
+        added: false,
+        changed: false,
+        persistent: 0,
+        counts: TrafficCounts { active: 3, bytes: 77, ..TrafficCounts::default() },
+        rates: TrafficRates::default(),
+    }
+}
+
+fn services() -> Vec<ServiceRow> {
+    vec![ServiceRow {
+        service: "cache".to_owned(),
+        selector: SelectorRow::Mark { mark: 1, ipv6: false },
+        scheduler: "lblcr".to_owned(),
+        scheduler_flags: Vec::new(),
+        persistence: None,
+        fallback: "bypass".to_owned(),
+        servers: vec![server("squid1")],
+        retired: vec![server("squid0")],
+        counts: TrafficCounts::default(),
+        rates: TrafficRates::default(),
+        unserved: UnservedCounts { bypassed: 4, ..UnservedCounts::default() },
+    }]
+}
+
+fn pools() -> Pools {
+    let pool = PoolRow {
+        pool: "front".to_owned(),
+        fallback: "drop".to_owned(),
+        slices: None,
+        nodes: vec![server("a")],
+        retired: Vec::new(),
+        counts: TrafficCounts::default(),
+        rates: TrafficRates::default(),
+        unserved: UnservedCounts::default(),
+    };
+    Pools { pools: vec![pool] }
 }
 
 fn page() -> String {
@@ -95,7 +150,13 @@ fn page() -> String {
         expectations: Occupancy { live: 0, max: 64 },
         warnings: Vec::new(),
     };
-    render(&status, &collect::counters([&cells], &["lan".to_owned()]), Some(&station()))
+    render(
+        &status,
+        &collect::counters([&cells], &["lan".to_owned()]),
+        Some(&station()),
+        &services(),
+        &pools(),
+    )
 }
 
 #[test]
@@ -127,6 +188,23 @@ fn every_drop_reason_is_there_from_the_start() {
     assert!(page.contains("weir_worker_fragments_held{worker=\"0\"} 1\n"), "{page}");
     assert!(!page.contains("verdict=\"hold\""), "{page}");
     assert!(page.contains("weir_cluster_engine_total{event=\"refused_key\"} 3\n"), "{page}");
+}
+
+#[test]
+fn servers_are_told_apart_by_service_and_name() {
+    let page = page();
+    for sample in [
+        "weir_service_active_connections{service=\"cache\",server=\"squid1\"} 3",
+        "weir_service_bytes_total{service=\"cache\",server=\"squid1\"} 77",
+        "weir_service_server_up{service=\"cache\",server=\"squid1\"} 0",
+        "weir_service_server_weight{service=\"cache\",server=\"squid1\"} 100",
+        "weir_service_retired_connections{service=\"cache\"} 3",
+        "weir_service_unserved_total{service=\"cache\",outcome=\"bypassed\"} 4",
+        "weir_pool_node_load{pool=\"front\",node=\"a\"} 11",
+        "weir_pool_unserved_total{pool=\"front\",outcome=\"refused\"} 0",
+    ] {
+        assert!(page.lines().any(|line| line == sample), "{sample} is missing in\n{page}");
+    }
 }
 
 #[test]

@@ -1,6 +1,9 @@
 //! An errand under way: a walk through one of a worker's tables, a few entries a turn.
 
-use crate::mailbox::{Dump, Errand};
+use crate::mailbox::{Dump, Errand, Holding};
+use crate::sched::cache::Table;
+use crate::steer::service::clients::Clients;
+use crate::steer::service::memory::Memories;
 use crate::track::Tracker;
 use crate::units::Tick;
 
@@ -26,7 +29,7 @@ impl Walk {
     }
 
     /// Does a turn's part of it; whether it is done.
-    pub(crate) fn step(&mut self, tracker: &mut Tracker, now: Tick) -> bool {
+    pub(crate) fn step(&mut self, tracker: &mut Tracker, memories: &mut Memories, now: Tick) -> bool {
         let flows = tracker.table().capacity();
         match &self.errand {
             Errand::List(filter, dump) => walk(&mut self.next, flows, dump, |record| {
@@ -41,6 +44,32 @@ impl Walk {
                 let expectations = tracker.expectations().capacity();
                 walk(&mut self.next, expectations, dump, |number| tracker.view_expectation(number, now))
             }
+            Errand::Cache(service, dump) => {
+                let table = memories.find(*service).and_then(|found| found.memory.as_cache());
+                let entries = table.map_or(0, Table::capacity);
+                walk(&mut self.next, entries, dump, |place| table?.view(place, now))
+            }
+            Errand::Hold(holding, dump) => {
+                let table = memories.find_mut(holding.service).and_then(|found| found.memory.as_cache_mut());
+                let held = table.is_some_and(|table| hold(table, holding, now));
+                walk(&mut self.next, 1, dump, |_| Some(held))
+            }
+            Errand::Clients(service, dump) => {
+                let clients = memories.find(*service).and_then(|found| found.clients.as_ref());
+                let room = clients.map_or(0, Clients::capacity);
+                walk(&mut self.next, room, dump, |place| clients?.view(place, now))
+            }
+        }
+    }
+}
+
+/// Does what an operator says; whether there was room.
+fn hold(table: &mut Table, holding: &Holding, now: Tick) -> bool {
+    match holding.hold {
+        Some((hold, server)) => table.hold(holding.address, hold, server, now),
+        None => {
+            table.forget(holding.address);
+            true
         }
     }
 }

@@ -1,6 +1,7 @@
 //! How control speaks to a worker: bounded queues without locks, looked at once a turn.
 
 use crate::counters::WorkerCounters;
+use crate::sched::cache::{self, Hold};
 use crate::snapshot::Snapshot;
 use crate::steer::service::memory::Memories;
 use crate::tally::Counts;
@@ -8,7 +9,8 @@ use crate::trace::Trace;
 use crate::track::filter::Filter;
 use crate::track::watch::FlowWatch;
 use crate::track::{ExpectationView, FlowView};
-use crate::units::{Epoch, ServerId, WorkerId};
+use crate::units::{Epoch, ServerId, ServiceId, WorkerId};
+use core::net::IpAddr;
 use core::sync::atomic::{AtomicBool, Ordering};
 use crossbeam::queue::ArrayQueue;
 use std::sync::Arc;
@@ -55,6 +57,17 @@ impl<T> Dump<T> {
     }
 }
 
+/// An operator's word on an address of a service whose scheduler is `lblc` or `lblcr`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Holding {
+    /// The service.
+    pub service: ServiceId,
+    /// Where the content comes from.
+    pub address: IpAddr,
+    /// Why it is to be in the table, and at which server; `None`: it is forgotten.
+    pub hold: Option<(Hold, Option<ServerId>)>,
+}
+
 /// Something that a worker does for control beside its frames, a bounded part of it a turn.
 #[derive(Debug)]
 pub enum Errand {
@@ -64,6 +77,12 @@ pub enum Errand {
     Delete(Arc<Filter>, Arc<Dump<FlowView>>),
     /// Copy the expectations.
     Expectations(Arc<Dump<ExpectationView>>),
+    /// Copy what a service knows of who holds which address's content: of `lblc` or `lblcr`.
+    Cache(ServiceId, Arc<Dump<cache::View>>),
+    /// Have a service hold an address so, or forget it; and say whether there was room for that.
+    Hold(Holding, Arc<Dump<bool>>),
+    /// Copy which server each client of a service stays with.
+    Clients(ServiceId, Arc<Dump<ServerId>>),
 }
 
 /// What control asks of a worker.

@@ -18,6 +18,7 @@ pub use outbox::Outbox;
 pub use tracer::Tracer;
 
 use crate::counters::{DropReason, Verdict, WorkerCounters};
+use crate::errand::Walk;
 use crate::fragment::Reassembly;
 use crate::parse::{Class, Parsed, Rules, parse_into};
 use crate::port::{Burst, Frame, FrameDefect};
@@ -150,6 +151,11 @@ impl<F: Frame> Pipeline<F> {
     /// The flows, for what control asks of them.
     pub(crate) fn tracker_mut(&mut self) -> &mut Tracker {
         &mut self.tracker
+    }
+
+    /// Does a turn's part of an errand; whether it is done.
+    pub(crate) fn run_errand(&mut self, walk: &mut Walk, now: Tick) -> bool {
+        walk.step(&mut self.tracker, &mut self.memories, now)
     }
 
     /// The next thing to tell other workers, before what was forwarded leaves.

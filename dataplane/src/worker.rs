@@ -398,7 +398,7 @@ where
     /// Goes on with the errand under way.
     fn run_errand(&mut self, now: Tick) {
         if let Some(walk) = &mut self.errand
-            && walk.step(self.pipeline.tracker_mut(), now)
+            && self.pipeline.run_errand(walk, now)
         {
             let done = self.errand.take();
             self.give_back(done);

@@ -7,6 +7,7 @@ mod events;
 mod neighbours;
 mod selection;
 mod server;
+mod services;
 mod socket;
 mod trace;
 pub mod words;
@@ -15,14 +16,16 @@ pub use client::{Client, ClientError};
 pub use neighbours::{NeighbourName, NeighbourSelection, interface};
 pub use selection::Selection;
 pub use server::{metrics_router, router};
+pub use services::{CacheOrder, CacheQuery, Endpoint, GroupQuery, NotAnEndpoint, QueryError, ServerQuery};
 pub use socket::{ControlSocket, SocketError};
 pub use trace::TraceRequest;
 
 use crate::cluster::Order;
 use crate::observe::{
-    ClusterStatus, Counters, Deleted, Expectations, Explanation, FlowEvent, Flows, Flushed, Neighbours,
-    Routes, Status, TraceEvent,
+    ClusterStatus, Connections, Counters, Deleted, Expectations, Explanation, FlowEvent, Flows, Flushed,
+    Neighbours, Pools, Routes, ServiceCache, Services, Status, TraceEvent,
 };
+use crate::service::Change;
 use core::net::IpAddr;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
@@ -75,10 +78,35 @@ pub enum Call {
         /// How it ended.
         answer: Answer<Result<ClusterStatus, Refusal>>,
     },
+    /// Services, or the one of this name.
+    Services(Option<String>, Answer<Result<Services, Refusal>>),
+    /// Pools, or the one of this name.
+    Pools(Option<String>, Answer<Result<Pools, Refusal>>),
+    /// The connections that servers of services and pools have, or of the one of this name.
+    Connections(Option<String>, Answer<Result<Connections, Refusal>>),
+    /// What the `lblc` or `lblcr` of a service knows: of all addresses, or of one.
+    Cache(String, Option<IpAddr>, Answer<Result<ServiceCache, Refusal>>),
+    /// Says what is to be held of an address there; what is known of it then.
+    HoldCache(String, IpAddr, CacheOrder, Answer<Result<ServiceCache, Refusal>>),
+    /// Changes a server of a service; how the service is then.
+    ChangeService(ServerOrder, Answer<Result<Services, Refusal>>),
+    /// Changes a node of a pool; how the pool is then.
+    ChangePool(ServerOrder, Answer<Result<Pools, Refusal>>),
     /// Reads the configuration again.
     Reload(Answer<Result<Reloaded, Refusal>>),
     /// The metrics page.
     Metrics(Answer<String>),
+}
+
+/// What is to become of a server of a service, or of a node of a pool.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerOrder {
+    /// The service or pool.
+    pub group: String,
+    /// The server or node.
+    pub server: String,
+    /// What.
+    pub change: Change,
 }
 
 /// A reload that was taken over.

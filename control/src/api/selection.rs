@@ -125,6 +125,7 @@ impl Selection {
             helper: self.helper.map(HelperName::kind),
             related: wanted(self.related || has(Status::Expected), false),
             master: end(self.master, None),
+            server: None,
         })
     }
 

@@ -1,5 +1,7 @@
 //! HTTP routes: requests become calls, answers become JSON.
 
+mod services;
+
 use super::events::EventBody;
 use super::{Answer, Call, NeighbourName, NeighbourSelection, Refusal, RefusalKind, Selection, TraceRequest};
 use crate::cluster::{NodeName, Order};
@@ -36,6 +38,7 @@ pub fn router(calls: Calls) -> Router {
         .route("/cluster/nodes/{node}", put(add_node).delete(remove_node))
         .route("/cluster/dead/{node}", put(take).delete(give))
         .route("/reload", post(reload))
+        .merge(services::routes())
         .with_state(calls)
 }
 

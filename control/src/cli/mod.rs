@@ -12,12 +12,14 @@ mod gateway;
 mod man;
 mod neighbours;
 mod output;
+mod pool;
 mod reference;
 mod reload;
 mod replay;
 mod routes;
 mod run;
 mod schema;
+mod service;
 mod status;
 mod trace;
 mod version;
@@ -52,6 +54,8 @@ enum Command {
     Expectations(expectations::Args),
     Trace(trace::Args),
     Neighbours(neighbours::Args),
+    Service(Box<service::Args>),
+    Pool(pool::Args),
     Cluster(cluster::Args),
     Explain(explain::Args),
     Routes(routes::Args),
@@ -93,6 +97,8 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Expectations(args) => args.run(),
         Command::Trace(args) => args.run(),
         Command::Neighbours(args) => args.run(),
+        Command::Service(args) => args.run(),
+        Command::Pool(args) => args.run(),
         Command::Cluster(args) => args.run(),
         Command::Explain(args) => args.run(),
         Command::Routes(args) => args.run(),

@@ -133,6 +133,31 @@ metrics! {
     STATION_REFUSED = Counter "weir_station_frames_refused_total" [] "Frames of a gateway's own that no worker, or no packet memory, had room for.";
     STATION_UNCLAIMED = Counter "weir_station_unclaimed_total" [] "Packets to a gateway's own addresses that nobody there takes.";
     STATION_LIMITED = Counter "weir_station_errors_limited_total" [] "ICMP errors that were not sent, since there were too many.";
+
+    SERVICE_UP = Gauge "weir_service_server_up" ["service", "server"] "1 while the server may have connections: its checks find it alive, and it is not being drained.";
+    SERVICE_ACTIVE = Gauge "weir_service_active_connections" ["service", "server"] "Connections of the server that are established, or about to be.";
+    SERVICE_INACTIVE = Gauge "weir_service_inactive_connections" ["service", "server"] "Connections of the server that are over and not yet forgotten, and all of what has no connections.";
+    SERVICE_RETIRED = Gauge "weir_service_retired_connections" ["service"] "Connections of servers that the service has no more: they live on until they end, or until the drain's deadline.";
+    SERVICE_CONNECTIONS = Counter "weir_service_connections_total" ["service", "server"] "Connections that the server was given.";
+    SERVICE_PACKETS = Counter "weir_service_packets_total" ["service", "server"] "Packets to the server.";
+    SERVICE_BYTES = Counter "weir_service_bytes_total" ["service", "server"] "Their bytes, from the IP header on.";
+    SERVICE_REPLY_PACKETS = Counter "weir_service_reply_packets_total" ["service", "server"] "Packets from the server, as far as they pass the gateway.";
+    SERVICE_REPLY_BYTES = Counter "weir_service_reply_bytes_total" ["service", "server"] "Their bytes, from the IP header on.";
+    SERVICE_UNSERVED = Counter "weir_service_unserved_total" ["service", "outcome"] "New connections that no server could take: `refused` (the sender was told), `bypassed` (they went on without the service), `dropped`.";
+    SERVICE_WEIGHT = Gauge "weir_service_server_weight" ["service", "server"] "The server's share of new connections beside the others'; 0: none.";
+
+    POOL_UP = Gauge "weir_pool_node_up" ["pool", "node"] "1 while the node may have connections: its checks find it alive, and it is not being drained.";
+    POOL_ACTIVE = Gauge "weir_pool_active_connections" ["pool", "node"] "Connections of the node that are established, or about to be.";
+    POOL_INACTIVE = Gauge "weir_pool_inactive_connections" ["pool", "node"] "Connections of the node that are over and not yet forgotten, and all of what has no connections.";
+    POOL_RETIRED = Gauge "weir_pool_retired_connections" ["pool"] "Connections of nodes that the pool has no more: they live on until they end, or until the drain's deadline.";
+    POOL_CONNECTIONS = Counter "weir_pool_connections_total" ["pool", "node"] "Connections that the node was given.";
+    POOL_PACKETS = Counter "weir_pool_packets_total" ["pool", "node"] "Packets to the node.";
+    POOL_BYTES = Counter "weir_pool_bytes_total" ["pool", "node"] "Their bytes, from the IP header on.";
+    POOL_REPLY_PACKETS = Counter "weir_pool_reply_packets_total" ["pool", "node"] "Packets from the node, as far as they pass the gateway.";
+    POOL_REPLY_BYTES = Counter "weir_pool_reply_bytes_total" ["pool", "node"] "Their bytes, from the IP header on.";
+    POOL_UNSERVED = Counter "weir_pool_unserved_total" ["pool", "outcome"] "New connections that no node could take: `refused` (the sender was told), `bypassed` (they went on without the pool), `dropped`.";
+    POOL_COST = Gauge "weir_pool_node_cost" ["pool", "node"] "What a connection adds to the node's load.";
+    POOL_LOAD = Gauge "weir_pool_node_load" ["pool", "node"] "What the node has reported and its connections' cost together; new connections go to the least.";
 }
 
 /// The reference page of all metrics, as Markdown.

@@ -7,6 +7,8 @@ use super::catalogue::{self as c, Kind, METRICS, Metric};
 use super::model::{Counters, PortStatus, Status, WorkerCounts};
 use super::neighbour::StationStatus;
 use super::pressure::Pressure;
+use super::service::{Pools, ServiceRow};
+use super::service_metrics;
 use crate::cluster::Trouble;
 use crate::network::neighbours::Alarm;
 use metrics::{Key, KeyName, Label, Level, Metadata, Recorder};
@@ -15,7 +17,13 @@ use std::collections::BTreeMap;
 use weir_dataplane::counters::Verdict;
 
 /// The text of the `/metrics` page.
-pub fn render(status: &Status, counters: &Counters, station: Option<&StationStatus>) -> String {
+pub fn render(
+    status: &Status,
+    counters: &Counters,
+    station: Option<&StationStatus>,
+    services: &[ServiceRow],
+    pools: &Pools,
+) -> String {
     let page = Page::new();
     gateway(&page, status);
     for port in &status.ports {
@@ -28,10 +36,12 @@ pub fn render(status: &Status, counters: &Counters, station: Option<&StationStat
     if let Some(station) = station {
         neighbour_metrics(&page, station);
     }
+    service_metrics::services(&page, services);
+    service_metrics::pools(&page, &pools.pools);
     page.recorder.handle().render()
 }
 
-struct Page {
+pub(super) struct Page {
     recorder: PrometheusRecorder,
 }
 
@@ -51,7 +61,7 @@ impl Page {
     }
 
     /// Sets the sample of `metric` that has these label values.
-    fn set(&self, metric: Metric, labels: &[&str], value: u64) {
+    pub(super) fn set(&self, metric: Metric, labels: &[&str], value: u64) {
         let key = key(metric, labels);
         match metric.kind {
             Kind::Counter => self.recorder.register_counter(&key, &METADATA).absolute(value),

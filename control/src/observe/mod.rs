@@ -9,12 +9,16 @@ pub mod conntrack_text;
 mod exporter;
 mod flow;
 pub mod flow_tables;
+pub mod ipvsadm_text;
 mod model;
 mod neighbour;
 pub mod neighbour_tables;
 mod pressure;
 pub mod protocol;
 pub mod routes;
+mod service;
+mod service_metrics;
+pub mod service_tables;
 pub mod tables;
 pub mod trace;
 pub mod trace_text;
@@ -32,4 +36,8 @@ pub use neighbour::{
 };
 pub use pressure::Pressure;
 pub use routes::{NextHopRow, Origin, RouteRow, Routes};
+pub use service::{
+    CacheRow, CacheServer, ConnectionRow, Connections, DrainRow, PersistenceRow, PoolRow, Pools, SelectorRow,
+    ServerRow, ServiceCache, ServiceRow, Services, SlicesRow, TrafficCounts, TrafficRates, UnservedCounts,
+};
 pub use trace::{TraceEnd, TraceEvent};

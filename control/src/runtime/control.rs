@@ -4,7 +4,7 @@ use super::crew::End;
 use super::followers::FOLLOW_POLL;
 use super::gateway::{Event, Gateway};
 use super::reload::Asked;
-use super::{links, membership, pressure, station};
+use super::{links, membership, pressure, services, station};
 use crate::Failure;
 use crate::api::{self, ControlSocket};
 use crate::observe::tables;
@@ -44,6 +44,8 @@ pub(super) async fn run(
     watch_links.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut deliberate = tokio::time::interval(membership::LOOK);
     deliberate.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut watch_services = tokio::time::interval(services::LOOK);
+    watch_services.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut news = gateway.news();
     let mut stopping = false;
     let mut look = tokio::time::interval(pressure::LOOK);
@@ -61,6 +63,7 @@ pub(super) async fn run(
             _ = pass_on.tick(), if gateway.is_followed() => gateway.pass_on(),
             _ = attend.tick(), if gateway.is_station() => gateway.attend().await,
             _ = watch_links.tick(), if gateway.is_station() => gateway.watch_links().await,
+            _ = watch_services.tick(), if gateway.is_station() => gateway.watch_services().await,
             // What another node gives up is nobody's until this one has heard of it.
             Ok(()) = news.changed() => gateway.deliberate().await,
             _ = deliberate.tick(), if gateway.has_seat() => {

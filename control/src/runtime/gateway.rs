@@ -1,6 +1,7 @@
 //! A running gateway as control holds it: what it is made of, and how it changes.
 
 mod answers;
+mod services;
 
 use super::crew::{Crew, End};
 use super::followers::Followers;
@@ -11,14 +12,16 @@ use super::ports::{self, OpenPort};
 use super::pressure::Watch;
 use super::reload::{self, Asked, Prepared, Reloads, Surroundings};
 use super::restart;
+use super::services::Services;
 use super::station::{self, Station};
 use super::topology::Warning;
 use super::traced::Names;
 use super::tracers::Tracers;
-use crate::api::{Refusal, Reloaded};
+use crate::api::{Refusal, Reloaded, ServerOrder};
 use crate::cluster::{Order, View};
 use crate::config::{GatewayConfig, NamedInterface};
 use crate::observe::{ClusterStatus, Counters, collect};
+use crate::service::Collection;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -42,6 +45,8 @@ pub(super) struct Running {
     pub(super) ports: Vec<OpenPort>,
     /// Of a gateway that routes.
     pub(super) station: Option<Station>,
+    /// Where it sends connections besides where its routes lead.
+    pub(super) services: Services,
     /// Of a gateway in a cluster whose nodes have names.
     pub(super) seat: Option<Seat>,
     /// What workers go by.
@@ -208,6 +213,29 @@ impl Gateway {
         }
     }
 
+    /// Looks at what servers carry: drains end, and workers are told what has changed.
+    pub(super) async fn watch_services(&mut self) {
+        let over = self.running.services.look(&self.running.workers);
+        if !over.is_empty()
+            && let Err(refusal) = self.end_flows_of(over).await
+        {
+            warn!("{refusal}");
+        }
+        if self.running.services.has_news()
+            && let Err(refusal) = self.publish(self.dataplane.clone()).await
+        {
+            warn!("{refusal}");
+        }
+    }
+
+    /// Changes a server, and has the workers act by it.
+    async fn change_server(&mut self, collection: Collection, order: ServerOrder) -> Result<(), Refusal> {
+        let ServerOrder { group, server, change } = order.clone();
+        self.running.services.change(collection, order)?;
+        info!(group, server, ?change, "{} changed", collection.group_word());
+        self.publish(self.dataplane.clone()).await
+    }
+
     /// Looks at the ports' links; what is behind one that is down is left out, and taken in again.
     pub(super) async fn watch_links(&mut self) {
         let Some(station) = &mut self.running.station else { return };
@@ -307,6 +335,7 @@ impl Gateway {
             // What the nodes have agreed is not the file's to say.
             new.membership = now.membership.clone();
         }
+        self.running.services.reload(prepared.config.services()).map_err(Refusal::configuration)?;
         if let (Some(station), Some(compiled)) = (&mut self.running.station, prepared.network) {
             reload::discard(station.reload(compiled, station::gate(&dataplane)));
         }
@@ -324,7 +353,12 @@ impl Gateway {
     /// Swaps what the workers do, whole, and waits until all of them do it.
     async fn publish(&mut self, dataplane: Config) -> Result<(), Refusal> {
         let epoch = self.epoch.next();
-        let snapshot = station::snapshot(epoch, &dataplane, self.running.station.as_ref());
+        let services = self.running.services.compile();
+        let revision = self.running.services.compiled_revision();
+        if let Some(station) = &mut self.running.station {
+            station.know_servers(self.running.services.addresses());
+        }
+        let snapshot = station::snapshot(epoch, &dataplane, self.running.station.as_ref(), services);
         let snapshot = Arc::new(snapshot.following(&self.running.snapshot));
         let stuck = |worker: &WorkerHandle| {
             Refusal::failed(format!("worker {} does not look at its mailbox", worker.id().index()))
@@ -343,6 +377,7 @@ impl Gateway {
                 tokio::time::sleep(ANSWER_POLL).await;
             }
         }
+        self.running.services.set_in_force(revision);
         Ok(())
     }
 

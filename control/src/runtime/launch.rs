@@ -3,10 +3,12 @@
 use super::crew::{self, Crew, End};
 use super::gateway::{Gateway, Running};
 use super::ports::{self, OpenPort, PortsError};
+use super::services::Services;
 use super::station::{self, Station};
 use super::tap::Taps;
 use super::topology::{Topology, Warning};
 use crate::config::{self, GatewayConfig};
+use crate::service::Full;
 use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::path::Path;
@@ -36,6 +38,9 @@ pub(super) enum LaunchError {
     /// The system has no more threads.
     #[error("cannot start a worker's thread: {0}")]
     Thread(#[from] io::Error),
+    /// There are too many services, or servers.
+    #[error(transparent)]
+    Services(#[from] Full),
     /// A worker ended before it began.
     #[error("worker {worker} cannot start: {trouble}")]
     Worker {
@@ -60,11 +65,16 @@ pub(super) fn launch(path: &Path, config: GatewayConfig) -> Result<Gateway, Laun
     let (ends, rings): (Vec<_>, Vec<_>) = (0..config.workers().count()).map(|_| punt::new()).unzip();
     let seed = RandomState::new().hash_one("neighbours");
     let taps = Taps::open(&eal, &pool, &config, &open)?;
+    let mut services = Services::new(config.services())?;
     let station = config.network().map(|network| {
         let gate = station::gate(config.dataplane());
-        Station::new(rings, pool.clone(), taps, network, gate, |port| ports::mac(&open, port), seed)
+        let mac_of = |port| ports::mac(&open, port);
+        let mut station = Station::new(rings, pool.clone(), taps, network, gate, mac_of, seed);
+        station.know_servers(services.addresses());
+        station
     });
-    let snapshot = Arc::new(station::snapshot(Epoch::FIRST, config.dataplane(), station.as_ref()));
+    let first = station::snapshot(Epoch::FIRST, config.dataplane(), station.as_ref(), services.compile());
+    let snapshot = Arc::new(first);
     let setups = setups(eal, &config, &mut open, ends, &snapshot);
     let cpus = crew::cpus(config.workers());
     let warnings = places(&config, &cpus, &open);
@@ -75,7 +85,7 @@ pub(super) fn launch(path: &Path, config: GatewayConfig) -> Result<Gateway, Laun
     Ok(Gateway::new(
         path,
         config,
-        Running { ports: open, station, seat: None, snapshot, workers, cpus, warnings, crew },
+        Running { ports: open, station, services, seat: None, snapshot, workers, cpus, warnings, crew },
     ))
 }
 

@@ -15,6 +15,7 @@ mod pressure;
 mod reload;
 mod restart;
 mod rows;
+mod services;
 mod state;
 mod station;
 mod tap;

@@ -24,11 +24,12 @@ use core::net::{IpAddr, Ipv4Addr};
 use gate::owns;
 use host::Kernel;
 use neighbours::{Alarms, permanent};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use weir_dataplane::config::{Config, Routing};
 use weir_dataplane::counters::{PuntReason, Verdict};
-use weir_dataplane::key::FlowKey;
+use weir_dataplane::key::{Address, Family, FlowKey};
 use weir_dataplane::parse::{Offload, Rules, parse};
 use weir_dataplane::port::mem::MemFrame;
 use weir_dataplane::port::{Burst, Frame};
@@ -37,7 +38,9 @@ use weir_dataplane::rewrite::options::{self, Refusal, Signature, Time};
 use weir_dataplane::rewrite::vlan;
 use weir_dataplane::snapshot::Snapshot;
 use weir_dataplane::steer::Router;
+use weir_dataplane::steer::route::Way;
 use weir_dataplane::steer::router::Arrival;
+use weir_dataplane::steer::service::Services;
 use weir_dataplane::units::{Epoch, InterfaceId, PortId, Tick};
 use weir_dataplane::wire::{EtherType, Ipv4, Ipv6, MacAddr, ethernet};
 use weir_dpdk::{Mbuf, Mempool};
@@ -110,6 +113,8 @@ pub(super) struct Station {
     routing: Routing,
     router: Router,
     gate: Option<Gate>,
+    /// Addresses of servers, which are to be known before packets go there.
+    servers: BTreeSet<IpAddr>,
     neighbours: Neighbours<Waiting>,
     alarms: Alarms,
     next_use_ms: u64,
@@ -138,6 +143,7 @@ impl Station {
             router,
             routing,
             gate,
+            servers: BTreeSet::new(),
             neighbours,
             alarms: Alarms::default(),
             next_use_ms: 0,
@@ -169,12 +175,27 @@ impl Station {
         self.announce();
     }
 
-    /// Keeps the routers known that routes lead to.
+    /// Keeps the routers known that routes lead to, and the servers that are beside the gateway.
     fn manage(&mut self, now_ms: u64) {
-        let hops = self.router.fib().hops().iter();
-        let routers: Vec<At> =
-            hops.map(|hop| At { interface: hop.interface, address: hop.gateway }).collect();
-        self.neighbours.manage(routers, now_ms);
+        let fib = self.router.fib();
+        let routers = fib.hops().iter().map(|hop| At { interface: hop.interface, address: hop.gateway });
+        let servers = self.servers.iter().flat_map(|address| {
+            let ways = fib.ways(Family::of(*address), Address::from_ip(*address)).iter();
+            ways.filter_map(|way| match way {
+                Way::OnLink(interface) => Some(At { interface: *interface, address: *address }),
+                _ => None,
+            })
+        });
+        let managed: Vec<At> = routers.chain(servers).collect();
+        self.neighbours.manage(managed, now_ms);
+    }
+
+    /// Keeps these servers known.
+    pub(super) fn know_servers(&mut self, servers: BTreeSet<IpAddr>) {
+        if servers != self.servers {
+            self.servers = servers;
+            self.manage(self.now_ms());
+        }
     }
 
     /// Goes on with other buckets, and tells the networks of the addresses that are this node's now.
@@ -394,11 +415,18 @@ fn wrong_option(packet: &[u8]) -> Option<u16> {
     }
 }
 
-/// What workers do: with the routes of `station`, if the gateway is one.
-pub(super) fn snapshot(epoch: Epoch, dataplane: &Config, station: Option<&Station>) -> Snapshot {
+/// What workers do: with the routes of `station`, if the gateway is one, and with services, if a station has any.
+pub(super) fn snapshot(
+    epoch: Epoch,
+    dataplane: &Config,
+    station: Option<&Station>,
+    services: Option<Arc<Services>>,
+) -> Snapshot {
     let snapshot = Snapshot::compile(epoch, dataplane);
-    match station {
-        Some(station) => snapshot.with_router(station.router.clone()),
+    let Some(station) = station else { return snapshot };
+    let snapshot = snapshot.with_router(station.router.clone());
+    match services {
+        Some(services) => snapshot.with_services(services),
         None => snapshot,
     }
 }

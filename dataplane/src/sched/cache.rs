@@ -5,7 +5,7 @@
 
 use crate::config::service::Locality;
 use crate::hash::ipvs::{fold, hash_32};
-use crate::units::{ServerId, Tick};
+use crate::units::{ServerId, Span, Tick};
 use core::net::{IpAddr, Ipv4Addr};
 
 const BITS: u32 = 10;
@@ -46,6 +46,28 @@ pub struct Entry {
 struct Member {
     server: ServerId,
     next: u32,
+}
+
+/// Servers of an address that are shown.
+pub const SERVERS_SHOWN: usize = 16;
+
+/// An address at one moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct View {
+    /// Where its content comes from.
+    pub address: IpAddr,
+    /// Why it is in the table.
+    pub hold: Hold,
+    /// Since it was last asked for.
+    pub unused: Span,
+    /// Since its servers last changed.
+    pub unchanged: Span,
+    /// How often it was asked for since it came.
+    pub uses: u32,
+    /// How many servers it has.
+    pub members: u16,
+    /// The newest of them, first the last that came.
+    pub servers: [Option<ServerId>; SERVERS_SHOWN],
 }
 
 /// Where an entry is.
@@ -110,6 +132,27 @@ impl Table {
     pub fn entries(&self) -> impl Iterator<Item = (Place, &Entry)> {
         let places = (0..1 << BITS).flat_map(|bucket| self.chain(bucket));
         places.map(|place| (place, self.entry(place)))
+    }
+
+    /// How many addresses there is room for: what [`Table::view`] counts to.
+    pub const fn capacity(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// The address in this place for show, if there is one.
+    pub fn view(&self, place: u32, now: Tick) -> Option<View> {
+        let entry = self.entries.get(place as usize).filter(|entry| entry.uses > 0)?;
+        let mut servers = [None; SERVERS_SHOWN];
+        servers.iter_mut().zip(self.servers(Place(place))).for_each(|(shown, server)| *shown = Some(server));
+        Some(View {
+            address: entry.address,
+            hold: entry.hold,
+            unused: now.since(entry.last_used),
+            unchanged: now.since(entry.last_changed),
+            uses: entry.uses,
+            members: entry.members,
+            servers,
+        })
     }
 
     /// The servers of an address, the newest first.
@@ -273,7 +316,6 @@ fn bucket(address: IpAddr) -> usize {
 mod tests {
     use super::super::servers::fixtures::id;
     use super::*;
-    use crate::units::Span;
     use proptest::prelude::*;
     use std::collections::BTreeMap;
 
@@ -316,6 +358,22 @@ mod tests {
         table.forget(address(1));
         table.forget(address(2));
         assert!(table.is_empty());
+    }
+
+    #[test]
+    fn each_address_is_shown_once_with_its_servers() {
+        let mut table = Table::new(small());
+        assert!(table.hold(address(1), Hold::Pinned, Some(id(3)), at_s(1)));
+        let place = table.insert(address(2), Hold::Learned, at_s(2)).unwrap();
+        table.add(place, id(4), at_s(3));
+        table.add(place, id(5), at_s(4));
+        table.forget(address(1));
+        let shown: Vec<View> = (0..6).filter_map(|place| table.view(place, at_s(10))).collect();
+        assert_eq!(table.capacity(), 6);
+        let [view] = shown[..] else { panic!("{shown:?}") };
+        assert_eq!((view.address, view.hold, view.members), (address(2), Hold::Learned, 2));
+        assert_eq!((view.unused.as_s(), view.unchanged.as_s()), (8, 6));
+        assert_eq!(view.servers[..3], [Some(id(5)), Some(id(4)), None]);
     }
 
     #[derive(Clone, Debug)]

@@ -6,7 +6,7 @@ use crate::config::{BucketSet, HelperKind};
 use crate::counters::FlowClass;
 use crate::key::{Endpoint, Family};
 use crate::subnet::Subnet;
-use crate::units::{Mark, MemberId};
+use crate::units::{Mark, MemberId, ServerId};
 use crate::wire::IpProtocol;
 use core::fmt;
 use core::str::FromStr;
@@ -105,6 +105,24 @@ pub struct OwnerFilter {
     pub forwards: bool,
 }
 
+/// Which server has them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ServerFilter {
+    /// Any.
+    Any,
+    /// This one.
+    One(ServerId),
+}
+
+impl ServerFilter {
+    fn matches(self, server: Option<ServerId>) -> bool {
+        match self {
+            Self::Any => server.is_some(),
+            Self::One(wanted) => server == Some(wanted),
+        }
+    }
+}
+
 /// Which flows are meant; whatever is `None` is not asked for, so the default means all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filter {
@@ -136,6 +154,8 @@ pub struct Filter {
     pub related: Option<bool>,
     /// Announced by a flow one of whose ends is this.
     pub master: EndFilter,
+    /// A server has it.
+    pub server: Option<ServerFilter>,
 }
 
 impl Filter {
@@ -159,6 +179,7 @@ impl Filter {
             && self.owner.is_none_or(|wanted| (flow.owner == Some(wanted.member)) == wanted.forwards)
             && self.helper.is_none_or(|wanted| flow.helper == Some(wanted))
             && self.related.is_none_or(|wanted| wanted == flow.master.is_some())
+            && self.server.is_none_or(|wanted| wanted.matches(flow.server))
             && (self.master.is_empty() || flow.master.is_some_and(|master| self.is_of(&master)))
     }
 
@@ -195,6 +216,7 @@ mod tests {
             helper: None,
             master: None,
             children: 0,
+            server: None,
         }
     }
 

@@ -189,7 +189,8 @@ impl Tracker {
     pub fn view(&self, record: RecordId, now: Tick) -> Option<FlowView> {
         let hot = self.table.hot(record);
         let live = hot.flags.has(Flags::LIVE) && !now.reached(hot.deadline);
-        live.then(|| FlowView::new(hot, self.table.extra(record), now))
+        let server = || self.table.cold(record).steering.server();
+        live.then(|| FlowView::new(hot, server(), self.table.extra(record), now))
     }
 
     /// The expectation of this number for show, if it waits and its master is this worker's.
@@ -392,7 +393,8 @@ impl Tracker {
     fn tell(&self, happening: Happening, record: RecordId, now: Tick) {
         let hot = self.table.hot(record);
         if !self.watches.is_empty() && hot.flags.has(Flags::LIVE) {
-            let flow = FlowView::new(hot, self.table.extra(record), now);
+            let server = self.table.cold(record).steering.server();
+            let flow = FlowView::new(hot, server, self.table.extra(record), now);
             watch::tell(&self.watches, FlowEvent { happening, flow });
         }
     }

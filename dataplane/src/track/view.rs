@@ -6,7 +6,7 @@ use crate::config::HelperKind;
 use crate::counters::FlowClass;
 use crate::helper::{Expected, Helper};
 use crate::key::{Endpoint, FlowKey, Side};
-use crate::units::{BucketId, Mark, MemberId, Span, Tick};
+use crate::units::{BucketId, Mark, MemberId, ServerId, Span, Tick};
 
 /// A flow at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,10 +35,12 @@ pub struct FlowView {
     pub master: Option<Origin>,
     /// Live flows that it announced.
     pub children: u16,
+    /// The server that has it.
+    pub server: Option<ServerId>,
 }
 
 impl FlowView {
-    pub(super) fn new(hot: &Hot, extra: Option<&Extra>, now: Tick) -> Self {
+    pub(super) fn new(hot: &Hot, server: Option<ServerId>, extra: Option<&Extra>, now: Tick) -> Self {
         Self {
             key: hot.key,
             origin: hot.origin(),
@@ -52,6 +54,7 @@ impl FlowView {
             helper: extra.and_then(|extra| extra.helper.as_ref()).map(Helper::kind),
             master: extra.and_then(|extra| extra.master),
             children: extra.map_or(0, |extra| extra.children),
+            server,
         }
     }
 

@@ -42,6 +42,15 @@ impl Gateway {
             Call::Explain(address, answer) => drop(answer.send(self.explain(address))),
             Call::Order(order, answer) => drop(answer.send(self.order(&order).await)),
             Call::SetLocal { node, local, answer } => drop(answer.send(self.set_local(node, local).await)),
+            Call::Services(name, answer) => drop(answer.send(self.services(name.as_deref()).await)),
+            Call::Pools(name, answer) => drop(answer.send(self.pools(name.as_deref()))),
+            Call::Connections(name, answer) => drop(answer.send(self.connections(name.as_deref()).await)),
+            Call::Cache(name, address, answer) => drop(answer.send(self.cache(&name, address).await)),
+            Call::HoldCache(name, address, order, answer) => {
+                drop(answer.send(self.hold_cache(&name, address, order).await));
+            }
+            Call::ChangeService(order, answer) => drop(answer.send(self.change_service(order).await)),
+            Call::ChangePool(order, answer) => drop(answer.send(self.change_pool(order).await)),
             Call::Reload(answer) => self.reload(Asked::Client(answer)),
             Call::Metrics(answer) => drop(answer.send(self.metrics())),
         }
@@ -79,7 +88,8 @@ impl Gateway {
             neighbours: station.show(network),
             counts: station.counts(),
         });
-        observe::render(&self.status(), &self.counters(), station.as_ref())
+        let (services, pools) = (self.service_rows(), self.pools(None).unwrap_or_default());
+        observe::render(&self.status(), &self.counters(), station.as_ref(), &services, &pools)
     }
 
     /// The station, and the networks that it is in.

@@ -62,6 +62,17 @@ impl Clients {
         }
     }
 
+    /// How many clients there is room for: what [`Clients::view`] counts to.
+    pub const fn capacity(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// The server of the client in this place, if one is remembered there.
+    pub fn view(&self, place: u32, now: Tick) -> Option<ServerId> {
+        let client = self.slots.get(place as usize)?.as_ref()?;
+        (!now.reached(client.until)).then_some(client.server)
+    }
+
     fn place(&self, network: IpAddr) -> &[Option<Client>] {
         &self.slots[at(network) * CLIENTS_A_PLACE..][..CLIENTS_A_PLACE]
     }

@@ -37,6 +37,22 @@ impl Memory {
     fn cache(locality: Locality) -> Self {
         Self::Cache(Table::new(locality))
     }
+
+    /// The table of `lblc` or `lblcr`, to look at.
+    pub const fn as_cache(&self) -> Option<&Table> {
+        match self {
+            Self::Cache(table) => Some(table),
+            Self::None | Self::Rr(_) | Self::Wrr(_) => None,
+        }
+    }
+
+    /// The same, to change.
+    pub const fn as_cache_mut(&mut self) -> Option<&mut Table> {
+        match self {
+            Self::Cache(table) => Some(table),
+            Self::None | Self::Rr(_) | Self::Wrr(_) => None,
+        }
+    }
 }
 
 /// What a worker remembers of one service.

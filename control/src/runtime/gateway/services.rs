@@ -1,0 +1,239 @@
+//! What a client asks of services and pools, and what it is told.
+
+use super::Gateway;
+use crate::api::{CacheOrder, FLOWS_LIMIT_MAX, Refusal, ServerOrder};
+use crate::config::services::Service;
+use crate::observe::protocol::state_name;
+use crate::observe::{
+    CacheRow, CacheServer, ConnectionRow, Connections, Pools, ServiceCache, ServiceRow, Services,
+};
+use crate::runtime::errands;
+use crate::runtime::services::Clients;
+use crate::service::{Collection, Kind};
+use core::net::IpAddr;
+use core::ops::ControlFlow;
+use std::sync::Arc;
+use tracing::info;
+use weir_dataplane::config::service::{Locality, Scheduler};
+use weir_dataplane::counters::FlowProtocol;
+use weir_dataplane::mailbox::{Errand, Holding, WorkerHandle};
+use weir_dataplane::sched::cache::{Hold, View};
+use weir_dataplane::track::FlowView;
+use weir_dataplane::track::filter::{Filter, ServerFilter};
+use weir_dataplane::units::{ServerId, ServiceId};
+
+impl Gateway {
+    /// Services, or the one of this name.
+    pub(super) async fn services(&self, name: Option<&str>) -> Result<Services, Refusal> {
+        let clients = self.clients().await?;
+        let services = self.running.services.show(name, &self.running.workers, &clients)?;
+        let flows_max = self.running.workers.iter().map(|worker| worker.flows_max() as u64).sum();
+        Ok(Services { flows_max, services })
+    }
+
+    /// The same for metrics, which do not ask the workers' tables.
+    pub(super) fn service_rows(&self) -> Vec<ServiceRow> {
+        self.running.services.show(None, &self.running.workers, &Clients::new()).unwrap_or_default()
+    }
+
+    /// Pools, or the one of this name.
+    pub(super) fn pools(&self, name: Option<&str>) -> Result<Pools, Refusal> {
+        self.running.services.show_pools(name, &self.running.workers)
+    }
+
+    /// How many clients stay with each server.
+    async fn clients(&self) -> Result<Clients, Refusal> {
+        let mut clients = Clients::new();
+        for service in self.running.services.persistent() {
+            let list = |dump| Errand::Clients(service, dump);
+            errands::run(&self.running.workers, list, |_, server| {
+                *clients.entry(server).or_default() += 1;
+                ControlFlow::Continue(())
+            })
+            .await?;
+        }
+        Ok(clients)
+    }
+
+    /// The connections that servers have, or those of one service or pool.
+    pub(super) async fn connections(&self, name: Option<&str>) -> Result<Connections, Refusal> {
+        if let Some(name) = name {
+            let find = |collection| self.running.services.find(collection, name);
+            find(Collection::Services).or_else(|refusal| find(Collection::Pools).map_err(|_| refusal))?;
+        }
+        let filter = Arc::new(Filter { server: Some(ServerFilter::Any), ..Filter::default() });
+        let mut answer = Connections::default();
+        let list = |dump| Errand::List(Arc::clone(&filter), dump);
+        errands::run(&self.running.workers, list, |_, flow| {
+            let row = self.connection(&flow).filter(|row| name.is_none_or(|name| row.service == name));
+            let Some(row) = row else { return ControlFlow::Continue(()) };
+            if answer.connections.len() == FLOWS_LIMIT_MAX {
+                answer.more = true;
+                return ControlFlow::Break(());
+            }
+            answer.connections.push(row);
+            ControlFlow::Continue(())
+        })
+        .await?;
+        Ok(answer)
+    }
+
+    fn connection(&self, flow: &FlowView) -> Option<ConnectionRow> {
+        let (service, server) = self.running.services.server(flow.server?)?;
+        let (family, source, destination) = (flow.key.family(), flow.source(), flow.destination());
+        let state = match flow.class.kind() {
+            FlowProtocol::Tcp => state_name(flow.class).unwrap_or_default(),
+            // IPVS knows no other states.
+            other => other.name().to_ascii_uppercase(),
+        };
+        let port = server.definition().port;
+        Some(ConnectionRow {
+            service: service.to_owned(),
+            server: server.name().to_owned(),
+            protocol: flow.key.protocol(),
+            state,
+            expires_s: flow.remaining.as_s(),
+            source: source.address.ip(family),
+            source_port: source.port,
+            destination: destination.address.ip(family),
+            destination_port: destination.port,
+            server_address: server.definition().place.address(),
+            server_port: if port == 0 { destination.port } else { port },
+        })
+    }
+
+    /// Changes a server of a service.
+    pub(super) async fn change_service(&mut self, order: ServerOrder) -> Result<Services, Refusal> {
+        let name = order.group.clone();
+        self.change_server(Collection::Services, order).await?;
+        self.services(Some(&name)).await
+    }
+
+    /// Changes a node of a pool.
+    pub(super) async fn change_pool(&mut self, order: ServerOrder) -> Result<Pools, Refusal> {
+        let name = order.group.clone();
+        self.change_server(Collection::Pools, order).await?;
+        self.pools(Some(&name))
+    }
+
+    /// Ends the flows that servers have.
+    pub(super) async fn end_flows_of(&self, servers: Vec<ServerId>) -> Result<(), Refusal> {
+        for server in servers {
+            let filter = Arc::new(Filter { server: Some(ServerFilter::One(server)), ..Filter::default() });
+            let mut ended = 0;
+            let delete = |dump| Errand::Delete(Arc::clone(&filter), dump);
+            errands::run(&self.running.workers, delete, |_, _| {
+                ended += 1;
+                ControlFlow::Continue(())
+            })
+            .await?;
+            if let Some((service, server)) = self.running.services.server(server) {
+                info!(service, server = server.name(), ended, "the drain's deadline has passed");
+            }
+        }
+        Ok(())
+    }
+
+    /// What the `lblc` or `lblcr` of a service knows: of all addresses, or of one.
+    pub(super) async fn cache(&self, name: &str, address: Option<IpAddr>) -> Result<ServiceCache, Refusal> {
+        let (service, locality) = self.cached(name)?;
+        let mut answer = ServiceCache { service: name.to_owned(), ..ServiceCache::default() };
+        let list = |dump| Errand::Cache(service, dump);
+        errands::run(&self.running.workers, list, |worker, view| {
+            if address.is_some_and(|address| address != view.address) {
+                return ControlFlow::Continue(());
+            }
+            if answer.entries.len() == FLOWS_LIMIT_MAX {
+                answer.more = true;
+                return ControlFlow::Break(());
+            }
+            answer.entries.push(self.cache_row(worker, &view, locality));
+            ControlFlow::Continue(())
+        })
+        .await?;
+        Ok(answer)
+    }
+
+    fn cache_row(&self, worker: usize, view: &View, locality: Locality) -> CacheRow {
+        let holder = |id: ServerId| {
+            let carried: u64 = self
+                .running
+                .workers
+                .iter()
+                .map(|worker: &WorkerHandle| worker.counters().server(id).active.read())
+                .sum();
+            let (_, server) = self.running.services.server(id)?;
+            Some(CacheServer { server: server.name().to_owned(), active: carried, weight: server.weight() })
+        };
+        let reason = match view.hold {
+            Hold::Learned => "learned",
+            Hold::Pinned => "pinned",
+            Hold::Banned => "banned",
+        };
+        let is_learned = view.hold == Hold::Learned;
+        let (unused_s, unchanged_s) = (view.unused.as_s(), view.unchanged.as_s());
+        CacheRow {
+            worker,
+            address: view.address,
+            reason: reason.to_owned(),
+            uses: view.uses,
+            unused_s,
+            unchanged_s,
+            expires_s: is_learned.then(|| locality.expiration.as_s().saturating_sub(unused_s)),
+            servers: view.servers.iter().flatten().filter_map(|id| holder(*id)).collect(),
+            members: view.members,
+        }
+    }
+
+    /// Says what is to be held of an address.
+    pub(super) async fn hold_cache(
+        &self,
+        name: &str,
+        address: IpAddr,
+        order: CacheOrder,
+    ) -> Result<ServiceCache, Refusal> {
+        let (service, _) = self.cached(name)?;
+        let hold = match &order {
+            CacheOrder::Pin(server) => {
+                let none = || Refusal::configuration(format!("service `{name}` has no server `{server}`"));
+                let id = self.running.services.id_of(name, server).ok_or_else(none)?;
+                Some((Hold::Pinned, Some(id)))
+            }
+            CacheOrder::Ban => Some((Hold::Banned, None)),
+            CacheOrder::Forget => None,
+        };
+        let mut full = false;
+        let holding = Holding { service, address, hold };
+        errands::run(
+            &self.running.workers,
+            |dump| Errand::Hold(holding, dump),
+            |_, held| {
+                full |= !held;
+                ControlFlow::Continue(())
+            },
+        )
+        .await?;
+        if full {
+            return Err(Refusal::failed(format!(
+                "the table of service `{name}` is full, so it cannot hold {address}: forget other addresses, or give it \
+                 more entries"
+            )));
+        }
+        info!(service = name, %address, ?order, "cache changed");
+        self.cache(name, Some(address)).await
+    }
+
+    /// A service whose scheduler remembers addresses, and how much.
+    fn cached(&self, name: &str) -> Result<(ServiceId, Locality), Refusal> {
+        let group = self.running.services.find(Collection::Services, name)?;
+        match group.kind() {
+            Kind::Service(Service {
+                scheduler: Scheduler::Lblc(locality) | Scheduler::Lblcr(locality),
+                ..
+            }) => Ok((group.id(), *locality)),
+            _ => Err(Refusal::conflict(format!(
+                "service `{name}` remembers no addresses: only the schedulers lblc and lblcr do"
+            ))),
+        }
+    }
+}

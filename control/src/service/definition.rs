@@ -1,0 +1,135 @@
+//! What a server is said to be.
+
+use crate::config::services;
+use core::net::IpAddr;
+use weir_dataplane::config::service::{Method, Place};
+
+/// A server of a service, or a node of a pool, as the configuration or an operator defines it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Definition {
+    /// Its name in its service or pool.
+    pub name: String,
+    /// Where it is.
+    pub place: Place,
+    /// Its port; 0: that of the service.
+    pub port: u16,
+    /// How packets get there.
+    pub method: Method,
+    /// Its share of new connections beside the others'; 0: none.
+    pub weight: u16,
+    /// With so many connections it gets no new ones; 0: however many it has.
+    pub upper_threshold: u32,
+    /// With fewer than these it gets new ones again; 0: with fewer than three quarters of `upper_threshold`.
+    pub lower_threshold: u32,
+    /// What a connection adds to a node's load.
+    pub cost: u16,
+    /// It keeps its connections and gets no new ones.
+    pub drain: bool,
+}
+
+impl Definition {
+    /// A server of weight and cost 1, without thresholds, reached directly.
+    pub const fn new(name: String, address: IpAddr) -> Self {
+        Self {
+            name,
+            place: Place::Address(address),
+            port: 0,
+            method: Method::Direct,
+            weight: 1,
+            upper_threshold: 0,
+            lower_threshold: 0,
+            cost: 1,
+            drain: false,
+        }
+    }
+
+    /// Whether connections of one may go on as the other's: a server that has moved is another one.
+    pub(super) fn is_same_server(&self, other: &Self) -> bool {
+        let identity = |one: &Self| (one.place, one.port, one.method);
+        self.name == other.name && identity(self) == identity(other)
+    }
+
+    /// Whether both would answer for the same.
+    pub(super) fn is_at_same_place(&self, other: &Self) -> bool {
+        (self.place, self.port) == (other.place, other.port)
+    }
+}
+
+impl From<&services::Server> for Definition {
+    fn from(server: &services::Server) -> Self {
+        let services::Server { name, place, port, method, weight, upper_threshold, lower_threshold, drain } =
+            server;
+        Self {
+            name: name.clone(),
+            place: *place,
+            port: *port,
+            method: *method,
+            weight: *weight,
+            upper_threshold: *upper_threshold,
+            lower_threshold: *lower_threshold,
+            cost: 1,
+            drain: *drain,
+        }
+    }
+}
+
+impl From<&services::Node> for Definition {
+    fn from(node: &services::Node) -> Self {
+        let services::Node { name, place, up, cost } = node;
+        Self {
+            name: name.clone(),
+            place: *place,
+            port: 0,
+            method: Method::Direct,
+            weight: 1,
+            upper_threshold: 0,
+            lower_threshold: 0,
+            cost: *cost,
+            drain: !up,
+        }
+    }
+}
+
+/// What an operator has said of a server since; `None`: nothing, and its definition holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Settings {
+    /// See [`Definition::weight`].
+    pub weight: Option<u16>,
+    /// See [`Definition::upper_threshold`].
+    pub upper_threshold: Option<u32>,
+    /// See [`Definition::lower_threshold`].
+    pub lower_threshold: Option<u32>,
+    /// See [`Definition::cost`].
+    pub cost: Option<u16>,
+    /// See [`Definition::drain`].
+    pub drain: Option<bool>,
+}
+
+impl Settings {
+    /// These, and where they say nothing, those of before.
+    #[must_use]
+    pub(super) fn or(self, before: Self) -> Self {
+        Self {
+            weight: self.weight.or(before.weight),
+            upper_threshold: self.upper_threshold.or(before.upper_threshold),
+            lower_threshold: self.lower_threshold.or(before.lower_threshold),
+            cost: self.cost.or(before.cost),
+            drain: self.drain.or(before.drain),
+        }
+    }
+
+    /// What is left of them when a definition gives way to another: where that says something new, it holds.
+    #[must_use]
+    pub(super) fn after(self, old: &Definition, new: &Definition) -> Self {
+        fn kept<T>(setting: Option<T>, is_same: bool) -> Option<T> {
+            setting.filter(|_| is_same)
+        }
+        Self {
+            weight: kept(self.weight, old.weight == new.weight),
+            upper_threshold: kept(self.upper_threshold, old.upper_threshold == new.upper_threshold),
+            lower_threshold: kept(self.lower_threshold, old.lower_threshold == new.lower_threshold),
+            cost: kept(self.cost, old.cost == new.cost),
+            drain: kept(self.drain, old.drain == new.drain),
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! All services and pools.
+
+use super::counts::{Counts, ServiceCounts};
+use super::group::Group;
+use super::numbers::Numbers;
+use super::server::Server;
+use weir_dataplane::config::Rule;
+use weir_dataplane::units::{Mark, SERVERS_MAX, SERVICES_MAX, ServerId, ServiceId};
+
+/// What limits the registry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Full {
+    /// Of servers.
+    #[error(
+        "all services and pools together may have {SERVERS_MAX} servers, those that are being drained among them: take \
+         some away, or wait until their connections have ended"
+    )]
+    Servers,
+    /// Of services.
+    #[error("there may be {SERVICES_MAX} services and pools: take some away")]
+    Services,
+}
+
+/// All services and pools, and the servers that they have lost and that still carry connections.
+#[derive(Clone, Debug)]
+pub struct Registry {
+    pub(super) marks: Vec<(Rule, Option<Mark>)>,
+    /// Services, then pools, each in the order of the configuration.
+    pub(super) groups: Vec<Group>,
+    pub(super) retired: Vec<Retired>,
+    pub(super) servers: Numbers<Counts>,
+    pub(super) services: Numbers<ServiceCounts>,
+    /// Numbers of services that are gone, each with the first revision without it.
+    pub(super) gone: Vec<(ServiceId, u64)>,
+    pub(super) revision: u64,
+    pub(super) in_force: u64,
+}
+
+/// A server that its service or pool has lost.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Retired {
+    /// The name of the service or pool.
+    pub group: String,
+    /// The server, which is being drained.
+    pub server: Server,
+    /// The first revision in which it gets no connection.
+    pub(super) since: u64,
+    /// The first revision that does not have it.
+    pub(super) gone: Option<u64>,
+}
+
+impl Default for Registry {
+    fn default() -> Self {
+        Self {
+            marks: Vec::new(),
+            groups: Vec::new(),
+            retired: Vec::new(),
+            servers: Numbers::new(SERVERS_MAX),
+            services: Numbers::new(SERVICES_MAX),
+            gone: Vec::new(),
+            revision: 0,
+            in_force: 0,
+        }
+    }
+}
+
+impl Registry {
+    /// Services, then pools, each in the order of the configuration.
+    pub fn groups(&self) -> &[Group] {
+        &self.groups
+    }
+
+    /// The service or pool of this name.
+    pub fn group(&self, name: &str) -> Option<&Group> {
+        self.groups.iter().find(|group| group.name() == name)
+    }
+
+    /// The servers that services and pools have lost and that still carry connections.
+    pub fn retired(&self) -> impl Iterator<Item = &Retired> {
+        self.retired.iter().filter(|retired| retired.gone.is_none())
+    }
+
+    /// All servers that a service or pool has.
+    pub fn all_servers(&self) -> impl Iterator<Item = (&Group, &Server)> {
+        self.groups.iter().flat_map(|group| group.servers().iter().map(move |server| (group, server)))
+    }
+
+    /// Whether there is nothing: no mark, no service, no pool, and no server that is left of one.
+    pub fn is_empty(&self) -> bool {
+        self.marks.is_empty() && self.groups.is_empty() && self.retired().next().is_none()
+    }
+
+    /// Grows whenever the packet path is to be told something else.
+    pub const fn revision(&self) -> u64 {
+        self.revision
+    }
+
+    /// All workers go by this revision, and by none before.
+    pub fn set_in_force(&mut self, revision: u64) {
+        self.in_force = self.in_force.max(revision);
+    }
+
+    /// Its checks find a server alive, or dead; whether that is news.
+    pub fn set_alive(&mut self, id: ServerId, alive: bool) -> bool {
+        self.update(id, |server| core::mem::replace(&mut server.alive, alive) != alive)
+    }
+
+    /// A node has reported its load; whether that is news.
+    pub fn set_reported_load(&mut self, id: ServerId, load: u32) -> bool {
+        self.update(id, |server| core::mem::replace(&mut server.reported_load, load) != load)
+    }
+
+    /// What a server has carried, when `counts` is what was counted under its number.
+    pub fn counts_of(&self, id: ServerId, counts: Counts) -> Counts {
+        counts.since(self.servers.base(id.index()))
+    }
+
+    /// What a service has done with connections that no server could take, when `counts` is what was counted under
+    /// its number.
+    pub fn service_counts_of(&self, group: &Group, counts: ServiceCounts) -> ServiceCounts {
+        counts.since(self.services.base(group.id.index()))
+    }
+
+    fn update(&mut self, id: ServerId, change: impl FnOnce(&mut Server) -> bool) -> bool {
+        let mut servers = self.groups.iter_mut().flat_map(|group| &mut group.servers);
+        let changed = servers.find(|server| server.id == id).is_some_and(change);
+        self.revision += u64::from(changed);
+        changed
+    }
+
+    /// Time has passed, and `counts` is what has been counted under the numbers of servers, `services` under those of
+    /// services. Ends drains whose deadline has passed, and forgets retired servers without connections.
+    pub fn tick(
+        &mut self,
+        now_ms: u64,
+        counts: impl Fn(ServerId) -> Counts,
+        services: impl Fn(ServiceId) -> ServiceCounts,
+    ) {
+        let (mut changed, in_force) = (false, self.in_force);
+        let current = self.groups.iter_mut().flat_map(|group| &mut group.servers);
+        for server in current.chain(self.retired.iter_mut().map(|retired| &mut retired.server)) {
+            let is_over = server.drain.is_some_and(|drain| drain.is_over(now_ms));
+            changed |= core::mem::replace(&mut server.is_over, is_over) != is_over;
+        }
+        let next = self.revision + 1;
+        for retired in &mut self.retired {
+            let is_idle = counts(retired.server.id).live() == 0;
+            if retired.gone.is_none() && retired.since <= in_force && is_idle {
+                retired.gone = Some(next);
+                changed = true;
+            }
+        }
+        self.revision += u64::from(changed);
+        self.forget(&counts);
+        for (id, _) in self.gone.extract_if(.., |(_, gone)| *gone <= in_force) {
+            self.services.give_back(id.index(), services(id));
+        }
+    }
+
+    /// Gives back the numbers that no snapshot and no connection has any more.
+    fn forget(&mut self, counts: &impl Fn(ServerId) -> Counts) {
+        let Self { groups, retired, servers, in_force, .. } = self;
+        let is_gone = |retired: &mut Retired| {
+            retired.gone.is_some_and(|gone| gone <= *in_force) && counts(retired.server.id).live() == 0
+        };
+        for Retired { group, server, .. } in retired.extract_if(.., is_gone) {
+            let (id, counts) = (server.id, counts(server.id));
+            if let Some(group) = groups.iter_mut().find(|of| of.name() == group) {
+                group.past = group.past + counts.since(servers.base(id.index()));
+            }
+            servers.give_back(id.index(), counts);
+        }
+    }
+}
