@@ -8,7 +8,7 @@
 //! - A server lives until it is known not to: a new one counts as alive before its first answer, as with keepalived.
 //! - `fall` bad answers in a row make a server dead, and `passive_fall` connections in a row without an answer do;
 //!   nothing else does. A check that could not be made ([`Outcome::Unable`]) says nothing about the server.
-//! - A dead server is kept out for a while ([`Hold`](hold::Hold)): one interval after bad answers, at least 5 s after bad
+//! - A dead server is kept out for a while: one interval after bad answers, at least 5 s after bad
 //!   connections, and twice as long each time that it comes back and does not last, 300 s at most. It comes back when
 //!   that is over and, where there is a check, `rise` answers in a row were good.
 //! - No server is asked again before its last answer is there. Times between checks differ by a tenth, so that those of
