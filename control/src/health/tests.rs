@@ -1,8 +1,9 @@
 //! Servers in virtual time.
 
+mod promises;
+
 use super::*;
 use crate::config::services::{Check, Health};
-use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -298,132 +299,4 @@ fn answers_to_another_question_do_not_count() {
     assert_eq!(job.check, Check::Icmp);
     board.answer(job.ticket, bad(), 20_000);
     assert_eq!(living(&board), "1", "the first bad answer to this question");
-}
-
-/// What can happen to a board.
-#[derive(Clone, Debug)]
-enum Step {
-    Pass(u64),
-    Ask(usize),
-    Answer { which: usize, outcome: Outcome },
-    Traffic { server: usize, answered: u64, syn_unanswered: u64, resets: u64 },
-    Set(usize),
-}
-
-fn step() -> impl Strategy<Value = Step> {
-    let outcome = prop_oneof![
-        Just(Outcome::Good),
-        Just(Outcome::Bad(Failure::Refused)),
-        Just(Outcome::Unable("no device".to_owned()))
-    ];
-    prop_oneof![
-        (0..10_000_u64).prop_map(Step::Pass),
-        (0..6_usize).prop_map(Step::Ask),
-        (any::<usize>(), outcome.clone()).prop_map(|(which, outcome)| Step::Answer { which, outcome }),
-        (any::<usize>(), outcome).prop_map(|(which, outcome)| Step::Answer { which, outcome }),
-        (0..6_usize, 0..2_u64, 0..3_u64, 0..3_u64).prop_map(|(server, answered, syn_unanswered, resets)| {
-            Step::Traffic { server, answered, syn_unanswered, resets }
-        }),
-        (1..6_usize).prop_map(Step::Set),
-    ]
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(256))]
-
-    /// Whatever happens: nobody is asked twice at once, rooms are kept, nobody dies without `fall` bad answers in a row
-    /// or failed connections, nobody is kept out for longer than the longest hold where answers are good, news come when
-    /// the living change, and panic is what its definition says.
-    #[test]
-    fn whatever_happens_the_promises_hold(
-        steps in proptest::collection::vec(step(), 1..200),
-        fall in 1..4_u32,
-        rise in 1..4_u32,
-        passive_fall in proptest::option::of(1..4_u32),
-        panic_threshold_percent in 0..=100_u8,
-    ) {
-        let health = Health { fall, rise, passive_fall, panic_threshold_percent, ..health() };
-        let (mut board, mut now_ms) = (Board::new(3), 0);
-        board.set(vec![group(&health, 3)], 0);
-        board.news();
-        let mut asked = Vec::<Job>::new();
-        let mut bad_row = BTreeMap::<String, u32>::new();
-        let mut tallies = BTreeMap::<usize, Tally>::new();
-        let mut told = board.verdicts();
-        for step in steps {
-            match step {
-                Step::Pass(ms) => {
-                    now_ms += ms;
-                    board.look(now_ms);
-                }
-                Step::Ask(room) => {
-                    let jobs = board.due(now_ms, room);
-                    prop_assert!(jobs.len() <= room);
-                    for job in jobs {
-                        prop_assert!(asked.iter().all(|other| other.ticket != job.ticket));
-                        asked.push(job);
-                    }
-                }
-                Step::Answer { which, outcome } if !asked.is_empty() => {
-                    let job = asked.swap_remove(which % asked.len());
-                    let row = bad_row.entry(job.subject.server.to_string()).or_default();
-                    match &outcome {
-                        Outcome::Good => *row = 0,
-                        Outcome::Bad(_) => *row += 1,
-                        Outcome::Unable(_) => {}
-                    }
-                    let (row, was) = (*row, falls(&board));
-                    board.answer(job.ticket, outcome, now_ms);
-                    prop_assert!(falls(&board) == was || row >= fall, "died after {row} bad answers");
-                }
-                Step::Answer { .. } => {}
-                Step::Traffic { server, answered, syn_unanswered, resets } => {
-                    let tally = tallies.entry(server).or_default();
-                    tally.answered += answered;
-                    tally.syn_unanswered += syn_unanswered;
-                    tally.resets += resets;
-                    board.traffic("cache", &format!("s{server}"), *tally, now_ms);
-                }
-                Step::Set(servers) => {
-                    board.set(vec![group(&health, servers)], now_ms);
-                    let stays = |server: &str| server[1..].parse().is_ok_and(|n: usize| n < servers);
-                    asked.retain(|job| stays(&job.subject.server));
-                    bad_row.retain(|server, _| stays(server));
-                }
-            }
-            let verdicts = board.verdicts();
-            let view = board.view(now_ms).remove(0);
-            let alive = view.servers.iter().filter(|server| server.alive).count();
-            prop_assert_eq!(view.alive, alive);
-            let panic = alive * 100 < view.servers.len() * usize::from(panic_threshold_percent);
-            prop_assert_eq!(view.panic, panic);
-            for (verdict, server) in verdicts.iter().zip(&view.servers) {
-                prop_assert_eq!(verdict.alive, server.alive || panic);
-                prop_assert!(server.held_for_ms.is_none_or(|held_ms| held_ms <= hold::LONGEST_MS));
-                let by_answers = server.history.iter().all(|change| change.alive || change.reason.contains("bad answer"));
-                prop_assert!(by_answers || passive_fall.is_some());
-            }
-            let changed = living_of(&told) != living_of(&verdicts);
-            match board.news() {
-                Some(news) => prop_assert_eq!(&news, &verdicts),
-                None => prop_assert!(!changed),
-            }
-            told = verdicts;
-        }
-        // With good answers alone from now on, all live after the longest hold and so many intervals.
-        for job in asked {
-            board.answer(job.ticket, Outcome::Good, now_ms);
-        }
-        let end_ms = now_ms + hold::LONGEST_MS + (u64::from(rise) + 2) * INTERVAL_MS * 2;
-        run(&mut board, now_ms, end_ms, |_, _| Outcome::Good);
-        prop_assert!(board.view(end_ms)[0].servers.iter().all(|server| server.alive));
-    }
-}
-
-fn falls(board: &Board) -> u64 {
-    board.view(0)[0].servers.iter().map(|server| server.falls).sum()
-}
-
-fn living_of(verdicts: &[Verdict]) -> Vec<(String, bool)> {
-    verdicts.iter().map(|verdict| (verdict.server.to_string(), verdict.alive)).collect()
 }

@@ -15,7 +15,8 @@ pub fn device(config: &GatewayConfig, address: IpAddr) -> Option<String> {
 
 fn interface(network: &Network, address: IpAddr) -> Option<&Interface> {
     let interfaces = || network.interfaces().iter().map(|named| named.interface());
-    let beside = interfaces().flat_map(|interface| interface.addresses.iter().map(move |own| (own, interface)));
+    let beside =
+        interfaces().flat_map(|interface| interface.addresses.iter().map(move |own| (own, interface)));
     let beside = beside.filter(|(own, _)| own.contains(address)).max_by_key(|(own, _)| own.prefix_len);
     beside.map(|(_, interface)| interface).or_else(|| {
         let routes = network.routes().iter().filter(|route| route.to.contains(address));
