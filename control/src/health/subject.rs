@@ -1,0 +1,30 @@
+//! Whom to ask, and how.
+
+use crate::config::services::Health;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+/// A service or a pool whose servers are watched.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Group {
+    /// Its name; no other group has it.
+    pub service: Arc<str>,
+    /// How its servers are known to live.
+    pub health: Health,
+    /// No two have the same name.
+    pub servers: Vec<Subject>,
+}
+
+/// A server that is watched.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Subject {
+    /// Its name.
+    pub server: Arc<str>,
+    /// Where it is; `None`: it has no address, and its connections alone show whether it lives.
+    pub address: Option<IpAddr>,
+    /// Its port, which scripts are told.
+    pub port: u16,
+    /// The network interface that checks leave by: the tap of the port that the server is behind. `None`: there is none,
+    /// and no check can be made.
+    pub device: Option<Arc<str>>,
+}
