@@ -11,11 +11,14 @@
 
 mod agreement;
 mod announcing;
+mod backends;
+mod cache;
 mod carrying;
 mod clients;
 mod cluster;
 mod discovery;
 mod dying;
+mod farm;
 mod flow;
 mod fragmenting;
 mod frr;
@@ -45,6 +48,7 @@ mod tap;
 mod tftp;
 mod tracing;
 mod uplinks;
+mod visiting;
 
 use weir_tests::netns;
 
@@ -66,6 +70,7 @@ fn ready() -> bool {
         "pptpd",
         "python3",
         "sipp",
+        "squid",
         "ss",
         "tcpdump",
         "traceroute",
