@@ -1,7 +1,7 @@
-//! What runs on the servers of the farm and at the sites: web servers, caches.
+//! What runs on the servers of the farm and at the sites: web servers, FTP servers, caches.
 
 use std::fs;
-use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::fs::chown;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -11,6 +11,8 @@ use nix::unistd::User;
 use tempfile::TempDir;
 use weir_tests::netns::Namespace;
 use weir_tests::process::{Background, wait_until};
+
+use crate::servers::{content, ftp, open_to_all};
 
 const READY: Duration = Duration::from_secs(10);
 
@@ -38,6 +40,39 @@ impl Web {
     }
 }
 
+/// An FTP server at all addresses of a namespace; ended on drop.
+pub(crate) struct Ftp {
+    files: TempDir,
+    _server: Background,
+}
+
+impl Ftp {
+    /// Starts one that offers its `name`, a [`book`](Self::book), and a place for uploads.
+    pub(crate) fn start(host: &Namespace, name: &str) -> Result<Self> {
+        let files = tempfile::tempdir()?;
+        let root = files.path().join("ftp");
+        fs::create_dir_all(root.join("upload"))?;
+        open_to_all(files.path(), 0o755)?;
+        open_to_all(&root.join("upload"), 0o777)?;
+        fs::write(root.join("name"), name)?;
+        fs::write(root.join("book"), Self::book())?;
+        let server = ftp(host, files.path(), &root, "")?;
+        listens(host, 21).with_context(|| server.log())?;
+        Ok(Self { files, _server: server })
+    }
+
+    /// What every server has.
+    pub(crate) fn book() -> Vec<u8> {
+        content("book", 300_000)
+    }
+
+    /// What a client uploaded here.
+    pub(crate) fn uploaded(&self, name: &str) -> Result<Vec<u8>> {
+        let path = self.files.path().join("ftp/upload").join(name);
+        fs::read(&path).with_context(|| format!("cannot read {}", path.display()))
+    }
+}
+
 /// Where a cache takes what is redirected to it.
 const INTERCEPTING: u16 = 3129;
 /// Where it speaks as a proxy that one asks by name.
@@ -59,7 +94,7 @@ impl Squid {
         // As root it gives up its privileges before it opens its files.
         let user = User::from_name("proxy")?.context("there is no user 'proxy'")?;
         chown(folder.path(), Some(user.uid.as_raw()), Some(user.gid.as_raw()))?;
-        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755))?;
+        open_to_all(folder.path(), 0o755)?;
         let path = folder.path().join("squid.conf");
         fs::write(&path, settings(name, &folder.path().display().to_string()))?;
         let mut command = host.command("squid");

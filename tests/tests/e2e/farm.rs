@@ -19,6 +19,9 @@ pub(crate) const SHARED: &str = "192.0.2.80";
 /// Sites of the internet.
 pub(crate) const SITES: usize = 20;
 
+/// What may lie behind the first client.
+const BEHIND: &str = "10.84.0.0/16";
+
 const MTU: u32 = 1500;
 /// The gateway's ports, each with the network behind it.
 const PORTS: [(&str, &str); 3] = [("lan", "10.81.0"), ("servers", "10.82.0"), ("wan", "10.83.0")];
@@ -125,6 +128,7 @@ impl Farm {
         }
         self.gateway.sysctl("net/ipv4/ip_forward", 1)?;
         self.gateway.ip("route add default via 10.83.0.1")?;
+        self.gateway.ip(&format!("route add {BEHIND} via {}", client(0)))?;
         for n in 0..self.servers.len() {
             let (mark, table) = (n + 1, n + 101);
             self.gateway.ip(&format!("rule add fwmark {mark} table {table}"))?;
@@ -164,12 +168,14 @@ pub(crate) fn configuration(socket: &Path, services: &str) -> String {
          forwarding: {{ mode: route }}\n\
          routes:\n\
          \x20 - {{ to: default, via: 10.83.0.1 }}\n\
-         \x20 - {{ to: 10.84.0.0/16, via: 10.81.0.1 }}\n\
+         \x20 - {{ to: {BEHIND}, via: {} }}\n\
+         \x20 - {{ to: {SHARED}/32, type: unreachable }}\n\
          workers: {{ count: 2 }}\n\
          conntrack: {{ flows_max: 65536, helpers: {{ ftp: [21] }} }}\n\
          control: {{ socket: {} }}\n\
          {services}",
         ports.concat(),
+        client(0),
         socket.display()
     )
 }

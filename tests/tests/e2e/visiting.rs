@@ -30,6 +30,11 @@ impl Page {
         self.body.lines().next() == Some(line)
     }
 
+    /// Its length in bytes.
+    pub(crate) fn length(&self) -> usize {
+        self.body.len()
+    }
+
     /// The cache that answered in its place, and whether it had the page; `None`: no cache.
     pub(crate) fn cache(&self) -> Option<(&str, bool)> {
         let line = self.head.lines().find_map(|line| line.strip_prefix("X-Cache: "))?;
