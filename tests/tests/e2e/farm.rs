@@ -122,7 +122,7 @@ impl Farm {
 
     /// Makes Linux the gateway: what has a mark by the rules in `mangle` goes to the server of that number, counted
     /// from 1.
-    pub(crate) fn linux(&self, mangle: &[&str]) -> Result<()> {
+    pub(crate) fn linux(&self, mangle: &str) -> Result<()> {
         for (port, network) in PORTS {
             self.gateway.ip(&format!("addr add {network}.{GATEWAY}/24 dev {port}"))?;
         }
@@ -134,10 +134,17 @@ impl Farm {
             self.gateway.ip(&format!("rule add fwmark {mark} table {table}"))?;
             self.gateway.ip(&format!("route add default via {} table {table}", server(n)))?;
         }
-        mangle.iter().try_for_each(|rule| {
-            self.gateway.run(&format!("iptables-legacy -t mangle -A PREROUTING {rule}"))?;
-            Ok(())
-        })
+        let table = format!("*mangle\n{mangle}COMMIT\n");
+        self.gateway.feed("iptables-legacy-restore", &table)
+    }
+
+    /// Rules for [`linux`](Self::linux): what clients send to [`SHARED`] goes to the servers by turns, each client's to
+    /// one; what is sent from behind them, to the first.
+    pub(crate) fn by_turns(&self) -> String {
+        let mark =
+            |from: &str, mark| format!("-A PREROUTING -i lan {from} -d {SHARED} -j MARK --set-mark {mark}\n");
+        let clients = (0..CLIENTS).map(|n| mark(&format!("-s {}", client(n)), n % self.servers.len() + 1));
+        mark("", 1) + &clients.collect::<String>()
     }
 }
 

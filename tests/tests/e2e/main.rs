@@ -19,6 +19,7 @@ mod cluster;
 mod discovery;
 mod dying;
 mod farm;
+mod flapping;
 mod flow;
 mod fragmenting;
 mod frr;

@@ -55,7 +55,7 @@ fn a_slow_node_of_a_pool_gets_fewer_connections() {
     let _nodes = nodes(&farm).unwrap();
     let weir = farm.weir(POOL).unwrap();
     visit(&farm.clients, &client(0), SHARED, "/page").with_context(|| weir.log()).unwrap();
-    let (visits, ()) = crowd(&farm.clients, &visitors(), SHARED, || thread::sleep(LONG)).unwrap();
+    let (visits, ()) = crowd(&farm.clients, &visitors(), &[SHARED], || thread::sleep(LONG)).unwrap();
     let pages = by_node(&visits).unwrap();
     println!("{pages:?}");
     let [a, b, c] = ["a", "b", "c"].map(|name| pages.get(name).copied().unwrap_or_default());

@@ -230,12 +230,7 @@ fn linux_carries_what_goes_to_a_shared_address_by_policy_routing() {
         return;
     }
     let town = Town::new().unwrap();
-    // Clients by turns: of three, one for each server. The far one, 10.84.2.2, goes to the first.
-    let rules = (0..CLIENTS)
-        .map(|n| format!("-i lan -s {} -d {SHARED} -j MARK --set-mark {}", client(n), n % SERVERS + 1));
-    let far = format!("-i lan -d {SHARED} -j MARK --set-mark 1");
-    let rules: Vec<_> = [far].into_iter().chain(rules).collect();
-    town.farm.linux(&rules.iter().map(String::as_str).collect::<Vec<_>>()).unwrap();
+    town.farm.linux(&town.farm.by_turns()).unwrap();
     town.live().unwrap();
 }
 

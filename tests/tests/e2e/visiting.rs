@@ -57,17 +57,16 @@ pub(crate) fn visit(host: &Namespace, client: &str, server: &str, path: &str) ->
     host.inside(|| fetch(client.parse()?, server.parse()?, path))
 }
 
-/// Visits of `server` by all `clients` at once, each one after another, while `happens` happens.
+/// Visits by all `clients` at once, each of its own of `servers` by turns, again and again while `happens` happens.
 pub(crate) fn crowd<T>(
     host: &Namespace,
     clients: &[String],
-    server: &str,
+    servers: &[impl AsRef<str>],
     happens: impl FnOnce() -> T,
 ) -> Result<(Vec<Visit>, T)> {
-    let server: IpAddr = server.parse()?;
     let stop = AtomicBool::new(false);
-    let visit_on = |client: &str| {
-        let (client, mut visits) = (client.parse()?, Vec::new());
+    let visit_on = |client: &str, server: &str| {
+        let (client, server, mut visits) = (client.parse()?, server.parse()?, Vec::new());
         while !stop.load(Ordering::Relaxed) {
             let at = Instant::now();
             visits.push(Visit { at, page: fetch(client, server, "/page") });
@@ -77,8 +76,10 @@ pub(crate) fn crowd<T>(
     };
     thread::scope(|scope| {
         let visit_on = &visit_on;
-        let visitors: Vec<_> =
-            clients.iter().map(|client| scope.spawn(move || host.inside(|| visit_on(client)))).collect();
+        let pairs = clients.iter().zip(servers.iter().map(AsRef::as_ref).cycle());
+        let visitors: Vec<_> = pairs
+            .map(|(client, server)| scope.spawn(move || host.inside(|| visit_on(client, server))))
+            .collect();
         let stopper = Stopper(&stop);
         let happened = happens();
         drop(stopper);
