@@ -209,9 +209,14 @@ fn refused(visits: &[Visit]) -> Result<()> {
     for visit in visits {
         let Err(error) = &visit.page else { anyhow::bail!("{visit:?} was answered") };
         let kind = error.root_cause().downcast_ref::<std::io::Error>().map(std::io::Error::kind);
-        ensure!(matches!(kind, Some(ErrorKind::ConnectionRefused | ErrorKind::HostUnreachable)), "{error:#}");
+        ensure!(kind.is_some_and(is_refusal), "{error:#}");
     }
     Ok(())
+}
+
+/// A RST, or an ICMP error: not silence.
+fn is_refusal(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::ConnectionRefused | ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable)
 }
 
 /// Does it again and again for some seconds, at the pace of [`FLAP`].

@@ -41,6 +41,29 @@ services:
       - { name: c, address: 10.82.0.3 }
 ";
 
+/// FTP's port alone: its data connections go where its control connection went, since a helper reads along.
+const BY_HELPER: &str = "\
+services:
+  - name: ftp
+    protocol: tcp
+    address: 192.0.2.80
+    port: 21
+    scheduler: sh
+    servers: [{ name: a, address: 10.82.0.1 }, { name: b, address: 10.82.0.2 }, { name: c, address: 10.82.0.3 }]
+";
+
+/// All ports of the address.
+const BY_ADDRESS: &str = "\
+services:
+  - name: ftp
+    protocol: tcp
+    address: 192.0.2.80
+    port: 0
+    scheduler: rr
+    persistence: { timeout_s: 60 }
+    servers: [{ name: a, address: 10.82.0.1 }, { name: b, address: 10.82.0.2 }, { name: c, address: 10.82.0.3 }]
+";
+
 /// A farm whose servers run everything that these tests ask for.
 struct Town {
     farm: Farm,
@@ -242,4 +265,17 @@ fn a_service_carries_ftp_fragments_and_errors() {
     let town = Town::new().unwrap();
     let weir = town.farm.weir(BY_MARK).unwrap();
     town.live().with_context(|| weir.log()).unwrap();
+}
+
+#[test]
+fn data_connections_of_ftp_go_to_the_server_of_their_control_connection() {
+    if !ready() {
+        return;
+    }
+    let town = Town::new().unwrap();
+    for services in [BY_HELPER, BY_ADDRESS] {
+        let weir = town.farm.weir(services).unwrap();
+        town.transfer().with_context(|| format!("{services}{}", weir.log())).unwrap();
+        weir.stop().unwrap();
+    }
 }
