@@ -13,7 +13,7 @@ declare -A group=(
   # The libraries and every driver; DPDK loads the drivers when it starts.
   [runtime]="librte-meta-all"
   [test]="arptables bind9-dnsutils conntrack curl dnsmasq-base etcd-server ethtool frr git iperf3 iproute2 iptables iputils-ping
-    pptp-linux pptpd procps prometheus python3 sip-tester tcpdump tftpd-hpa traceroute valgrind vsftpd"
+    pptp-linux pptpd procps prometheus python3 sip-tester squid tcpdump tftpd-hpa traceroute valgrind vsftpd"
   # testpmd is among DPDK's development tools.
   [bench]="dpdk-dev ethtool iproute2 iptables"
   [check]="shellcheck"
@@ -21,7 +21,7 @@ declare -A group=(
 )
 # Tests start these programs themselves, on ports of their own; as services of this machine nobody asked for them.
 declare -A service=(
-  [etcd-server]=etcd [frr]=frr [iperf3]=iperf3 [pptpd]=pptpd [prometheus]=prometheus [tftpd-hpa]=tftpd-hpa [vsftpd]=vsftpd
+  [etcd-server]=etcd [frr]=frr [iperf3]=iperf3 [pptpd]=pptpd [prometheus]=prometheus [squid]=squid [tftpd-hpa]=tftpd-hpa [vsftpd]=vsftpd
 )
 
 say() { echo "setup: $*" >&2; }

@@ -52,6 +52,11 @@ pub(crate) enum Opener {
 }
 
 impl Opener {
+    /// What curl is told over IPv4.
+    pub(crate) fn ways4(self) -> impl Iterator<Item = &'static [&'static str]> {
+        self.ways().into_iter().filter(|(server, _)| *server == B4).map(|(_, way)| way)
+    }
+
     /// What curl is told, by address family.
     const fn ways(self) -> [(&'static str, &'static [&'static str]); 3] {
         match self {

@@ -49,19 +49,19 @@ struct Load {
 }
 
 /// One flow and how much it has got so far.
-struct Watched<T> {
-    so_far: Arc<AtomicUsize>,
+pub(crate) struct Watched<T> {
+    pub(crate) so_far: Arc<AtomicUsize>,
     thread: JoinHandle<T>,
 }
 
 impl<T: Send + 'static> Watched<T> {
-    fn start(watch: impl FnOnce(&AtomicUsize) -> T + Send + 'static) -> Self {
+    pub(crate) fn start(watch: impl FnOnce(&AtomicUsize) -> T + Send + 'static) -> Self {
         let so_far = Arc::new(AtomicUsize::new(0));
         let shared = Arc::clone(&so_far);
         Self { so_far, thread: thread::spawn(move || watch(&shared)) }
     }
 
-    fn end(self) -> T {
+    pub(crate) fn end(self) -> T {
         self.thread.join().expect("a flow's thread does not panic")
     }
 }
@@ -254,7 +254,7 @@ const fn byte(number: usize, at: usize) -> u8 {
 }
 
 /// Sends little by little; how many bytes in all.
-fn send(mut stream: TcpStream, number: usize, stop: &AtomicBool) -> std::io::Result<usize> {
+pub(crate) fn send(mut stream: TcpStream, number: usize, stop: &AtomicBool) -> std::io::Result<usize> {
     stream.set_write_timeout(Some(SILENCE))?;
     let mut sent = 0;
     while !stop.load(Ordering::Relaxed) {
@@ -267,7 +267,8 @@ fn send(mut stream: TcpStream, number: usize, stop: &AtomicBool) -> std::io::Res
     Ok(sent)
 }
 
-fn receive(stream: TcpStream, number: usize, so_far: &AtomicUsize) -> Transfer {
+/// Receives to the end what [`send`] sends, and compares.
+pub(crate) fn receive(stream: TcpStream, number: usize, so_far: &AtomicUsize) -> Transfer {
     if let Err(error) = stream.set_read_timeout(Some(SILENCE)) {
         return Transfer { end: End::Broken(error.to_string()), gap: Duration::ZERO, bytes: 0 };
     }

@@ -11,11 +11,15 @@
 
 mod agreement;
 mod announcing;
+mod backends;
+mod cache;
 mod carrying;
 mod clients;
 mod cluster;
 mod discovery;
 mod dying;
+mod farm;
+mod flapping;
 mod flow;
 mod fragmenting;
 mod frr;
@@ -33,10 +37,12 @@ mod neighbours;
 mod node;
 mod observing;
 mod operating;
+mod pool;
 mod pptp;
 mod refusing;
 mod routing;
 mod servers;
+mod service;
 mod sip;
 mod splitting;
 mod store;
@@ -45,6 +51,7 @@ mod tap;
 mod tftp;
 mod tracing;
 mod uplinks;
+mod visiting;
 
 use weir_tests::netns;
 
@@ -66,6 +73,7 @@ fn ready() -> bool {
         "pptpd",
         "python3",
         "sipp",
+        "squid",
         "ss",
         "tcpdump",
         "traceroute",

@@ -22,17 +22,17 @@ const NARROW: u32 = 1300;
 const PAGE: usize = 200_000;
 
 /// What lies behind a host.
-struct Behind {
+pub(crate) struct Behind {
     _router: Namespace,
-    end: Namespace,
+    pub(crate) end: Namespace,
     /// The router's addresses towards the host, and the end's; IPv4 and IPv6.
     router: [String; 2],
-    address: [String; 2],
+    pub(crate) address: [String; 2],
 }
 
 impl Behind {
     /// Puts a router and an end behind `host`. `net` begins their addresses: `10.net.0.0/16`, `fdnet::/32`.
-    fn new(host: &Namespace, net: u8) -> Result<Self> {
+    pub(crate) fn new(host: &Namespace, net: u8) -> Result<Self> {
         let (router, end) = (Namespace::create("router")?, Namespace::create("end")?);
         veth((host, "inner"), (&router, "outer"), NARROW)?;
         veth((&router, "inner"), (&end, "eth0"), MTU)?;

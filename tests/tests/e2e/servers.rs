@@ -112,7 +112,8 @@ fn dns(host: &Namespace) -> Result<Background> {
     Background::start("dnsmasq", &mut command)
 }
 
-fn ftp(host: &Namespace, folder: &Path, root: &Path, more: &str) -> Result<Background> {
+/// A server of the files below `root`, with `more` settings beside its own, which are kept in `folder`.
+pub(crate) fn ftp(host: &Namespace, folder: &Path, root: &Path, more: &str) -> Result<Background> {
     let empty = folder.join("empty");
     fs::create_dir(&empty)?;
     let settings = format!(
@@ -131,7 +132,8 @@ fn iperf(host: &Namespace) -> Result<Background> {
     Background::start("iperf3 server", host.command("iperf3").args(["--server", "--forceflush"]))
 }
 
-fn open_to_all(path: &Path, mode: u32) -> Result<()> {
+/// Gives a file or folder other rights than those that it was made with.
+pub(crate) fn open_to_all(path: &Path, mode: u32) -> Result<()> {
     use std::os::unix::fs::PermissionsExt;
     Ok(fs::set_permissions(path, fs::Permissions::from_mode(mode))?)
 }
