@@ -97,6 +97,7 @@ fn interface(side: Side, mac: Mac, address: &str, reverse_path: ReversePath) -> 
         addresses: vec![address.parse().unwrap()],
         reverse_path,
         management: Vec::new(),
+        vips: Vec::new(),
         tapped: false,
     }
 }

@@ -104,6 +104,7 @@ fn interface(
         source_mac: nobody,
         mtu,
         management: own.management.iter().map(|own| own.address).collect(),
+        vips: Vec::new(),
         addresses: [own.shared, own.management].concat(),
         tapped: of.tap.is_some(),
         reverse_path: reverse(reverse_path),

@@ -146,6 +146,7 @@ mod tests {
             mtu: 1500,
             addresses: addresses.iter().map(|text| text.parse().unwrap()).collect(),
             management: Vec::new(),
+            vips: Vec::new(),
             tapped: false,
             reverse_path: ReversePath::Strict,
         };

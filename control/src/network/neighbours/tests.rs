@@ -46,6 +46,7 @@ fn interface(announced: MacAddr, source: MacAddr) -> Interface {
         mtu: 1500,
         addresses: ["192.0.2.1/24", "2001:db8::1/64"].map(|text| text.parse().unwrap()).into(),
         management: Vec::new(),
+        vips: Vec::new(),
         tapped: false,
         reverse_path: ReversePath::Strict,
     }
