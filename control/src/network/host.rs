@@ -74,7 +74,12 @@ impl<O: Fn(IpAddr) -> bool> Host<'_, O> {
             return false;
         }
         let station = if is_group(destination) { source } else { destination };
-        self.is_management(source) || (self.owns)(station)
+        self.is_management(source) || self.is_vip(source) && !is_group(destination) || (self.owns)(station)
+    }
+
+    /// Whose packets come here the gate has said; so this node answers them.
+    fn is_vip(&self, address: IpAddr) -> bool {
+        self.interfaces.iter().flat_map(|interface| &interface.vips).any(|vip| vip.address == address)
     }
 
     fn is_management(&self, address: IpAddr) -> bool {
