@@ -9,6 +9,7 @@ mod expectations;
 mod explain;
 mod flows;
 mod gateway;
+mod import;
 mod man;
 mod neighbours;
 mod output;
@@ -21,6 +22,7 @@ mod schema;
 mod status;
 mod trace;
 mod version;
+mod vip;
 
 use crate::Failure;
 use clap::{CommandFactory, Parser, Subcommand};
@@ -53,10 +55,12 @@ enum Command {
     Trace(trace::Args),
     Neighbours(neighbours::Args),
     Cluster(cluster::Args),
+    Vip(vip::Args),
     Explain(explain::Args),
     Routes(routes::Args),
     Counters(counters::Args),
     Reload(reload::Args),
+    Import(import::Args),
     Schema(schema::Args),
     Reference(reference::Args),
     Completions(completions::Args),
@@ -94,10 +98,12 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Trace(args) => args.run(),
         Command::Neighbours(args) => args.run(),
         Command::Cluster(args) => args.run(),
+        Command::Vip(args) => args.run(),
         Command::Explain(args) => args.run(),
         Command::Routes(args) => args.run(),
         Command::Counters(args) => args.run(),
         Command::Reload(args) => args.run(),
+        Command::Import(args) => args.run(),
         Command::Schema(args) => args.run(),
         Command::Reference(args) => args.run(),
         Command::Completions(args) => args.run(),

@@ -133,6 +133,11 @@ metrics! {
     STATION_REFUSED = Counter "weir_station_frames_refused_total" [] "Frames of a gateway's own that no worker, or no packet memory, had room for.";
     STATION_UNCLAIMED = Counter "weir_station_unclaimed_total" [] "Packets to a gateway's own addresses that nobody there takes.";
     STATION_LIMITED = Counter "weir_station_errors_limited_total" [] "ICMP errors that were not sent, since there were too many.";
+
+    VIP_NODES = Gauge "weir_vip_nodes" ["vip"] "Nodes that have the address.";
+    VIP_NODES_LOCAL = Gauge "weir_vip_nodes_local" ["vip"] "Nodes of the address that this gateway stands for.";
+    VIP_TAKEN = Counter "weir_vip_taken_packets_total" ["vip"] "Packets to the address that this gateway took, ICMP errors among them.";
+    VIP_LEFT = Counter "weir_vip_left_packets_total" ["vip"] "Packets to the address that this gateway left to other nodes.";
 }
 
 /// The reference page of all metrics, as Markdown.

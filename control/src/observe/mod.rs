@@ -18,6 +18,8 @@ pub mod routes;
 pub mod tables;
 pub mod trace;
 pub mod trace_text;
+mod vip;
+pub mod vip_tables;
 
 pub use catalogue::{Kind, METRICS, Metric, reference};
 pub use exporter::render;
@@ -33,3 +35,4 @@ pub use neighbour::{
 pub use pressure::Pressure;
 pub use routes::{NextHopRow, Origin, RouteRow, Routes};
 pub use trace::{TraceEnd, TraceEvent};
+pub use vip::{VipRow, Vips};
