@@ -45,6 +45,7 @@ mod tap;
 mod tftp;
 mod tracing;
 mod uplinks;
+mod vips;
 
 use weir_tests::netns;
 

@@ -8,6 +8,7 @@ mod managed;
 mod nd;
 mod properties;
 mod reload;
+mod vips;
 
 use super::frame::{
     ArpFrame, ArpOperation, FLAG_OVERRIDE, FLAG_SOLICITED, NdFrame, OPTION_SOURCE, OPTION_TARGET, group_mac,
