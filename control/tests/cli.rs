@@ -12,7 +12,8 @@ fn help_names_every_command_and_exit_code() {
     assert_eq!(help.status.code(), Some(0));
     let text = stdout(&help);
     for command in
-        "run check replay demo status flows expectations trace cluster vip counters reload import schema".split(' ')
+        "run check replay demo status flows expectations trace cluster vip counters reload import schema"
+            .split(' ')
     {
         assert!(text.lines().any(|line| line.trim_start().starts_with(command)), "{command} in\n{text}");
     }

@@ -62,11 +62,7 @@ pub(super) fn gateway(raw: Option<raw::Gateway>, findings: &mut Findings) -> Opt
     let (cluster, membership) =
         cluster.map_or((None, None), |(cluster, membership)| (Some(cluster), Some(membership)));
     if loose && cluster.as_ref().is_some_and(Option::is_some) {
-        findings.warning(
-            Target::Value(root.key("conntrack").key("tcp").key("loose")),
-            "in a cluster `loose` lets this node adopt flows in mid-stream that another node owns".to_owned(),
-            "leave it out unless the other nodes are Linux with `nf_conntrack_tcp_loose=1`".to_owned(),
-        );
+        together::loose_cluster(findings);
     }
     let ports: Option<Vec<Port>> = ports.into_iter().collect();
     let vips = match (&mut network, &cluster) {
