@@ -26,7 +26,7 @@ const VIP_MAC: &str = "01:00:5e:00:00:20";
 const HASH_INIT: u32 = 77;
 
 /// How long the clients of the hand-over go on.
-const LOAD_S: u64 = 9;
+const LOAD_S: u64 = 14;
 
 /// A client's first SYN and the next, which its kernel sends a second later, and what a busy machine adds.
 const RETRY_S: f64 = 2.5;
