@@ -10,6 +10,7 @@ pub mod config;
 pub mod demo;
 mod failure;
 pub mod health;
+pub mod import;
 pub mod network;
 pub mod observe;
 pub mod replay;

@@ -26,6 +26,10 @@ async fn answer(mut calls: mpsc::Receiver<Call>, followed: std::sync::mpsc::Send
             Call::SetLocal { node, answer, .. } => {
                 answer.send(Err(Refusal::conflict(format!("node {node} is here already")))).unwrap();
             }
+            Call::SetVipNode { address, node, local, answer } => {
+                let said = format!("{address} {node} {local}");
+                answer.send(Err(Refusal::conflict(said))).unwrap();
+            }
             Call::FollowFlows(selection, answer) => {
                 let (client, events) = mpsc::channel(1);
                 let worker = usize::from(selection.dport.unwrap());
@@ -76,6 +80,10 @@ fn answers_and_refusals_reach_the_client() {
     assert_eq!(refused.to_string(), "node 2 is here already");
     let out_of_range = client.request::<()>(Method::PUT, "/cluster/nodes/0").unwrap_err();
     assert!(matches!(&out_of_range, ClientError::Refused(Refusal { kind: RefusalKind::Configuration, .. })));
+    let add = client.request::<()>(Method::PUT, "/vips/192.0.2.9/nodes?node=%2B2").unwrap_err();
+    assert_eq!(add.to_string(), "192.0.2.9 +2 true");
+    let del = client.request::<()>(Method::DELETE, "/vips/2001:db8::9/nodes?node=2").unwrap_err();
+    assert_eq!(del.to_string(), "2001:db8::9 2 false");
     // A call that the control loop lets fall is an answer too.
     let stopping = client.request::<()>(Method::GET, "/status").unwrap_err();
     assert_eq!(stopping.to_string(), "the gateway is stopping");
@@ -123,6 +131,9 @@ fn a_request_that_is_misspelt_or_means_all_flows_by_accident_is_refused() {
         (Method::GET, "/flows/events?state=OPEN", "a state is wanted: SYN_SENT, "),
         (Method::GET, "/trace?adress=10.0.0.1", "adress"),
         (Method::GET, "/trace?address=10.0.0", "an address or a prefix is wanted"),
+        (Method::GET, "/vips/here", "`here` is not an IP address"),
+        (Method::PUT, "/vips/here/nodes?node=1", "`here` is not an IP address"),
+        (Method::PUT, "/vips/192.0.2.9/nodes", "node"),
         (Method::DELETE, "/flows", "this would delete all flows"),
         (Method::DELETE, "/flows?limit=3", "this would delete all flows"),
     ] {

@@ -12,7 +12,8 @@ fn help_names_every_command_and_exit_code() {
     assert_eq!(help.status.code(), Some(0));
     let text = stdout(&help);
     for command in
-        "run check replay demo status flows expectations trace cluster counters reload schema".split(' ')
+        "run check replay demo status flows expectations trace cluster vip counters reload import schema"
+            .split(' ')
     {
         assert!(text.lines().any(|line| line.trim_start().starts_with(command)), "{command} in\n{text}");
     }
@@ -41,6 +42,9 @@ fn a_wrong_command_line_ends_with_2() {
         // Deleting all is said, not implied.
         &["flows", "delete"],
         &["flows", "delete", "--protocol", "ip"],
+        &["vip", "show", "10.0.0"],
+        &["vip", "add", "192.0.2.9"],
+        &["import", "clusterip", "a", "b"],
         &["trace", "10.0.0"],
         &["trace", "--count", "0"],
         &["trace", "--seconds", "3601"],
@@ -62,6 +66,9 @@ fn a_gateway_that_is_not_there_ends_with_1() {
         &["reload"],
         &["cluster", "show"],
         &["cluster", "add", "2"],
+        &["vip", "list"],
+        &["vip", "show", "192.0.2.9"],
+        &["vip", "del", "192.0.2.9", "2"],
     ] {
         let output = weir(command.iter().chain(&["--socket", "/nonexistent/weir.sock"]));
         assert_eq!(output.status.code(), Some(1), "{command:?}");

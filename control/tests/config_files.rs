@@ -5,6 +5,7 @@
 use std::path::Path;
 use weir_control::config::{self, Carrier, GatewayConfig, Idle, Placement};
 use weir_dataplane::config::route::{ReversePath, Target};
+use weir_dataplane::config::vip::Nodes;
 use weir_dataplane::config::{HelperKind, HelperRule, HelperRules, Share, Tracking, Transport};
 
 fn load(name: &str) -> GatewayConfig {
@@ -106,4 +107,17 @@ fn the_self_healing_cluster_agrees_by_gossip() {
     assert_eq!((membership.settings.detection_ms, membership.settings.learning_ms), (1_000, 130_000));
     assert_eq!(config.dataplane().cluster.as_ref().unwrap().total_nodes, 256);
     assert_eq!(config.network().unwrap().routes().len(), 2);
+}
+
+#[test]
+fn vip_is_one_of_two_nodes_of_an_address() {
+    let config = load("vip.yaml");
+    let [vip] = &*config.dataplane().vips else { panic!("one VIP") };
+    assert_eq!((vip.address.to_string(), vip.hash_mode.name()), ("192.0.2.9".to_owned(), "sourceip"));
+    assert_eq!((vip.total_nodes, vip.hash_init), (2, 0));
+    let Nodes::Local(local) = &vip.nodes else { panic!("they are named") };
+    assert_eq!(local.iter().map(|bucket| bucket.number().number()).collect::<Vec<_>>(), [1]);
+    let lan = config.network().unwrap().interfaces()[0].interface();
+    assert_eq!(lan.vips[0].mac.to_string(), "01:00:5e:00:00:20");
+    assert!(lan.addresses.iter().any(|own| own.address == vip.address && own.prefix_len == 32));
 }

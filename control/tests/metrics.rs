@@ -12,7 +12,7 @@ use std::process::{Command, Stdio};
 use weir_control::observe::{
     AgreedStatus, AlarmRow, BucketStatus, ClusterStatus, METRICS, MemberRow, NeighbourCounts, NeighbourRow,
     Neighbours, Occupancy, PoolRow, Pools, PortStatistics, PortStatus, SelectorRow, ServerRow, ServiceRow,
-    SpreadBy, StationStatus, Status, TapStatus, TrafficCounts, TrafficRates, UnservedCounts, collect,
+    SpreadBy, StationStatus, Status, TapStatus, TrafficCounts, TrafficRates, UnservedCounts, VipRow, collect,
     reference, render,
 };
 use weir_dataplane::counters::{DropReason, Verdict, WorkerCounters};
@@ -30,7 +30,19 @@ fn station() -> StationStatus {
     let counters =
         NeighbourCounts { ignored: [("hop_limit".to_owned(), 3)].into(), ..NeighbourCounts::default() };
     let neighbours = Neighbours { neighbours: vec![neighbour], counters, ..Neighbours::default() };
-    StationStatus { neighbours, ..StationStatus::default() }
+    let vip = VipRow {
+        address: [192, 0, 2, 9].into(),
+        interface: "lan".to_owned(),
+        mac: "01:00:5e:00:00:20".to_owned(),
+        hash_mode: "sourceip".to_owned(),
+        total_nodes: 2,
+        hash_init: 0,
+        local_nodes: vec![1],
+        by_cluster: false,
+        taken: 5,
+        left: 6,
+    };
+    StationStatus { neighbours, vips: vec![vip], ..StationStatus::default() }
 }
 
 fn server(name: &str) -> ServerRow {

@@ -10,13 +10,14 @@ use std::sync::Arc;
 use weir_control::observe::trace_text;
 use weir_control::observe::{TraceEnd, TraceEvent};
 use weir_control::runtime::traced::{self, Names};
-use weir_dataplane::config::route::{Interface, NextHop, ReversePath, Route, Routing, Target};
-use weir_dataplane::config::{Config, Tracking};
+use weir_dataplane::config::route::{Interface, NextHop, ReversePath, Route, Routing, Target, VipAddress};
+use weir_dataplane::config::vip::{HashMode, Nodes};
+use weir_dataplane::config::{Config, Tracking, Vip};
 use weir_dataplane::gate::cluster_match::ClusterMatch;
 use weir_dataplane::steer::Router;
 use weir_dataplane::steer::route::{Adjacencies, Neighbour};
 use weir_dataplane::trace::{Filter, Told, Trace};
-use weir_dataplane::units::InterfaceId;
+use weir_dataplane::units::{BucketId, InterfaceId, VipId};
 use weir_dataplane::wire::MacAddr;
 use weir_tests::conversation::{Fate, Passage, Side};
 use weir_tests::node::{Node, bridge, member, port};
@@ -97,6 +98,7 @@ fn interface(side: Side, mac: Mac, address: &str, reverse_path: ReversePath) -> 
         addresses: vec![address.parse().unwrap()],
         reverse_path,
         management: Vec::new(),
+        vips: Vec::new(),
         tapped: false,
     }
 }
@@ -168,6 +170,34 @@ fn each_stage_of_a_router_says_what_it_decides() {
     let asked = eth(HOST, Mac::BROADCAST).arp_request(ours, Ipv4Addr::new(10, 0, 0, 1));
     traced.take("a question for the gateway's MAC address", Side::Lan, asked);
     traced.check("router.txt");
+}
+
+#[test]
+fn the_node_of_a_packet_to_a_vip_is_said() {
+    let (address, mac) = (Ipv4Addr::new(10, 0, 0, 200), MacAddr([1, 0, 0x5e, 0, 0, 0x20]));
+    let mut lan = interface(Side::Lan, TO_LAN, "10.0.0.1/16", ReversePath::Strict);
+    lan.addresses.push("10.0.0.200/32".parse().unwrap());
+    lan.vips.push(VipAddress { address: address.into(), mac });
+    let vip = Vip {
+        id: VipId::default(),
+        address: address.into(),
+        hash_mode: HashMode::Source,
+        total_nodes: 2,
+        hash_init: 0,
+        nodes: Nodes::Local(BucketId::new(0).into_iter().collect()),
+    };
+    let config = Config { vips: vec![vip], ..Config::default() };
+    let routing = Routing { interfaces: vec![lan], routes: Vec::new() };
+    let node = Node::routed(&config, Router::compile(&routing));
+    let mut traced = Traced::new(node, config, Some(vec!["lan"]));
+    let to = |client: u8| eth(HOST, Mac(mac.0)).ip(Ipv4Addr::new(10, 0, 0, client), address);
+    for client in 7..=10 {
+        traced.take("a client", Side::Lan, to(client).tcp(40_000, 80).seq(1).syn().build());
+    }
+    let answer = eth(Mac::host(0xa), HOST).ip(address, Ipv4Addr::new(10, 0, 0, 7)).tcp(80, 40_000).build();
+    let error = to(7).icmp(3, 1, [0; 4]).quote(&answer, 28).build();
+    traced.take("an error", Side::Lan, error);
+    traced.check("vip.txt");
 }
 
 #[test]

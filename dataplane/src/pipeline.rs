@@ -12,12 +12,13 @@ mod observer;
 mod outbox;
 mod service;
 mod tracer;
+mod vips;
 
 pub use observer::{Observer, Opening, Release, Scene, Sight};
 pub use outbox::Outbox;
 pub use tracer::Tracer;
 
-use crate::counters::{DropReason, Verdict, WorkerCounters};
+use crate::counters::{DropReason, PuntReason, Verdict, WorkerCounters};
 use crate::errand::Walk;
 use crate::fragment::Reassembly;
 use crate::parse::{Class, Parsed, Rules, parse_into};
@@ -254,7 +255,11 @@ impl<F: Frame> Pipeline<F> {
         for (i, ((frame, origin), (parsed, found))) in burst.iter().zip(origins).zip(read).enumerate() {
             *found = router.admit_plain(frame.bytes(), *origin, parsed);
             if found.is_none() {
+                let read = *parsed;
                 let forwarded = router.admit(frame.bytes(), *origin, shadows, parsed);
+                if parsed.class == Class::Punt(PuntReason::Vip) {
+                    *parsed = vips::share(&self.snapshot, &self.counters, (frame.bytes(), *origin), &read);
+                }
                 self.forwarded |= u64::from(forwarded) << i;
                 has_fragments |= parsed.class == Class::Fragment;
             }

@@ -6,6 +6,7 @@
 use crate::config::{Bridge, Cluster, Config, Conntrack, Share, Tracking, Transport};
 use crate::gate::cluster_match::ClusterMatch;
 use crate::gate::owner::OwnerMap;
+use crate::gate::vip::Vips;
 use crate::parse::Rules;
 use crate::steer::Router;
 use crate::steer::service::Services;
@@ -32,6 +33,7 @@ pub struct Snapshot {
     router: Option<Router>,
     conntrack: Conntrack,
     cluster: Option<Gate>,
+    vips: Vips,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,6 +71,7 @@ impl Snapshot {
             bridge: config.bridge.clone(),
             router: None,
             conntrack: config.conntrack.clone(),
+            vips: Vips::compile(&config.vips, cluster.as_ref().map(|gate| &gate.owners)),
             cluster,
         }
     }
@@ -136,6 +139,12 @@ impl Snapshot {
     /// Who forwards which flows; `None`: this node all of them.
     pub fn owners(&self) -> Option<&OwnerMap> {
         self.cluster.as_ref().map(|gate| &gate.owners)
+    }
+
+    /// Whose packets to VIPs are.
+    #[inline]
+    pub fn vips(&self) -> &Vips {
+        &self.vips
     }
 
     /// What becomes of a frame that is not IP.

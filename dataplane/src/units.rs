@@ -277,6 +277,26 @@ impl ServiceId {
     }
 }
 
+/// A VIP, by a number that it keeps for as long as it is configured.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct VipId(u8);
+
+/// VIPs of one gateway, at most.
+pub const VIPS_MAX: usize = 128;
+
+impl VipId {
+    /// From a place counted from 0; `None` from [`VIPS_MAX`] on.
+    #[expect(clippy::cast_possible_truncation, reason = "checked against the limit first")]
+    pub const fn new(index: usize) -> Option<Self> {
+        if index < VIPS_MAX { Some(Self(index as u8)) } else { None }
+    }
+
+    /// The place, counted from 0.
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
 /// Packet mark, as Linux's fwmark.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Mark(pub u32);

@@ -271,6 +271,7 @@ fn router() -> Router {
         addresses: vec![address.parse().unwrap()],
         reverse_path: ReversePath::Strict,
         management: Vec::new(),
+        vips: Vec::new(),
         tapped: false,
     };
     let interfaces = vec![interface(C, "10.0.0.254/24"), interface(S, "192.0.2.254/24")];

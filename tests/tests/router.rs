@@ -66,6 +66,7 @@ fn interface(side: Side, vlan: Option<u16>, addresses: [&str; 2], reverse_path: 
         mtu: if vlan.is_some() { VLAN_MTU } else { 1500 },
         addresses: addresses.map(|address| address.parse().unwrap()).into(),
         management: Vec::new(),
+        vips: Vec::new(),
         tapped: false,
         reverse_path,
     }

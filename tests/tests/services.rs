@@ -57,6 +57,7 @@ fn router() -> Router {
         mtu: 1500,
         addresses: addresses.iter().map(|address| address.parse().unwrap()).collect(),
         management: Vec::new(),
+        vips: Vec::new(),
         tapped: true,
         reverse_path: ReversePath::Loose,
     };

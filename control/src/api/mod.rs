@@ -23,7 +23,7 @@ pub use trace::TraceRequest;
 use crate::cluster::Order;
 use crate::observe::{
     ClusterStatus, Connections, Counters, Deleted, Expectations, Explanation, FlowEvent, Flows, Flushed,
-    Neighbours, Pools, Routes, ServiceCache, Services, Status, TraceEvent,
+    Neighbours, Pools, Routes, ServiceCache, Services, Status, TraceEvent, VipRow, Vips,
 };
 use crate::service::Change;
 use core::net::IpAddr;
@@ -63,6 +63,21 @@ pub enum Call {
     FlushNeighbour(NeighbourName, Answer<Result<Flushed, Refusal>>),
     /// This node's part of its cluster.
     Cluster(Answer<Result<ClusterStatus, Refusal>>),
+    /// The addresses that it shares with other nodes.
+    Vips(Answer<Result<Vips, Refusal>>),
+    /// One of them.
+    Vip(IpAddr, Answer<Result<VipRow, Refusal>>),
+    /// Makes a node of a VIP this gateway's, or no longer.
+    SetVipNode {
+        /// The VIP.
+        address: IpAddr,
+        /// The node's number, as the operator writes it.
+        node: String,
+        /// Whether it is to be this gateway's.
+        local: bool,
+        /// How it ended.
+        answer: Answer<Result<VipRow, Refusal>>,
+    },
     /// The routes in force.
     Routes(Answer<Result<Routes, Refusal>>),
     /// Whose the flows from an address are.

@@ -31,6 +31,9 @@ pub fn router(calls: Calls) -> Router {
         .route("/neighbours/{address}", delete(flush_neighbour))
         .route("/cluster", get(cluster))
         .route("/routes", get(routes))
+        .route("/vips", get(vips))
+        .route("/vips/{address}", get(vip))
+        .route("/vips/{address}/nodes", put(add_vip_node).delete(remove_vip_node))
         .route("/explain/{address}", get(explain))
         .route("/cluster/drain", post(drain).delete(resume))
         .route("/cluster/pins/{bucket}/{node}", put(pin))
@@ -134,6 +137,55 @@ async fn flush_neighbour(
 
 async fn routes(State(calls): State<Calls>) -> Response {
     outcome(ask(&calls, Call::Routes).await)
+}
+
+async fn vips(State(calls): State<Calls>) -> Response {
+    outcome(ask(&calls, Call::Vips).await)
+}
+
+async fn vip(State(calls): State<Calls>, Path(address): Path<String>) -> Response {
+    match address.parse() {
+        Ok(address) => outcome(ask(&calls, |answer| Call::Vip(address, answer)).await),
+        Err(_) => refuse(no_address(&address)),
+    }
+}
+
+/// Which node of a VIP.
+#[derive(Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct VipNode {
+    node: String,
+}
+
+async fn add_vip_node(
+    State(calls): State<Calls>,
+    Path(address): Path<String>,
+    node: Result<Query<VipNode>, QueryRejection>,
+) -> Response {
+    set_vip_node(&calls, &address, node, true).await
+}
+
+async fn remove_vip_node(
+    State(calls): State<Calls>,
+    Path(address): Path<String>,
+    node: Result<Query<VipNode>, QueryRejection>,
+) -> Response {
+    set_vip_node(&calls, &address, node, false).await
+}
+
+async fn set_vip_node(
+    calls: &Calls,
+    address: &str,
+    node: Result<Query<VipNode>, QueryRejection>,
+    local: bool,
+) -> Response {
+    match (address.parse(), node) {
+        (Ok(address), Ok(Query(VipNode { node }))) => {
+            outcome(ask(calls, |answer| Call::SetVipNode { address, node, local, answer }).await)
+        }
+        (Err(_), _) => refuse(no_address(address)),
+        (_, Err(rejection)) => refuse(Refusal::configuration(rejection.body_text())),
+    }
 }
 
 async fn cluster(State(calls): State<Calls>) -> Response {

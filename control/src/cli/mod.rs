@@ -9,6 +9,7 @@ mod expectations;
 mod explain;
 mod flows;
 mod gateway;
+mod import;
 mod man;
 mod neighbours;
 mod output;
@@ -23,6 +24,7 @@ mod service;
 mod status;
 mod trace;
 mod version;
+mod vip;
 
 use crate::Failure;
 use clap::{CommandFactory, Parser, Subcommand};
@@ -57,10 +59,12 @@ enum Command {
     Service(Box<service::Args>),
     Pool(pool::Args),
     Cluster(cluster::Args),
+    Vip(vip::Args),
     Explain(explain::Args),
     Routes(routes::Args),
     Counters(counters::Args),
     Reload(reload::Args),
+    Import(import::Args),
     Schema(schema::Args),
     Reference(reference::Args),
     Completions(completions::Args),
@@ -100,10 +104,12 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Service(args) => args.run(),
         Command::Pool(args) => args.run(),
         Command::Cluster(args) => args.run(),
+        Command::Vip(args) => args.run(),
         Command::Explain(args) => args.run(),
         Command::Routes(args) => args.run(),
         Command::Counters(args) => args.run(),
         Command::Reload(args) => args.run(),
+        Command::Import(args) => args.run(),
         Command::Schema(args) => args.run(),
         Command::Reference(args) => args.run(),
         Command::Completions(args) => args.run(),

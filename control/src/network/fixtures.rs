@@ -18,6 +18,7 @@ pub(super) fn interfaces(addresses: &[&[&str]]) -> Vec<Interface> {
         mtu: 1500,
         addresses: addresses.iter().map(|address| address.parse().unwrap()).collect(),
         management: Vec::new(),
+        vips: Vec::new(),
         tapped: false,
         reverse_path: ReversePath::Strict,
     };

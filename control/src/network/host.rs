@@ -74,7 +74,12 @@ impl<O: Fn(IpAddr) -> bool> Host<'_, O> {
             return false;
         }
         let station = if is_group(destination) { source } else { destination };
-        self.is_management(source) || (self.owns)(station)
+        self.is_management(source) || self.is_vip(source) && !is_group(destination) || (self.owns)(station)
+    }
+
+    /// Whose packets come here the gate has said; so this node answers them.
+    fn is_vip(&self, address: IpAddr) -> bool {
+        self.interfaces.iter().flat_map(|interface| &interface.vips).any(|vip| vip.address == address)
     }
 
     fn is_management(&self, address: IpAddr) -> bool {
@@ -147,6 +152,7 @@ mod tests {
     use super::super::fixtures::{from_to, interfaces, ip, packet};
     use super::*;
     use std::net::{Ipv4Addr, Ipv6Addr};
+    use weir_dataplane::config::route::VipAddress;
     use weir_tests::packet::Address;
 
     /// This node's alone is 10.1.0.11; what ends in an even number is this node's to speak with.
@@ -187,6 +193,22 @@ mod tests {
             assert_eq!(host.from_kernel(&frame[..20], 14, EtherType::IPV6), FromKernel::Refused, "cut");
             assert_eq!(host.from_kernel(&frame, 14, EtherType(0x88cc)), FromKernel::Refused, "LLDP");
         });
+    }
+
+    #[test]
+    fn the_kernel_speaks_from_a_vip_with_everybody_and_with_no_group() {
+        let mut all = interfaces(&[&["10.1.0.1/24", "10.1.0.200/32"]]);
+        let mac = MacAddr([1, 0, 0x5e, 0, 0, 0x20]);
+        all[0].vips = vec![VipAddress { address: ip("10.1.0.200"), mac }];
+        let host = Host { interfaces: &all, owns: |_| false };
+        for (from, to, answer) in [
+            ("10.1.0.200", "10.1.0.9", FromKernel::Sends),
+            ("10.1.0.200", "224.0.0.5", FromKernel::Refused),
+            ("10.1.0.1", "10.1.0.9", FromKernel::Refused),
+        ] {
+            let frame = udp::<Ipv4Addr>(from, to, 80);
+            assert_eq!(host.from_kernel(&frame, 14, EtherType::IPV4), answer, "{from} to {to}");
+        }
     }
 
     #[test]

@@ -158,6 +158,10 @@ metrics! {
     POOL_UNSERVED = Counter "weir_pool_unserved_total" ["pool", "outcome"] "New connections that no node could take: `refused` (the sender was told), `bypassed` (they went on without the pool), `dropped`.";
     POOL_COST = Gauge "weir_pool_node_cost" ["pool", "node"] "What a connection adds to the node's load.";
     POOL_LOAD = Gauge "weir_pool_node_load" ["pool", "node"] "What the node has reported and its connections' cost together; new connections go to the least.";
+    VIP_NODES = Gauge "weir_vip_nodes" ["vip"] "Nodes that have the address.";
+    VIP_NODES_LOCAL = Gauge "weir_vip_nodes_local" ["vip"] "Nodes of the address that this gateway stands for.";
+    VIP_TAKEN = Counter "weir_vip_taken_packets_total" ["vip"] "Packets to the address that this gateway took, ICMP errors among them.";
+    VIP_LEFT = Counter "weir_vip_left_packets_total" ["vip"] "Packets to the address that this gateway left to other nodes.";
 }
 
 /// The reference page of all metrics, as Markdown.

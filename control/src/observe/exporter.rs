@@ -9,6 +9,7 @@ use super::neighbour::StationStatus;
 use super::pressure::Pressure;
 use super::service::{Pools, ServiceRow};
 use super::service_metrics;
+use super::vip::VipRow;
 use crate::cluster::Trouble;
 use crate::network::neighbours::Alarm;
 use metrics::{Key, KeyName, Label, Level, Metadata, Recorder};
@@ -35,6 +36,7 @@ pub fn render(
     }
     if let Some(station) = station {
         neighbour_metrics(&page, station);
+        station.vips.iter().for_each(|vip| vip_metrics(&page, vip));
     }
     service_metrics::services(&page, services);
     service_metrics::pools(&page, &pools.pools);
@@ -193,7 +195,7 @@ fn flow_metrics(page: &Page, worker: &WorkerCounts) {
 }
 
 fn neighbour_metrics(page: &Page, station: &StationStatus) {
-    let StationStatus { neighbours, counts } = station;
+    let StationStatus { neighbours, counts, .. } = station;
     let mut live: BTreeMap<(&str, &str), u64> = BTreeMap::new();
     for row in &neighbours.neighbours {
         *live.entry((&row.interface, &row.state)).or_default() += 1;
@@ -230,6 +232,14 @@ fn neighbour_metrics(page: &Page, station: &StationStatus) {
     page.set(c::STATION_REFUSED, &[], counts.refused);
     page.set(c::STATION_UNCLAIMED, &[], counts.unclaimed);
     page.set(c::STATION_LIMITED, &[], counts.limited);
+}
+
+fn vip_metrics(page: &Page, vip: &VipRow) {
+    let address = &*vip.address.to_string();
+    page.set(c::VIP_NODES, &[address], vip.total_nodes.into());
+    page.set(c::VIP_NODES_LOCAL, &[address], vip.local_nodes.len() as u64);
+    page.set(c::VIP_TAKEN, &[address], vip.taken);
+    page.set(c::VIP_LEFT, &[address], vip.left);
 }
 
 /// Turns by size class: 0, then powers of two. `bursts[n]` are the turns that found `n` frames.

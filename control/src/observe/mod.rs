@@ -22,6 +22,8 @@ pub mod service_tables;
 pub mod tables;
 pub mod trace;
 pub mod trace_text;
+mod vip;
+pub mod vip_tables;
 
 pub use catalogue::{Kind, METRICS, Metric, reference};
 pub use exporter::render;
@@ -41,3 +43,4 @@ pub use service::{
     ServerRow, ServiceCache, ServiceRow, Services, SlicesRow, TrafficCounts, TrafficRates, UnservedCounts,
 };
 pub use trace::{TraceEnd, TraceEvent};
+pub use vip::{VipRow, Vips};

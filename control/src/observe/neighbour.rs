@@ -1,5 +1,6 @@
 //! Neighbours, and what the gateway says itself, as the API speaks of them.
 
+use super::vip::VipRow;
 use core::net::IpAddr;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -81,6 +82,8 @@ pub struct StationStatus {
     pub neighbours: Neighbours,
     /// What it says.
     pub counts: StationCounts,
+    /// The addresses that it shares with other nodes.
+    pub vips: Vec<VipRow>,
 }
 
 /// What became of the gateway's own packets.

@@ -149,6 +149,9 @@ pub struct AdmissionRow {
     /// Why it is dropped, or left to control.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// Of a packet to a VIP: the node that its hash names.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vip_node: Option<u16>,
 }
 
 /// What a frame is to a router.

@@ -104,7 +104,8 @@ fn read(frame: &FrameRow) -> String {
 
 fn admission(word: &AdmissionRow) -> String {
     let by = word.interface.as_ref().map_or_else(String::new, |name| format!("{name}: "));
-    let reason = word.reason.as_deref().unwrap_or_default();
+    let node = word.vip_node.map_or_else(String::new, |node| format!(", node {node}"));
+    let reason = format!("{}{node}", word.reason.as_deref().unwrap_or_default());
     match word.entry {
         Entry::Sent => format!("{by}sent to this router"),
         Entry::Forwarded => format!("{by}forwarded by another node"),

@@ -17,11 +17,13 @@ use super::station::{self, Station};
 use super::topology::Warning;
 use super::traced::Names;
 use super::tracers::Tracers;
+use super::vips::{self, Counted};
 use crate::api::{Refusal, Reloaded, ServerOrder};
 use crate::cluster::{Order, View};
 use crate::config::{GatewayConfig, NamedInterface};
-use crate::observe::{ClusterStatus, Counters, collect};
+use crate::observe::{ClusterStatus, Counters, VipRow, collect};
 use crate::service::Collection;
+use core::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -86,15 +88,19 @@ pub(super) struct Gateway {
     pressure: Watch,
     reloads: Reloads,
     links: Links,
+    vips: vips::Numbers,
     /// Where the kernel has taps.
     kernel: Option<Kernel>,
 }
 
 impl Gateway {
     pub(super) fn new(path: &Path, config: GatewayConfig, running: Running) -> Self {
+        let (mut dataplane, mut vips) = (config.dataplane().clone(), vips::Numbers::default());
+        vips.assign(&mut dataplane.vips, |_| Counted::default());
         Self {
             path: path.to_owned(),
-            dataplane: config.dataplane().clone(),
+            dataplane,
+            vips,
             port_names: config.ports().iter().map(|port| port.name().to_owned()).collect(),
             config,
             epoch: Epoch::FIRST,
@@ -292,6 +298,15 @@ impl Gateway {
         self.cluster()
     }
 
+    /// Makes a node of a VIP this gateway's, or no longer.
+    async fn set_vip_node(&mut self, address: IpAddr, node: &str, local: bool) -> Result<VipRow, Refusal> {
+        let mut dataplane = self.dataplane.clone();
+        let node = vips::set_node(&mut dataplane, address, node, local)?;
+        self.publish(dataplane).await?;
+        info!(%address, %node, local, epoch = self.epoch.number(), "VIP changed");
+        self.vip(address)
+    }
+
     /// Has the configuration read again; what comes of it is for [`Gateway::take_over`].
     pub(super) fn reload(&mut self, asked: Asked) {
         let around = self.surroundings();
@@ -329,6 +344,10 @@ impl Gateway {
             warn!("{warning}");
         }
         let mut dataplane = prepared.config.dataplane().clone();
+        vips::keep(&mut dataplane.vips, &self.config.dataplane().vips, &self.dataplane.vips);
+        let workers = &self.running.workers;
+        let counted = |vip| Counted::of(vip, workers.iter().map(WorkerHandle::counters));
+        self.vips.assign(&mut dataplane.vips, counted);
         if self.running.seat.is_some()
             && let (Some(new), Some(now)) = (&mut dataplane.cluster, &self.dataplane.cluster)
         {

@@ -24,6 +24,7 @@ mod tap;
 mod topology;
 pub mod traced;
 mod tracers;
+mod vips;
 
 use crate::Failure;
 use crate::api::ControlSocket;

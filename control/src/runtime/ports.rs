@@ -160,6 +160,7 @@ pub(super) fn reception(config: &GatewayConfig, id: PortId, port: &config::Port)
             let interfaces = config.network().into_iter().flat_map(Network::interfaces);
             for named in interfaces.filter(|named| named.interface().port == id) {
                 taken.extend(named.cluster_mac().map(|mac| MacAddress(mac.0)));
+                taken.extend(named.interface().vips.iter().map(|vip| MacAddress(vip.mac.0)));
                 taken.extend(groups(&named.interface().addresses));
             }
             taken.sort_by_key(|mac| mac.0);

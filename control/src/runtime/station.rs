@@ -242,11 +242,13 @@ impl Station {
                 neighbours.heard(interface, frame, |address| owns(gate.as_ref(), address), now_ms);
             }
             PuntReason::Local | PuntReason::Group if !self.is_mine(packet, arrival) => {}
-            PuntReason::Local => match echo::answer(packet, Addresses::of(&self.routing.interfaces)) {
-                Some(answer) => self.say(answer, interface, now_ms),
-                None if self.pass_up(frame, port, arrival, now_ms) => {}
-                None => self.tally.unclaimed += 1,
-            },
+            PuntReason::Local | PuntReason::Vip => {
+                match echo::answer(packet, Addresses::of(&self.routing.interfaces)) {
+                    Some(answer) => self.say(answer, interface, now_ms),
+                    None if self.pass_up(frame, port, arrival, now_ms) => {}
+                    None => self.tally.unclaimed += 1,
+                }
+            }
             PuntReason::Group => drop(self.pass_up(frame, port, arrival, now_ms)),
             PuntReason::Unresolved => match self.router.next_hop_of(frame, &flow(frame)) {
                 Some((interface, address)) => {

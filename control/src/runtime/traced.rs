@@ -164,10 +164,11 @@ fn admission(passage: &Passage, names: &Names<'_>) -> Option<AdmissionRow> {
         _ => (Entry::Sent, None),
     };
     let interface = interface.and_then(|id| names.interface(id));
-    Some(AdmissionRow { interface, entry, reason: reason.map(str::to_owned) })
+    let vip_node = arrival.vip_node.map(|node| node.number());
+    Some(AdmissionRow { interface, entry, reason: reason.map(str::to_owned), vip_node })
 }
 
-/// What [`weir_dataplane::steer::Router::admit`] drops for.
+/// What [`weir_dataplane::steer::Router::admit`] drops for, and the gate of VIPs behind it.
 const fn is_routers(reason: DropReason) -> bool {
     matches!(
         reason,
@@ -178,6 +179,7 @@ const fn is_routers(reason: DropReason) -> bool {
             | DropReason::Multicast
             | DropReason::Martian
             | DropReason::ReversePath
+            | DropReason::VipNotOwner
     )
 }
 

@@ -10,6 +10,7 @@ pub mod fragments;
 pub mod route;
 pub mod rule;
 pub mod service;
+pub mod vip;
 
 pub use bridge::Bridge;
 pub use cluster::{BucketSet, Cluster, Members, Membership, NodeMask, Share, Tracking};
@@ -20,6 +21,7 @@ pub use fragments::{Fragments, Ipv4Fragments, Ipv6Fragments};
 pub use route::Routing;
 pub use rule::Rule;
 pub use service::Services;
+pub use vip::Vip;
 
 /// What the data plane is told to do.
 #[derive(Clone, Debug, Default)]
@@ -30,4 +32,6 @@ pub struct Config {
     pub conntrack: Conntrack,
     /// This node's part of its cluster; without one it owns everything.
     pub cluster: Option<Cluster>,
+    /// Addresses of a router that other nodes have too; no two are the same, or have the same number.
+    pub vips: Vec<Vip>,
 }

@@ -44,10 +44,38 @@ pub struct Interface {
     pub addresses: Vec<Subnet>,
     /// Those of its addresses that are this node's alone, whatever cluster it is in. They are answered with `source_mac`.
     pub management: Vec<IpAddr>,
+    /// Those of its addresses that have a MAC address of their own, and that the gate of VIPs shares out.
+    pub vips: Vec<VipAddress>,
     /// The kernel has a tap here: it takes what is for the gateway itself, and for groups of the link.
     pub tapped: bool,
     /// Which sources it believes.
     pub reverse_path: ReversePath,
+}
+
+impl Interface {
+    /// Whether the kernel, or control, takes part in what is for the gateway itself.
+    pub fn has_host(&self) -> bool {
+        self.tapped || !self.management.is_empty() || !self.vips.is_empty()
+    }
+
+    /// What one of its addresses is announced with.
+    pub fn mac_of(&self, address: IpAddr) -> MacAddr {
+        let vip = self.vips.iter().find(|vip| vip.address == address);
+        match vip {
+            Some(vip) => vip.mac,
+            None if self.management.contains(&address) => self.source_mac,
+            None => self.mac,
+        }
+    }
+}
+
+/// An address that several nodes have, as the network sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct VipAddress {
+    /// The address.
+    pub address: IpAddr,
+    /// What it is answered with, and what frames for it are addressed to, on all nodes alike.
+    pub mac: MacAddr,
 }
 
 named_enum! {

@@ -13,6 +13,7 @@ pub use verdict::{DropReason, PuntReason, Verdict};
 
 use crate::units::{
     BURST_MAX, MEMBERS_MAX, MemberId, PORTS_MAX, PortId, SERVERS_MAX, SERVICES_MAX, ServerId, ServiceId,
+    VIPS_MAX, VipId,
 };
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -110,6 +111,15 @@ pub struct FlowCells {
     pub refused: Cell,
 }
 
+/// What one worker did with the packets to one VIP.
+#[derive(Debug, Default)]
+pub struct VipCells {
+    /// Packets that this node took.
+    pub taken: Cell,
+    /// Packets that it left to other nodes.
+    pub left: Cell,
+}
+
 /// Everything one worker counts. Worker: write. Control: read.
 #[derive(Debug)]
 #[repr(align(128))]
@@ -127,6 +137,8 @@ pub struct WorkerCounters {
     pub flows: [Cell; FlowClass::COUNT],
     /// Live flows by owner: a gauge; read by [`WorkerCounters::flows_of`].
     pub owners: [Cell; MEMBERS_MAX + 1],
+    /// Packets to VIPs by [`VipId::index`].
+    pub vips: [VipCells; VIPS_MAX],
     /// Flows there is room for.
     pub flows_max: Cell,
     /// What became of flows, by [`FlowProtocol::index`].
@@ -174,6 +186,7 @@ impl WorkerCounters {
             ports: core::array::from_fn(|_| PortCells::default()),
             flows: Default::default(),
             owners: core::array::from_fn(|_| Cell::default()),
+            vips: core::array::from_fn(|_| VipCells::default()),
             flows_max: Cell::default(),
             protocols: Default::default(),
             servers: core::iter::repeat_with(ServerCells::default).take(SERVERS_MAX).collect(),
@@ -240,6 +253,12 @@ impl WorkerCounters {
     #[inline]
     pub fn port(&self, port: PortId) -> &PortCells {
         &self.ports[port.index()]
+    }
+
+    /// What this worker did with the packets to a VIP.
+    #[inline]
+    pub fn vip(&self, vip: VipId) -> &VipCells {
+        &self.vips[vip.index()]
     }
 
     /// What this worker did to the flows of `class`'s protocol.

@@ -74,6 +74,8 @@ named_enum! {
         TableFull = "table_full",
         /// Another node of the cluster owns it (`tracking: own`: it was not tracked).
         NotOwner = "not_owner",
+        /// To a VIP, and another node's by its hash.
+        VipNotOwner = "vip_not_owner",
         /// The configuration says to drop frames that are not IP.
         NonIp = "non_ip",
         /// The configuration says to drop packets that are never tracked.
@@ -116,6 +118,8 @@ named_enum! {
         NeighbourDiscovery = "neighbour_discovery",
         /// To one of the gateway's addresses.
         Local = "local",
+        /// To a VIP, and this node's by its hash, or all nodes'.
+        Vip = "vip",
         /// To a group, or to all stations, of a link on which the kernel has a tap.
         Group = "group",
         /// Its time to live, or hop limit, runs out here.

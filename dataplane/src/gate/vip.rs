@@ -1,33 +1,132 @@
-//! The VIP: which of the nodes that share an address answers a packet, exactly as Linux's CLUSTERIP decided until 2023.
+//! VIPs: which of the nodes that share an address takes a packet, exactly as Linux's CLUSTERIP decided until 2023.
 //!
 //! Each packet is hashed by itself, with lookup3. Linux took the address in the host's byte order and the ports as
 //! they are in the packet, so that machines of different byte order disagreed; here all hash as a little-endian one.
 //! Linux knew IPv4 alone. An IPv6 address goes in as four words in host order, the highest first; that is ours.
+//!
+//! ICMP errors are every node's, since no hash of theirs leads to the connection that they are about.
 
+use super::owner::OwnerMap;
+use crate::config::vip::{HashMode, Nodes};
+use crate::config::{self, BucketSet};
+use crate::counters::DropReason;
 use crate::hash::jhash;
-use crate::units::{BUCKETS_MAX, BucketId};
+use crate::key::FlowKey;
+use crate::parse::{Class, Parsed};
+use crate::units::{BUCKETS_MAX, BucketId, NodeNumber, VipId};
+use crate::wire::IpProtocol;
 use core::net::IpAddr;
 
-/// What of a packet names its node.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum HashMode {
-    /// `sourceip`
-    Source,
-    /// `sourceip-sourceport`
-    SourcePort,
-    /// `sourceip-sourceport-destport`
-    SourceDestinationPort,
+/// All VIPs.
+#[derive(Clone, Debug, Default)]
+pub struct Vips {
+    /// By address.
+    vips: Vec<Vip>,
 }
 
-/// How the packets for an address are shared.
+/// A VIP, and which of its buckets are this node's.
 #[derive(Clone, Debug)]
-pub struct Vip {
+struct Vip {
+    address: IpAddr,
+    id: VipId,
+    hash: NodeHash,
+    local: BucketSet,
+}
+
+/// Whose a packet to a VIP is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Share {
+    /// The VIP.
+    pub vip: VipId,
+    /// The node that its hash names, where it is one node's.
+    pub node: Option<NodeNumber>,
+    /// What this node does with it.
+    pub call: Call,
+}
+
+/// What a node does with a packet to a VIP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Call {
+    /// It takes it.
+    Take,
+    /// It leaves it to another node.
+    Leave,
+    /// It waits for the rest of the datagram, which alone tells its ports.
+    Wait,
+    /// Nobody takes it: it is INVALID.
+    Refuse(DropReason),
+}
+
+impl Vips {
+    /// The VIPs of a node that owns these buckets of its cluster; `None`: it is in none.
+    pub fn compile(vips: &[config::Vip], owners: Option<&OwnerMap>) -> Self {
+        let of_cluster = |total_nodes: u16| {
+            let buckets = (0..usize::from(total_nodes)).filter_map(BucketId::new);
+            let mine =
+                |bucket: &BucketId| owners.is_none_or(|owners| owners.owner(*bucket) == Some(owners.me()));
+            buckets.filter(mine).collect()
+        };
+        let compiled = vips.iter().map(|vip| Vip {
+            address: vip.address,
+            id: vip.id,
+            hash: NodeHash::compile(vip.hash_mode, vip.total_nodes, vip.hash_init),
+            local: match &vip.nodes {
+                Nodes::Local(nodes) => *nodes,
+                Nodes::Cluster => of_cluster(vip.total_nodes),
+            },
+        });
+        let mut vips: Vec<Vip> = compiled.collect();
+        vips.sort_unstable_by_key(|vip| vip.address);
+        Self { vips }
+    }
+
+    /// Whose a packet is that goes to `destination` and was read as `parsed` in `frame`; `None`: that is no VIP, or
+    /// it is nothing that a hash speaks for.
+    #[inline]
+    pub fn share(&self, destination: IpAddr, frame: &[u8], parsed: &Parsed) -> Option<Share> {
+        let at = self.vips.binary_search_by_key(&destination, |vip| vip.address).ok()?;
+        let vip = &self.vips[at];
+        let (node, call) = match parsed.class {
+            Class::Flow(_) => {
+                let source = parsed.key.address(parsed.side).ip(parsed.family());
+                let bucket = vip.hash.bucket(source, ports(&parsed.key, parsed.transport(frame)));
+                let call = if vip.local.contains(bucket) { Call::Take } else { Call::Leave };
+                (Some(bucket.number()), call)
+            }
+            Class::IcmpError => (None, Call::Take),
+            Class::Fragment => (None, Call::Wait),
+            Class::Invalid(reason) => (None, Call::Refuse(reason)),
+            Class::NonIp | Class::Drop(_) | Class::Punt(_) | Class::Untracked => return None,
+        };
+        Some(Share { vip: vip.id, node, call })
+    }
+}
+
+/// The ports that Linux hashes, as (source, destination): also the halves of what names an IPsec connection to its
+/// receiver, its security parameters index. 0 of other protocols, and where the header is cut.
+#[inline]
+fn ports(key: &FlowKey, transport: &[u8]) -> (u16, u16) {
+    let at = match IpProtocol(key.protocol()) {
+        protocol if protocol.has_ports() => 0,
+        IpProtocol::DCCP | IpProtocol::ESP => 0,
+        IpProtocol::AUTHENTICATION => 4,
+        _ => return (0, 0),
+    };
+    match transport.get(at..at + 4) {
+        Some(&[a, b, c, d]) => (u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d])),
+        _ => (0, 0),
+    }
+}
+
+/// How the packets to an address are shared.
+#[derive(Clone, Debug)]
+pub struct NodeHash {
     mode: HashMode,
     total_nodes: u32,
     hash_init: u32,
 }
 
-impl Vip {
+impl NodeHash {
     /// The same for all nodes of the address; 1 to [`BUCKETS_MAX`] of them.
     pub fn compile(mode: HashMode, total_nodes: u16, hash_init: u32) -> Self {
         debug_assert!((1..=BUCKETS_MAX).contains(&usize::from(total_nodes)));
@@ -79,7 +178,7 @@ mod tests {
 
     const MODES: [HashMode; 3] = [HashMode::Source, HashMode::SourcePort, HashMode::SourceDestinationPort];
 
-    fn node(vip: &Vip, source: [u8; 4], ports: (u16, u16)) -> u16 {
+    fn node(vip: &NodeHash, source: [u8; 4], ports: (u16, u16)) -> u16 {
         vip.bucket(source.into(), ports).number().number()
     }
 
@@ -87,7 +186,7 @@ mod tests {
     fn packets_fall_to_the_nodes_that_linux_gave_them_to() {
         let all = |total_nodes, init, source: [u8; 4], ports| {
             MODES.map(|mode| {
-                let vip = Vip::compile(mode, total_nodes, init);
+                let vip = NodeHash::compile(mode, total_nodes, init);
                 (vip.hash(source.into(), ports), node(&vip, source, ports))
             })
         };
@@ -101,7 +200,7 @@ mod tests {
     fn what_the_mode_leaves_out_does_not_matter() {
         let ipv6 = "2001:db8::7".parse().unwrap();
         for source in [IpAddr::from([192, 0, 2, 1]), ipv6] {
-            let hash = |mode, ports| Vip::compile(mode, 8, 1).hash(source, ports);
+            let hash = |mode, ports| NodeHash::compile(mode, 8, 1).hash(source, ports);
             assert_eq!(hash(HashMode::Source, (1, 2)), hash(HashMode::Source, (3, 4)));
             assert_eq!(hash(HashMode::SourcePort, (1, 2)), hash(HashMode::SourcePort, (1, 4)));
             assert_ne!(hash(HashMode::SourcePort, (1, 2)), hash(HashMode::SourcePort, (2, 2)));
@@ -118,7 +217,7 @@ mod tests {
             #[expect(clippy::cast_possible_truncation, reason = "any address will do")]
             let source = if ipv6 { IpAddr::from(source.to_be_bytes()) } else { (source as u32).to_be_bytes().into() };
             for mode in MODES {
-                let number = Vip::compile(mode, total_nodes, init).bucket(source, ports).number().number();
+                let number = NodeHash::compile(mode, total_nodes, init).bucket(source, ports).number().number();
                 prop_assert!((1..=total_nodes).contains(&number));
             }
         }

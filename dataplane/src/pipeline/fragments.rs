@@ -4,7 +4,7 @@
 //! final outcome booked, so that each frame has exactly one at any moment.
 
 use super::service::{Place, count, dispatch};
-use super::{Observer, Outbox, Pipeline, Release, Scene, Sight, decide, hand_on, heard};
+use super::{Observer, Outbox, Pipeline, Release, Scene, Sight, decide, hand_on, heard, vips};
 use crate::counters::{DropReason, Verdict};
 use crate::fragment::{Arrival, Fate};
 use crate::parse::{Class, Offload, Parsed, parse_datagram};
@@ -132,6 +132,9 @@ impl<F: Frame> Pipeline<F> {
         // No device has seen the datagram, and its header is our own.
         let offload = Offload { ip: Checksum::Good, l4: Checksum::Unchecked };
         let parsed = parse_datagram(bytes, 0, self.snapshot.rules(), offload);
+        if let Some(shared) = vips::share_packet(&self.snapshot, &self.counters, bytes, bytes, &parsed) {
+            return of_vip(shared);
+        }
         let packet = Packet { bytes, parsed: &parsed, port: passage.heard };
         let context =
             Context { now: passage.now, config: self.snapshot.conntrack(), owners: &*self.snapshot };
@@ -150,7 +153,11 @@ impl<F: Frame> Pipeline<F> {
     fn track_frame(&mut self, frame: &F, parsed: &Parsed, passage: &Passage) -> (Parsed, Tracked) {
         let at = usize::from(parsed.at);
         let offload = Offload { ip: Checksum::Good, l4: Checksum::Unchecked };
-        let parsed = parse_datagram(parsed.transport(frame.bytes()), at, self.snapshot.rules(), offload);
+        let ip = parsed.transport(frame.bytes());
+        let parsed = parse_datagram(ip, at, self.snapshot.rules(), offload);
+        if let Some(shared) = vips::share_packet(&self.snapshot, &self.counters, ip, frame.bytes(), &parsed) {
+            return of_vip(shared);
+        }
         let packet = Packet { bytes: frame.bytes(), parsed: &parsed, port: passage.heard };
         let context =
             Context { now: passage.now, config: self.snapshot.conntrack(), owners: &*self.snapshot };
@@ -204,4 +211,13 @@ impl<F: Frame> Pipeline<F> {
         }
         F::release(&mut spent);
     }
+}
+
+/// What is to a VIP is not tracked.
+fn of_vip(shared: Parsed) -> (Parsed, Tracked) {
+    let tracked = match shared.class {
+        Class::Drop(reason) => Tracked::dropped(reason),
+        _ => Tracked::default(),
+    };
+    (shared, tracked)
 }

@@ -3,14 +3,14 @@
 //! It looks on like any other [`Observer`], and changes nothing. Where nobody traces, a worker's pipeline runs without.
 
 use super::{Observer, Opening, Release, Scene, Sight};
-use crate::counters::Verdict;
+use crate::counters::{DropReason, PuntReason, Verdict};
 use crate::key::FlowKey;
 use crate::parse::Class;
 use crate::port::Frame;
 use crate::snapshot::Snapshot;
 use crate::trace::{Arrival, Filter, FrameView, Head, Passage, Share, Told, Trace, Traces};
 use crate::track::{Origin, Owners};
-use crate::units::{BURST_MAX, PortId, Tick};
+use crate::units::{BURST_MAX, NodeNumber, PortId, Tick};
 use crate::wire::IpProtocol;
 use arrayvec::ArrayVec;
 use std::sync::Arc;
@@ -116,15 +116,25 @@ fn arrival<F: Frame>(opening: &Opening<'_, F>, index: usize) -> Arrival {
     let view = FrameView::new(frame, port, snapshot.rules());
     let known = tracker.table().find_key(&view.parsed.key).filter(|_| view.parsed.key != FlowKey::NONE);
     let router = snapshot.router();
+    let is_shared = matches!(
+        opening.parsed[index].class,
+        Class::Punt(PuntReason::Vip) | Class::Drop(DropReason::VipNotOwner)
+    );
     Arrival {
         number: opening.seen + index as u64,
         now,
         epoch: snapshot.epoch(),
         interface: router.and_then(|router| router.arrival(frame.bytes(), port)).map(|at| at.interface),
+        vip_node: is_shared.then(|| vip_node(frame.bytes(), &view, snapshot)).flatten(),
         forwarded: opening.forwarded >> index & 1 == 1,
         before: known.and_then(|record| tracker.view(record, now)).map(|flow| flow.class),
         frame: view,
     }
+}
+
+fn vip_node(frame: &[u8], view: &FrameView, snapshot: &Snapshot) -> Option<NodeNumber> {
+    let ends = view.head?.ends?;
+    snapshot.vips().share(ends.destination.ip(ends.family), frame, &view.parsed)?.node
 }
 
 /// A frame and all that the stages knew when it had its outcome.

@@ -138,6 +138,7 @@ mod tests {
             mtu: 100,
             addresses: addresses.map(|address| address.parse().unwrap()).into(),
             management: Vec::new(),
+            vips: Vec::new(),
             tapped: false,
             reverse_path,
         }

@@ -34,6 +34,8 @@ pub struct Router {
     signers: Arc<[Ipv4Addr]>,
     /// The addresses that packets of the gateway's own have, by the interface that they leave by: of IPv4, of IPv6.
     sources: Arc<[[Option<IpAddr>; 2]]>,
+    /// The VIPs, in order.
+    vips: Arc<[IpAddr]>,
     /// All IPv4 addresses of the gateway.
     ours: Arc<[Ipv4Addr]>,
     pub(super) fib: Arc<Fib>,
@@ -65,6 +67,8 @@ pub(super) struct Door {
     macs: Vec<MacAddr>,
     /// Whom frames for this node alone are addressed to, where that is another.
     node_mac: Option<MacAddr>,
+    /// Whom frames for VIPs are addressed to.
+    vip_macs: Vec<MacAddr>,
 }
 
 /// Whom frames without a tag are addressed to, and what is to be known of where they come in.
@@ -201,6 +205,7 @@ impl Router {
             if !interface.management.is_empty() && interface.source_mac != interface.mac {
                 door.node_mac = Some(interface.source_mac);
             }
+            door.vip_macs.extend(interface.vips.iter().map(|vip| vip.mac));
         }
         doors.iter_mut().for_each(|door| door.tagged.sort_unstable());
         let ours: Arc<[Ipv4Addr]> = routing.interfaces.iter().flat_map(ipv4_addresses).collect();
@@ -218,7 +223,10 @@ impl Router {
         let interfaces = routing.interfaces.iter();
         let interfaces = interfaces.map(|of| Interface { reverse_path: of.reverse_path, tapped: of.tapped });
         let interfaces = interfaces.collect();
-        let has_host = routing.interfaces.iter().any(|of| of.tapped || !of.management.is_empty());
+        let has_host = routing.interfaces.iter().any(config::route::Interface::has_host);
+        let vips = routing.interfaces.iter().flat_map(|of| &of.vips);
+        let mut vips: Vec<IpAddr> = vips.map(|vip| vip.address).collect();
+        vips.sort_unstable();
         let fib = Fib::compile(routing);
         let adjacencies = Arc::new(Adjacencies::compile(routing, &fib, |_| true, core::iter::empty()));
         let looks_up_sources = routing.interfaces.iter().any(|of| of.reverse_path != ReversePath::Off);
@@ -228,6 +236,7 @@ impl Router {
             interfaces,
             signers,
             sources,
+            vips: vips.into(),
             ours,
             fib,
             adjacencies,
@@ -337,11 +346,16 @@ impl Router {
             _ => None,
         };
         if let Some(reason) = neighbours {
-            let heard = ours || destination.is_group() || door.node_mac == Some(destination);
+            let is_for_vips = door.vip_macs.contains(&destination);
+            let heard = ours || is_for_vips || destination.is_group() || door.node_mac == Some(destination);
             return if heard { Entry::Punt(reason) } else { Entry::Drop(DropReason::OtherHost) };
         }
         let Some(ends) = Ends::read(frame, link) else { return Entry::Drop(DropReason::NonIp) };
-        if !ours && (door.node_mac != Some(destination) || !self.is_local(ends)) {
+        let is_vip = self.is_vip(ends);
+        let is_reached = ours
+            || is_vip && door.vip_macs.contains(&destination)
+            || door.node_mac == Some(destination) && self.is_local(ends);
+        if !is_reached {
             return self.overhear(destination, interface, shadows, ends);
         }
         let mode = self.interfaces[interface.index()].reverse_path;
@@ -351,10 +365,19 @@ impl Router {
             Err(Doubt::Martian) => return Entry::Drop(DropReason::Martian),
             Err(Doubt::ReversePath) => return Entry::Drop(DropReason::ReversePath),
         }
+        if is_vip {
+            return Entry::Punt(PuntReason::Vip);
+        }
         if self.has_host && self.is_local(ends) && !self.is_served(ends, parsed) {
             return Entry::Punt(PuntReason::Local);
         }
         Entry::Sent
+    }
+
+    /// Whether it is for an address that other nodes have too. Which of them takes it is the gate's word.
+    #[inline]
+    fn is_vip(&self, ends: Ends) -> bool {
+        !self.vips.is_empty() && self.vips.binary_search(&ends.destination.ip(ends.family)).is_ok()
     }
 
     /// Whether it is for the gateway itself.

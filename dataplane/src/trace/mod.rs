@@ -14,7 +14,7 @@ use crate::parse::{Class, Parsed, Rules, Transport, parse};
 use crate::port::{Frame, FrameDefect};
 use crate::steer::router::Course;
 use crate::track::{FlowView, Tracked};
-use crate::units::{BucketId, Epoch, InterfaceId, MemberId, PortId, Tick};
+use crate::units::{BucketId, Epoch, InterfaceId, MemberId, NodeNumber, PortId, Tick};
 use crate::watch::{Watch, Watches};
 use crate::wire::{Tcp, TcpFlags};
 use core::net::IpAddr;
@@ -83,6 +83,8 @@ pub struct Arrival {
     pub frame: FrameView,
     /// The interface of a router that it came in by.
     pub interface: Option<InterfaceId>,
+    /// Of a packet to a VIP: the node that its hash names.
+    pub vip_node: Option<NodeNumber>,
     /// Another node of the cluster has forwarded it.
     pub forwarded: bool,
     /// The state of its flow before its burst was tracked; `None`: there was none by this name.

@@ -15,7 +15,7 @@ use crate::node::{self, Membership, Plan, Weir};
 use crate::ready;
 
 /// Where the nodes serve their names.
-const PORT: u16 = 8080;
+pub(crate) const PORT: u16 = 8080;
 
 /// What FRR on host B tells of.
 const NETWORK: &str = "10.88.0.0/24";
@@ -59,13 +59,13 @@ fn start(lab: &Lab, number: usize) -> Result<Weir<'_>> {
 }
 
 /// A web server of the node's own, which says the node's name.
-struct NameServer {
+pub(crate) struct NameServer {
     folder: tempfile::TempDir,
     _server: Background,
 }
 
 impl NameServer {
-    fn start(namespace: &Namespace, name: &str) -> Result<Self> {
+    pub(crate) fn start(namespace: &Namespace, name: &str) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         std::fs::write(folder.path().join("name"), name)?;
         std::fs::write(folder.path().join("book"), vec![b'x'; 300_000])?;
@@ -100,7 +100,7 @@ fn tap(node: &Weir<'_>, key: &str) -> Result<u64> {
 }
 
 /// The MAC address that host A has learned.
-fn learned(lab: &Lab, address: &str) -> Result<Value> {
+pub(crate) fn learned(lab: &Lab, address: &str) -> Result<Value> {
     let known: Value = serde_json::from_str(&lab.a.run(&format!("ip -json neigh show to {address}"))?)?;
     Ok(known[0]["lladdr"].clone())
 }

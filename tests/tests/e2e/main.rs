@@ -51,6 +51,7 @@ mod tap;
 mod tftp;
 mod tracing;
 mod uplinks;
+mod vips;
 mod visiting;
 
 use weir_tests::netns;

@@ -42,6 +42,7 @@ fn routing(node: u32) -> Routing {
         addresses: addresses.map(|address| address.parse().unwrap()).into(),
         reverse_path: ReversePath::Strict,
         management: Vec::new(),
+        vips: Vec::new(),
         tapped: false,
     };
     let interfaces = vec![

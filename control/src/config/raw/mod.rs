@@ -16,6 +16,7 @@ mod memory;
 mod metrics;
 mod ports;
 mod routes;
+mod vips;
 mod workers;
 
 pub(in crate::config) use cluster::{Cluster, Share, Tracking};
@@ -30,6 +31,7 @@ pub(in crate::config) use memory::Memory;
 pub(in crate::config) use metrics::Metrics;
 pub(in crate::config) use ports::{Auto, Port, Promiscuous, Queues, ReversePath, Rss, Vlan};
 pub(in crate::config) use routes::{Neighbour, NextHop, Route, RouteKind};
+pub(in crate::config) use vips::{HashMode, Vip};
 pub(in crate::config) use workers::{Idle, Workers};
 
 use schemars::JsonSchema;
@@ -57,6 +59,9 @@ pub(in crate::config) struct Gateway {
     /// Stations whose MAC addresses are known for good. For `forwarding.mode: route`.
     #[serde(default)]
     pub(in crate::config) neighbours: Items<Neighbour>,
+    /// Addresses that several nodes have, of whose packets each takes its part. For `forwarding.mode: route`.
+    #[serde(default)]
+    pub(in crate::config) vips: Items<Vip>,
     /// The threads that carry frames.
     #[serde(default)]
     pub(in crate::config) workers: Workers,

@@ -110,7 +110,7 @@ const fn share(raw: raw::Share) -> Share {
     }
 }
 
-fn from_numbers(
+pub(super) fn from_numbers(
     numbers: &raw::Items<u16>,
     total: u16,
     path: &Path,

@@ -104,6 +104,7 @@ fn interface(
         source_mac: nobody,
         mtu,
         management: own.management.iter().map(|own| own.address).collect(),
+        vips: Vec::new(),
         addresses: [own.shared, own.management].concat(),
         tapped: of.tap.is_some(),
         reverse_path: reverse(reverse_path),
@@ -152,7 +153,7 @@ const fn reverse(raw: raw::ReversePath) -> ReversePath {
     }
 }
 
-fn cluster_mac(text: &str, path: &Path, findings: &mut Findings) -> Option<MacAddr> {
+pub(super) fn cluster_mac(text: &str, path: &Path, findings: &mut Findings) -> Option<MacAddr> {
     let (message, hint) = match gateway::MacAddr::parse(text).map(|mac| MacAddr(mac.octets())) {
         Some(mac) if mac.0 != [0; 6] && mac.0 != [0xff; 6] && !mac.is_link_local() => return Some(mac),
         Some(_) => (
@@ -195,7 +196,7 @@ fn address(text: &str, path: &Path, findings: &mut Findings) -> Option<Subnet> {
     None
 }
 
-fn is_host(subnet: Subnet) -> bool {
+pub(super) fn is_host(subnet: Subnet) -> bool {
     match subnet.address {
         IpAddr::V4(address) => {
             let host = address.to_bits() & u32::MAX.checked_shr(subnet.prefix_len.into()).unwrap_or(0);

@@ -16,6 +16,7 @@ mod metrics;
 mod ports;
 mod routes;
 mod together;
+mod vips;
 mod workers;
 
 use super::finding::{Findings, Target};
@@ -35,12 +36,13 @@ pub(super) fn gateway(raw: Option<raw::Gateway>, findings: &mut Findings) -> Opt
     let kernel = forwarding::kernel(raw.forwarding.as_ref(), &raw_ports, findings);
     let bridge = forwarding::validate(raw.forwarding, &names, &root.key("forwarding"), findings);
     let interfaces = interfaces::validate(&raw_ports, &root.key("ports"), findings);
-    let network = if routes {
+    let mut network = if routes {
         let network =
             interfaces.and_then(|all| routes::validate(all, &raw.routes, &raw.neighbours, kernel, findings));
         network.map(Some)
     } else {
-        routes::has_none(&raw_ports, &raw.routes, &raw.neighbours, findings).then_some(None)
+        let others = [(!raw.neighbours.is_empty(), "neighbours"), (!raw.vips.is_empty(), "vips")];
+        routes::has_none(&raw_ports, &raw.routes, &others, findings).then_some(None)
     };
     let ports = ports::validate(raw_ports, &root.key("ports"), findings);
     let is_virtual = ports.iter().flatten().all(|port| port.device.is_virtual());
@@ -60,13 +62,15 @@ pub(super) fn gateway(raw: Option<raw::Gateway>, findings: &mut Findings) -> Opt
     let (cluster, membership) =
         cluster.map_or((None, None), |(cluster, membership)| (Some(cluster), Some(membership)));
     if loose && cluster.as_ref().is_some_and(Option::is_some) {
-        findings.warning(
-            Target::Value(root.key("conntrack").key("tcp").key("loose")),
-            "in a cluster `loose` lets this node adopt flows in mid-stream that another node owns".to_owned(),
-            "leave it out unless the other nodes are Linux with `nf_conntrack_tcp_loose=1`".to_owned(),
-        );
+        together::loose_cluster(findings);
     }
     let ports: Option<Vec<Port>> = ports.into_iter().collect();
+    let vips = match (&mut network, &cluster) {
+        (Some(Some(network)), Some(cluster)) => {
+            vips::validate(&raw.vips, network, cluster.as_ref(), findings)
+        }
+        _ => Some(Vec::new()),
+    };
     if let (Some(Some(network)), Some(ports)) = (&network, &ports) {
         together::router(network, ports, findings);
     }
@@ -83,7 +87,7 @@ pub(super) fn gateway(raw: Option<raw::Gateway>, findings: &mut Findings) -> Opt
         ports: ports?,
         workers: workers?,
         memory: memory?,
-        dataplane: Config { bridge: bridge?, conntrack: conntrack?, cluster: cluster? },
+        dataplane: Config { bridge: bridge?, conntrack: conntrack?, cluster: cluster?, vips: vips? },
         metrics: metrics?,
         control_socket: control_socket?,
         network: network?,

@@ -47,11 +47,12 @@ pub(super) fn validate(
     })
 }
 
-/// Says that a bridge has nothing of what a router has; whether that is so.
+/// Says that a bridge has nothing of what a router has; whether that is so. `others` are sections, and whether they say
+/// anything.
 pub(super) fn has_none(
     ports: &raw::Items<raw::Port>,
     routes: &raw::Items<raw::Route>,
-    neighbours: &raw::Items<raw::Neighbour>,
+    others: &[(bool, &str)],
     findings: &mut Findings,
 ) -> bool {
     let root = Path::root();
@@ -70,9 +71,8 @@ pub(super) fn has_none(
     };
     let key = ports.iter().enumerate().find_map(of_port);
     let key = key.or_else(|| (!routes.is_empty()).then(|| root.key("routes")));
-    let Some(key) = key.or_else(|| (!neighbours.is_empty()).then(|| root.key("neighbours"))) else {
-        return true;
-    };
+    let other = others.iter().find(|(is_there, _)| *is_there);
+    let Some(key) = key.or_else(|| other.map(|(_, key)| root.key(key))) else { return true };
     let message = format!("a bridge has no `{}`", key.last().unwrap_or_default());
     let hint = "to route, say `forwarding: {mode: route}`; else leave it out".to_owned();
     findings.error(Target::Key(key), message, hint);
@@ -321,7 +321,7 @@ fn may_ask(
     }
 }
 
-fn interface(
+pub(super) fn interface(
     name: &str,
     all: &[NamedInterface],
     path: &Path,

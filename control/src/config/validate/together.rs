@@ -40,6 +40,15 @@ fn has_ipv6(named: &NamedInterface) -> bool {
     named.interface().addresses.iter().any(|own| own.address.is_ipv6())
 }
 
+/// A cluster that picks connections up in mid-stream.
+pub(super) fn loose_cluster(findings: &mut Findings) {
+    findings.warning(
+        Target::Value(Path::root().key("conntrack").key("tcp").key("loose")),
+        "in a cluster `loose` lets this node adopt flows in mid-stream that another node owns".to_owned(),
+        "leave it out unless the other nodes are Linux with `nf_conntrack_tcp_loose=1`".to_owned(),
+    );
+}
+
 /// A cluster and what it tracks.
 pub(super) fn cluster(membership: &Membership, conntrack: &Conntrack, findings: &mut Findings) {
     let silent_ms = conntrack.udp_timeout.max(conntrack.udp_timeout_stream).as_ms();

@@ -102,7 +102,7 @@ impl<P: AsRef<[u8]>> Neighbours<P> {
         if mac.is_group() || mac == MacAddr::default() {
             return Err(Ignored::GroupMac);
         }
-        if mac == link.announced() || mac == link.source() {
+        if link.goes_by(mac) {
             return Err(Ignored::OurMac);
         }
         // A router outside of our networks, but asked for, is none of the strangers.
@@ -137,11 +137,11 @@ impl<P: AsRef<[u8]>> Neighbours<P> {
         weight: Weight,
     ) -> Result<(), Ignored> {
         let Heard { link, message, .. } = heard;
-        let to_us = told.is_some_and(|told| link.has(told))
-            && [link.announced(), link.source()].contains(&message.destination);
+        let told = told.filter(|told| link.has(*told) && link.goes_by(message.destination));
         let known = self.table.find(heard.at(speaker));
         // What we have not asked for another node of the cluster has, and the answer came to all of us.
-        let solicited = to_us && (link.is_shared() || known.is_some_and(|entry| entry.is_asked()));
+        let solicited =
+            told.is_some_and(|told| link.is_shared(told) || known.is_some_and(|entry| entry.is_asked()));
         if known.is_none() && !solicited {
             return Err(Ignored::Unasked);
         }
@@ -201,7 +201,7 @@ impl<P: AsRef<[u8]>> Neighbours<P> {
     /// Who has believed an answer asks the one that it knows, not all.
     fn watch_refusal(&mut self, heard: Heard<'_>, target: IpAddr) {
         let Heard { link, message, now_ms, .. } = heard;
-        let mac = link.announced();
+        let mac = link.announced_as(target);
         let to_all = message.destination.is_group() && message.destination != mac;
         let Some(at) = message.speaker.map(|asker| heard.at(asker)).filter(|_| to_all && mac.is_group())
         else {

@@ -50,7 +50,13 @@ impl Link {
 
     /// What one of the interface's addresses is announced with.
     pub(super) fn announced_as(&self, address: IpAddr) -> MacAddr {
-        if self.is_management(address) { self.source() } else { self.announced() }
+        self.interface.mac_of(address)
+    }
+
+    /// Whether the gateway goes by this MAC address here.
+    pub(super) fn goes_by(&self, mac: MacAddr) -> bool {
+        [self.announced(), self.source()].contains(&mac)
+            || self.interface.vips.iter().any(|vip| vip.mac == mac)
     }
 
     /// Whether an address is this node's alone, whatever cluster it is in.
@@ -63,9 +69,9 @@ impl Link {
         self.interface.source_mac
     }
 
-    /// Whether other nodes answer to the announced address too.
-    pub(super) fn is_shared(&self) -> bool {
-        self.announced() != self.source()
+    /// Whether other nodes hear what is told to one of the interface's addresses.
+    pub(super) fn is_shared(&self, address: IpAddr) -> bool {
+        self.announced() != self.source() || self.announced_as(address) != self.source()
     }
 
     /// The interface's own addresses.
@@ -131,7 +137,7 @@ fn is_link_local(address: IpAddr) -> bool {
 mod tests {
     use super::*;
     use core::num::NonZeroU8;
-    use weir_dataplane::config::route::{NextHop, ReversePath};
+    use weir_dataplane::config::route::{NextHop, ReversePath, VipAddress};
     use weir_dataplane::units::{InterfaceId, PortId};
 
     const OWN: MacAddr = MacAddr([2, 0, 0, 0, 0, 1]);
@@ -146,6 +152,7 @@ mod tests {
             mtu: 1500,
             addresses: addresses.iter().map(|text| text.parse().unwrap()).collect(),
             management: Vec::new(),
+            vips: Vec::new(),
             tapped: false,
             reverse_path: ReversePath::Strict,
         };
@@ -165,7 +172,15 @@ mod tests {
         let shared = link(&[]);
         let alone =
             Link { interface: Interface { mac: OWN, ..shared.interface().clone() }, ..shared.clone() };
-        assert!(shared.is_shared() && !alone.is_shared());
+        let any = "192.0.2.1".parse().unwrap();
+        assert!(shared.is_shared(any) && !alone.is_shared(any));
+        let vip = VipAddress { address: any, mac: CLUSTER };
+        let with_vip = Interface { vips: vec![vip], ..alone.interface().clone() };
+        let with_vip = Link { interface: with_vip, ..alone };
+        let other = "192.0.2.2".parse().unwrap();
+        assert!(with_vip.is_shared(any) && !with_vip.is_shared(other));
+        assert_eq!([any, other].map(|own| with_vip.announced_as(own)), [CLUSTER, OWN]);
+        assert!(with_vip.goes_by(CLUSTER) && with_vip.goes_by(OWN));
     }
 
     #[test]

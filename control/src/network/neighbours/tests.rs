@@ -8,6 +8,7 @@ mod managed;
 mod nd;
 mod properties;
 mod reload;
+mod vips;
 
 use super::frame::{
     ArpFrame, ArpOperation, FLAG_OVERRIDE, FLAG_SOLICITED, NdFrame, OPTION_SOURCE, OPTION_TARGET, group_mac,
@@ -46,6 +47,7 @@ fn interface(announced: MacAddr, source: MacAddr) -> Interface {
         mtu: 1500,
         addresses: ["192.0.2.1/24", "2001:db8::1/64"].map(|text| text.parse().unwrap()).into(),
         management: Vec::new(),
+        vips: Vec::new(),
         tapped: false,
         reverse_path: ReversePath::Strict,
     }

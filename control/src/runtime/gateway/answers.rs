@@ -5,12 +5,13 @@ use crate::api::{self, Call, FLOWS_LIMIT_MAX, NeighbourName, NeighbourSelection,
 use crate::config::Network;
 use crate::observe::{
     self, AgreedStatus, ClusterStatus, Counters, Deleted, Expectations, Explanation, FlowEvent, Flows,
-    Flushed, Neighbours, PortStatus, Routes, StationStatus, Status, collect,
+    Flushed, Neighbours, PortStatus, Routes, StationStatus, Status, VipRow, Vips, collect,
 };
 use crate::runtime::membership::Seat;
 use crate::runtime::ports::OpenPort;
 use crate::runtime::reload::Asked;
 use crate::runtime::station::Station;
+use crate::runtime::vips::{self, Counted};
 use crate::runtime::{errands, rows, state};
 use core::net::IpAddr;
 use core::ops::ControlFlow;
@@ -18,6 +19,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio::sync::mpsc;
 use tracing::info;
+use weir_dataplane::config::Vip;
 use weir_dataplane::gate::cluster_match::ClusterMatch;
 use weir_dataplane::mailbox::{Errand, WorkerHandle};
 use weir_dataplane::units::{MEMBERS_MAX, MemberId};
@@ -38,6 +40,11 @@ impl Gateway {
             Call::Neighbours(which, answer) => drop(answer.send(self.neighbours(&which))),
             Call::FlushNeighbour(who, answer) => drop(answer.send(self.flush_neighbour(&who))),
             Call::Cluster(answer) => drop(answer.send(self.cluster())),
+            Call::Vips(answer) => drop(answer.send(self.vips())),
+            Call::Vip(address, answer) => drop(answer.send(self.vip(address))),
+            Call::SetVipNode { address, node, local, answer } => {
+                drop(answer.send(self.set_vip_node(address, &node, local).await));
+            }
             Call::Routes(answer) => drop(answer.send(self.routes())),
             Call::Explain(address, answer) => drop(answer.send(self.explain(address))),
             Call::Order(order, answer) => drop(answer.send(self.order(&order).await)),
@@ -87,6 +94,7 @@ impl Gateway {
         let station = self.station().ok().map(|(station, network)| StationStatus {
             neighbours: station.show(network),
             counts: station.counts(),
+            vips: self.dataplane.vips.iter().map(|vip| self.vip_row(vip, network)).collect(),
         });
         let (services, pools) = (self.service_rows(), self.pools(None).unwrap_or_default());
         observe::render(&self.status(), &self.counters(), station.as_ref(), &services, &pools)
@@ -94,11 +102,9 @@ impl Gateway {
 
     /// The station, and the networks that it is in.
     fn station(&self) -> Result<(&Station, &Network), Refusal> {
-        self.running
-            .station
-            .as_ref()
-            .zip(self.config.network())
-            .ok_or_else(|| Refusal::conflict("this gateway does not route, so it has no neighbours"))
+        self.running.station.as_ref().zip(self.config.network()).ok_or_else(|| {
+            Refusal::conflict("this gateway does not route, so it has no neighbours and no VIPs")
+        })
     }
 
     fn neighbours(&self, which: &NeighbourSelection) -> Result<Neighbours, Refusal> {
@@ -144,6 +150,21 @@ impl Gateway {
         let shadows = ids().skip(1).map(|id| flows(Some(id))).sum::<u64>() + flows(None);
         let by_name = ids().map_while(|id| Some((seat.name(id)?.to_string(), flows(Some(id)))));
         state::agreed(&seat.status(), &by_name.collect(), shadows)
+    }
+
+    fn vips(&self) -> Result<Vips, Refusal> {
+        let (_, network) = self.station()?;
+        Ok(Vips { vips: self.dataplane.vips.iter().map(|vip| self.vip_row(vip, network)).collect() })
+    }
+
+    pub(super) fn vip(&self, address: IpAddr) -> Result<VipRow, Refusal> {
+        let (_, network) = self.station()?;
+        Ok(self.vip_row(vips::find(&self.dataplane.vips, address)?, network))
+    }
+
+    fn vip_row(&self, vip: &Vip, network: &Network) -> VipRow {
+        let counted = Counted::of(vip.id, self.running.workers.iter().map(WorkerHandle::counters));
+        self.vips.row(vip, network, self.dataplane.cluster.as_ref(), counted)
     }
 
     fn routes(&self) -> Result<Routes, Refusal> {

@@ -11,7 +11,8 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tracing::error;
-use weir_dataplane::config::{Routing, route::Route};
+use weir_dataplane::config::Routing;
+use weir_dataplane::config::route::{Interface, Route};
 use weir_dataplane::port::Frame;
 use weir_dataplane::port::mem::MemFrame;
 use weir_dataplane::rewrite::vlan;
@@ -103,7 +104,7 @@ impl Station {
     /// Whether this node is the one that sees to a packet to the gateway itself. Where the kernel has no part in it, the
     /// worker knew.
     pub(super) fn is_mine(&self, packet: &[u8], arrival: Arrival) -> bool {
-        let untracked = self.routing.interfaces.iter().any(|one| one.tapped || !one.management.is_empty());
+        let untracked = self.routing.interfaces.iter().any(Interface::has_host);
         let Some(interface) = self.routing.interfaces.get(arrival.interface.index()) else { return false };
         !untracked || self.host().hears(packet, interface)
     }
@@ -115,7 +116,8 @@ impl Station {
             return false;
         }
         let mut frame = frame.to_vec();
-        if frame.starts_with(&interface.mac.0) {
+        let goes_by = |mac: MacAddr| frame.starts_with(&mac.0);
+        if goes_by(interface.mac) || interface.vips.iter().any(|vip| goes_by(vip.mac)) {
             host::address_to(&mut frame, interface.source_mac);
         }
         self.kernel.taps.give(port, &frame, now_ms);

@@ -25,6 +25,7 @@ fn interface(addresses: &[&str]) -> Interface {
         mtu: 1500,
         addresses: addresses.iter().map(|text| text.parse().unwrap()).collect(),
         management: Vec::new(),
+        vips: Vec::new(),
         tapped: false,
         reverse_path: ReversePath::Strict,
     }

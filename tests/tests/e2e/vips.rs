@@ -1,0 +1,192 @@
+//! An address that two gateways have, and behind each a real web server: what CLUSTERIP did.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::path::Path;
+use std::time::Duration;
+use std::{fs, thread};
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+use weir_dataplane::config::vip::HashMode;
+use weir_dataplane::gate::vip::NodeHash;
+use weir_tests::conformance::Mode;
+use weir_tests::process::{Background, wait_until};
+
+use crate::clients::curl;
+use crate::host::{self, NameServer};
+use crate::lab::{LAN4, Lab, clients4, clients6};
+use crate::node::{self, Membership, Plan, Weir};
+use crate::ready;
+use crate::servers::in_url;
+
+const VIP4: &str = "10.77.1.200";
+const VIP6: &str = "fd77:ffff::200";
+const VIP_MAC: &str = "01:00:5e:00:00:20";
+const HASH_INIT: u32 = 77;
+
+/// How long the clients of the hand-over go on.
+const LOAD_S: u64 = 14;
+
+/// A client's first SYN and the next, which its kernel sends a second later, and what a busy machine adds.
+const RETRY_S: f64 = 2.5;
+
+/// A wait that ends earlier but on a broken machine.
+const SOON: Duration = Duration::from_secs(15);
+
+fn configuration(plan: Plan, socket: &Path) -> String {
+    let number = plan.number;
+    let vips: String = [VIP4, VIP6]
+        .iter()
+        .map(|address| {
+            format!(
+                "\x20 - {{ port: lan, address: '{address}', mac: '{VIP_MAC}', hash_mode: sourceip, \
+                 total_nodes: 2, local_nodes: [{number}], hash_init: {HASH_INIT} }}\n"
+            )
+        })
+        .collect();
+    node::configuration(plan, socket).replace("name: lan,", "name: lan, tap: weir-lan,") + "vips:\n" + &vips
+}
+
+fn start(lab: &Lab, number: usize) -> Result<Weir<'_>> {
+    let plan = Plan {
+        number,
+        tracking: Mode::All,
+        share: "owner",
+        between: lab.between,
+        membership: Membership::Numbers,
+    };
+    let namespace = &lab.nodes[number - 1];
+    let node = Weir::start_by(namespace, number, |socket| configuration(plan, socket))?;
+    wait_until("the VIPs on the tap", SOON, || {
+        let lan = namespace.run("ip addr show dev weir-lan")?;
+        Ok([VIP4, VIP6].iter().all(|address| lan.contains(&format!(" {address}/"))))
+    })?;
+    namespace.ip("route add fd77::/16 dev weir-lan")?;
+    Ok(node)
+}
+
+/// The name of the gateway that the hash says.
+fn by_hash(client: &str) -> String {
+    let hash = NodeHash::compile(HashMode::Source, 2, HASH_INIT);
+    let client: IpAddr = client.parse().expect("an address");
+    format!("gw{}", hash.bucket(client, (0, 0)).number())
+}
+
+/// Each client asks for the name of who answers.
+fn names(lab: &Lab, clients: &[String], vip: &str) -> Result<Vec<String>> {
+    let url = format!("http://{}:{}/name", in_url(vip), host::PORT);
+    let ask = |client| ["--next", "--globoff", "--max-time", "10", "--interface", client, &url];
+    let words: Vec<_> = clients.iter().flat_map(|client| ask(client)).collect();
+    let said = String::from_utf8(curl(&lab.a, &words[1..])?)?;
+    Ok(said.as_bytes().chunks(3).map(|name| String::from_utf8_lossy(name).into_owned()).collect())
+}
+
+/// All 200 clients are answered by the nodes that the hash says.
+fn each_client_has_its_node(lab: &Lab) {
+    for (clients, vip) in [(clients4().collect::<Vec<_>>(), VIP4), (clients6().collect(), VIP6)] {
+        let expected: Vec<String> = clients.iter().map(|client| by_hash(client)).collect();
+        assert!(["gw1", "gw2"].iter().all(|name| expected.iter().filter(|one| one == name).count() > 20));
+        assert_eq!(names(lab, &clients, vip).unwrap(), expected, "{vip}");
+    }
+}
+
+/// What tcpdump hears at host A of `filter`.
+fn hear(lab: &Lab, filter: &str) -> Result<Background> {
+    let mut command = lab.a.command("tcpdump");
+    let heard = Background::start("tcpdump", command.args(["-n", "-e", "-S", "-l", "-i", "eth0", filter]))?;
+    wait_until("tcpdump", SOON, || Ok(heard.log().contains("listening on")))?;
+    Ok(heard)
+}
+
+/// Who has answered each SYN, by the MAC address that it came from.
+fn answerers(log: &str) -> BTreeMap<(String, String), BTreeSet<String>> {
+    let mut all: BTreeMap<_, BTreeSet<String>> = BTreeMap::new();
+    for line in log.lines().filter(|line| line.contains("Flags [S.]")) {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let behind = |word: &str| words.iter().rposition(|other| *other == word).map(|at| words[at + 1]);
+        if let (Some(to), Some(ack)) = (behind(">"), behind("ack")) {
+            all.entry((to.to_owned(), ack.to_owned())).or_default().insert(words[1].to_owned());
+        }
+    }
+    all
+}
+
+/// Gives node `number` of the VIP from one gateway to another: for a moment nobody has it, and never two.
+fn hand_over(from: &Weir<'_>, to: &Weir<'_>, number: &str) -> Result<()> {
+    from.ask(&["vip", "del", VIP4, number])?;
+    to.ask(&["vip", "add", VIP4, number])?;
+    Ok(())
+}
+
+#[test]
+fn two_gateways_share_an_address_and_each_client_has_one() {
+    if !ready() {
+        return;
+    }
+    let lab = Lab::routed(2).unwrap();
+    let nodes = [start(&lab, 1).unwrap(), start(&lab, 2).unwrap()];
+    let _servers: Vec<_> =
+        (1..=2).map(|n| NameServer::start(&lab.nodes[n - 1], &format!("gw{n}")).unwrap()).collect();
+    // ARP from the VIP, question or answer, that does not say the cluster's MAC address.
+    let wrong = format!(
+        "arp and arp[14:4] = {:#x} and not (arp[8:4] = 0x01005e00 and arp[12:2] = 0x0020)",
+        u32::from(VIP4.parse::<std::net::Ipv4Addr>().unwrap())
+    );
+    let mut leak = hear(&lab, &wrong).unwrap();
+    for vip in [VIP4, VIP6] {
+        let said = lab.a.run(&format!("ping -n -c 5 -i 0.1 -W 2 {vip}")).unwrap();
+        assert!(said.contains(" 0% packet loss") && !said.contains("duplicates"), "{said}");
+        assert_eq!(host::learned(&lab, vip).unwrap(), VIP_MAC, "{vip}");
+    }
+    lab.a.run(&format!("ping -n -c 1 -W 2 {LAN4}")).unwrap();
+    assert_eq!(host::learned(&lab, LAN4).unwrap(), node::CLUSTER_MACS[0], "the port's own is another");
+    each_client_has_its_node(&lab);
+    for (node, number) in nodes.iter().zip(["1", "2"]) {
+        assert_eq!(node.print(&["vip", "show", VIP4]).unwrap(), format!("{number}\n"));
+        let row = &node.ask(&["vip", "list"]).unwrap()["vips"][0];
+        assert!(row["taken"].as_u64() > Some(100) && row["left"].as_u64() > Some(100), "{row}");
+    }
+
+    let syn_acks = format!("src host {VIP4} and tcp[tcpflags] & (tcp-syn|tcp-ack) == (tcp-syn|tcp-ack)");
+    let mut answers = hear(&lab, &syn_acks).unwrap();
+    let clients: Vec<String> = clients4().take(24).collect();
+    let visitors = thread::scope(|scope| {
+        let visitors = scope.spawn(|| visit(&lab, &clients));
+        thread::sleep(Duration::from_secs(2));
+        hand_over(&nodes[1], &nodes[0], "2").unwrap();
+        thread::sleep(Duration::from_secs(3));
+        // A reload that does not change the VIP leaves it as it is.
+        nodes[1].reload().unwrap();
+        assert_eq!(nodes[1].print(&["vip", "show", VIP4]).unwrap(), "");
+        assert_eq!(nodes[0].print(&["vip", "show", VIP4]).unwrap(), "1,2\n");
+        let all = names(&lab, &clients, VIP4).unwrap();
+        assert!(all.iter().all(|name| name == "gw1"), "{all:?}");
+        hand_over(&nodes[0], &nodes[1], "2").unwrap();
+        visitors.join().expect("the visitors")
+    });
+    let visitors = visitors.unwrap();
+    println!("{visitors}");
+    let count = |name: &str| visitors["answers"][name].as_u64().unwrap_or(0);
+    assert!(count("gw1") > 100 && count("gw2") > 50, "{visitors}");
+    assert!(visitors["last_s"]["gw2"].as_f64() > Some(LOAD_S as f64 - 2.0), "it has come back: {visitors}");
+    assert!(visitors["longest_s"].as_f64() < Some(RETRY_S), "{visitors}");
+    answers.terminate().unwrap();
+    let answerers = answerers(&answers.log());
+    assert!(answerers.len() as u64 >= count("gw1") + count("gw2"), "{} heard", answerers.len());
+    let twice: Vec<_> = answerers.iter().filter(|(_, who)| who.len() > 1).collect();
+    assert!(twice.is_empty(), "{twice:?}");
+    each_client_has_its_node(&lab);
+    leak.terminate().unwrap();
+    assert!(!leak.log().contains("ARP,"), "{}", leak.log());
+}
+
+/// Clients that ask for [`LOAD_S`] seconds without an end.
+fn visit(lab: &Lab, clients: &[String]) -> Result<Value> {
+    let program = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/e2e/programs/visitors.py");
+    ensure!(fs::exists(program)?, "{program}");
+    let words = [program.to_owned(), VIP4.to_owned(), host::PORT.to_string(), LOAD_S.to_string()];
+    let output = lab.a.command("python3").args(words).args(clients).output()?;
+    ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).context("the visitors' report")
+}
