@@ -4,13 +4,14 @@
 //! final outcome booked, so that each frame has exactly one at any moment.
 
 use super::service::{Place, count, dispatch};
-use super::{Observer, Outbox, Pipeline, Release, Scene, Sight, decide, hand_on, heard};
+use super::{Observer, Outbox, Pipeline, Release, Scene, Sight, decide, disown, hand_on, heard};
 use crate::counters::{DropReason, Verdict};
 use crate::fragment::{Arrival, Fate};
 use crate::parse::{Class, Offload, Parsed, parse_datagram};
 use crate::port::{Burst, Checksum, Frame};
+use crate::snapshot::Snapshot;
 use crate::steer::delivery::vlan_of;
-use crate::track::{Context, Packet, Tracked};
+use crate::track::{Context, Packet, Tracked, Tracker};
 use crate::units::{PortId, Tick, VlanId};
 
 /// Datagrams that one turn gives up, at most.
@@ -133,9 +134,7 @@ impl<F: Frame> Pipeline<F> {
         let offload = Offload { ip: Checksum::Good, l4: Checksum::Unchecked };
         let parsed = parse_datagram(bytes, 0, self.snapshot.rules(), offload);
         let packet = Packet { bytes, parsed: &parsed, port: passage.heard };
-        let context =
-            Context { now: passage.now, config: self.snapshot.conntrack(), owners: &*self.snapshot };
-        let mut tracked = self.tracker.track_one(&packet, &context);
+        let mut tracked = track_alone(&mut self.tracker, &self.snapshot, &packet, passage.now);
         self.dispatch(&parsed, passage, &mut tracked);
         (parsed, tracked)
     }
@@ -152,9 +151,7 @@ impl<F: Frame> Pipeline<F> {
         let offload = Offload { ip: Checksum::Good, l4: Checksum::Unchecked };
         let parsed = parse_datagram(parsed.transport(frame.bytes()), at, self.snapshot.rules(), offload);
         let packet = Packet { bytes: frame.bytes(), parsed: &parsed, port: passage.heard };
-        let context =
-            Context { now: passage.now, config: self.snapshot.conntrack(), owners: &*self.snapshot };
-        let mut tracked = self.tracker.track_one(&packet, &context);
+        let mut tracked = track_alone(&mut self.tracker, &self.snapshot, &packet, passage.now);
         self.dispatch(&parsed, passage, &mut tracked);
         (parsed, tracked)
     }
@@ -204,4 +201,13 @@ impl<F: Frame> Pipeline<F> {
         }
         F::release(&mut spent);
     }
+}
+
+fn track_alone(tracker: &mut Tracker, snapshot: &Snapshot, packet: &Packet<'_>, now: Tick) -> Tracked {
+    let context = Context { now, config: snapshot.conntrack(), owners: snapshot };
+    let mut tracked = tracker.track_one(packet, &context);
+    if snapshot.has_lapsed(now) {
+        disown(&mut tracked);
+    }
+    tracked
 }
