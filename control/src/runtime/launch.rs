@@ -65,7 +65,8 @@ pub(super) fn launch(path: &Path, config: GatewayConfig) -> Result<Gateway, Laun
         Station::new(rings, pool.clone(), taps, network, gate, |port| ports::mac(&open, port), seed)
     });
     let snapshot = Arc::new(station::snapshot(Epoch::FIRST, config.dataplane(), station.as_ref()));
-    let setups = setups(eal, &config, &mut open, ends, &snapshot);
+    let clock = TscClock::new(&eal);
+    let setups = setups(clock, &config, &mut open, ends, &snapshot);
     let cpus = crew::cpus(config.workers());
     let warnings = places(&config, &cpus, &open);
     let huge = if config.memory().huge_pages() { Huge::Reserved } else { Huge::Transparent };
@@ -75,7 +76,7 @@ pub(super) fn launch(path: &Path, config: GatewayConfig) -> Result<Gateway, Laun
     Ok(Gateway::new(
         path,
         config,
-        Running { ports: open, station, seat: None, snapshot, workers, cpus, warnings, crew },
+        Running { ports: open, station, seat: None, snapshot, workers, clock, cpus, warnings, crew },
     ))
 }
 
@@ -185,7 +186,7 @@ fn describe(open: &OpenPort, asked: &config::Port) {
 /// transmit queue go through a worker that has one. All receive queues of a port that software spreads go to one
 /// worker: its device sorts frames in a way of its own, and a connection must not overtake the one that announced it.
 fn setups(
-    eal: Eal,
+    clock: TscClock,
     config: &GatewayConfig,
     open: &mut [OpenPort],
     ends: Vec<WorkerEnd<Mbuf>>,
@@ -203,7 +204,6 @@ fn setups(
     }
     let secret = RandomState::new().hash_one(std::process::id());
     let ids = (0..workers).filter_map(WorkerId::new);
-    let clock = TscClock::new(&eal);
     ids.zip(meshes)
         .zip(ends)
         .map(|((id, mesh), control)| Setup {
