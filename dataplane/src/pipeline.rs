@@ -303,6 +303,7 @@ impl<F: Frame> Pipeline<F> {
     /// would share its registers.
     #[inline(never)]
     fn track<const ROUTES: bool>(&mut self, frames: &Burst<F>, first: usize, origins: &[PortId], now: Tick) {
+        let count = frames.len();
         let Self { tracker, memories, snapshot, parsed, lookups, tracked, forwarded, .. } = self;
         let context = Context { now, config: snapshot.conntrack(), owners: &**snapshot };
         let changes = tracker.changes();
@@ -328,6 +329,9 @@ impl<F: Frame> Pipeline<F> {
                     dispatch(tracker, memories, snapshot, parsed, place, tracked);
                 }
             }
+        }
+        if snapshot.has_lapsed(now) {
+            self.tracked[..count].iter_mut().for_each(disown);
         }
     }
 
@@ -470,6 +474,11 @@ fn read<F: Frame>(frame: &F, rules: Rules, parsed: &mut Parsed) -> bool {
 #[inline(always)]
 const fn heard(forwarded: bool) -> PortId {
     if forwarded { HEARD_FORWARDED } else { HEARD_SENT }
+}
+
+/// Without a lease no packet is this node's, whatever is known of its flow.
+fn disown(tracked: &mut Tracked) {
+    tracked.owner = None;
 }
 
 /// [`Tracker::track`], kept apart: what it needs in memory the short way need not write there.

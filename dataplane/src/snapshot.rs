@@ -5,13 +5,14 @@
 
 use crate::config::{Bridge, Cluster, Config, Conntrack, Share, Tracking, Transport};
 use crate::gate::cluster_match::ClusterMatch;
+use crate::gate::lease::Lease;
 use crate::gate::owner::OwnerMap;
 use crate::gate::vip::Vips;
 use crate::parse::Rules;
 use crate::steer::Router;
 use crate::steer::service::Services;
 use crate::track::{Origin, Owners};
-use crate::units::{BucketId, Epoch, MemberId, PortId, ServerId};
+use crate::units::{BucketId, Epoch, MemberId, PortId, ServerId, Tick};
 use crate::wire::MacAddr;
 use std::sync::Arc;
 
@@ -34,6 +35,8 @@ pub struct Snapshot {
     conntrack: Conntrack,
     cluster: Option<Gate>,
     vips: Vips,
+    /// Without one, what is this node's stays so until another snapshot says otherwise.
+    lease: Option<Arc<Lease>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,6 +76,7 @@ impl Snapshot {
             conntrack: config.conntrack.clone(),
             vips: Vips::compile(&config.vips, cluster.as_ref().map(|gate| &gate.owners)),
             cluster,
+            lease: None,
         }
     }
 
@@ -88,6 +92,12 @@ impl Snapshot {
     #[must_use]
     pub fn with_router(self, router: Router) -> Self {
         Self { router: Some(router), ..self }
+    }
+
+    /// The same for a node that owns nothing once `lease` is over.
+    #[must_use]
+    pub fn with_lease(self, lease: Arc<Lease>) -> Self {
+        Self { lease: Some(lease), ..self }
     }
 
     /// The same for a router that has services; a bridge has none.
@@ -157,6 +167,18 @@ impl Snapshot {
     #[inline]
     pub fn untracked(&self) -> Share {
         self.cluster.as_ref().map_or(Share::Forward, |gate| gate.untracked)
+    }
+
+    /// Until when this node may own anything; `None`: for as long as this snapshot is in force.
+    #[inline]
+    pub fn lease(&self) -> Option<&Lease> {
+        self.lease.as_deref()
+    }
+
+    /// Whether its lease, if it needs one, is over.
+    #[inline]
+    pub fn has_lapsed(&self, now: Tick) -> bool {
+        self.lease.as_ref().is_some_and(|lease| lease.is_over(now))
     }
 
     /// Whether this node is the one owner of what comes from `source` and belongs to no flow.

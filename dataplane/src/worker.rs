@@ -106,6 +106,8 @@ pub struct Worker<R: RxQueue, T, C> {
     /// The errand under way.
     errand: Option<Walk>,
     tracer: Tracer,
+    /// The time of the last turn: what waits to leave was decided then or since.
+    decided: Tick,
     idle_turns: u32,
     rest_us: u32,
 }
@@ -153,6 +155,7 @@ where
             taken_from: [PortId::default(); BURST_MAX],
             errand: None,
             tracer: Tracer::default(),
+            decided: Tick::default(),
             idle_turns: 0,
             rest_us: REST_US_MIN,
         };
@@ -195,7 +198,9 @@ where
         moved += self.take_over(now);
         moved += self.send_for_others();
         moved += self.send_for_control();
+        self.check_lease();
         moved += self.departures.end_turn(&mut self.mesh);
+        self.decided = now;
         self.hear();
         if self.tracer.is_empty() {
             self.pipeline.housekeep(now, &mut ());
@@ -311,6 +316,7 @@ where
 
     fn process(&mut self, now: Tick) {
         self.hear();
+        self.check_lease();
         let outbox = self.departures.outbox(self.burst.len(), &mut self.mesh);
         if self.tracer.is_empty() {
             self.pipeline.process(&mut self.burst, &self.origins, now, outbox, &mut ());
@@ -320,6 +326,16 @@ where
         self.tell();
         self.departures.relieve(&mut self.mesh);
         self.punt();
+    }
+
+    /// Lets nothing leave that was this node's when it was decided and has become another's since: the process may
+    /// have stood still in between.
+    #[inline]
+    fn check_lease(&mut self) {
+        let Some(lease) = self.pipeline.snapshot().lease() else { return };
+        if lease.is_over(Tick::from_ms(self.clock.now_ms())) && !lease.is_over(self.decided) {
+            self.departures.disown();
+        }
     }
 
     /// Leaves to control what is for it.

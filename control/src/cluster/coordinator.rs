@@ -191,7 +191,13 @@ impl Coordinator {
         match order {
             Order::Drain { deadline_ms } => self.life.drain(deadline(deadline_ms), false, now_ms),
             Order::Stop { deadline_ms } => self.life.drain(deadline(deadline_ms), true, now_ms),
-            Order::Resume => self.life.resume(now_ms),
+            Order::Resume => {
+                self.life.resume(now_ms);
+                // Without a lease or a majority it may serve no sooner than any other node.
+                if !self.may_own {
+                    self.life.rejoin(now_ms);
+                }
+            }
             Order::Pin { bucket, node } => {
                 let number = self.bucket(*bucket)?;
                 self.proposer.pin(number, Some(self.node(node)?));

@@ -274,6 +274,28 @@ fn of_two_halves_that_yield_the_one_with_the_first_node_goes_on() {
 }
 
 #[test]
+fn who_has_left_has_no_vote_and_no_part_until_those_with_a_seat_are_heard() {
+    let mut cluster = yielding(3);
+    for leaver in [0, 1] {
+        cluster.order(leaver, Order::Drain { deadline_ms: Some(200) });
+        cluster.pass(300, |_, _| true);
+    }
+    assert_eq!(cluster.shares(), [0, 0, usize::from(BUCKETS)]);
+    let without_the_last = |i: usize, j: usize| (i == 2) == (j == 2);
+    cluster.pass(50, without_the_last);
+    cluster.order(0, Order::Resume);
+    cluster.order(1, Order::Resume);
+    cluster.pass(1000, without_the_last);
+    assert_eq!(cluster.shares(), [0, 0, usize::from(BUCKETS)], "it may serve where it is not heard");
+    for waits in [0, 1] {
+        assert_eq!(cluster.nodes[waits].member().state, State::Joining);
+        assert!(cluster.troubles(waits).contains(&Trouble::NoMajority));
+    }
+    cluster.pass(1000, |_, _| true);
+    assert!(cluster.shares().iter().all(|share| *share > 0), "{:?}", cluster.shares());
+}
+
+#[test]
 fn a_lease_is_left_a_margin_early_and_inherited_a_margin_late() {
     let agreement = Agreement::Leases { margin_ms: 40 };
     let mut cluster = Cluster::of(vec![member(0), member(1)], agreement);

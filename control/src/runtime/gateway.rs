@@ -33,6 +33,7 @@ use weir_dataplane::config::{Config, Membership};
 use weir_dataplane::mailbox::WorkerHandle;
 use weir_dataplane::snapshot::Snapshot;
 use weir_dataplane::units::{Epoch, MEMBERS_MAX, MemberId, NodeNumber};
+use weir_dpdk::TscClock;
 
 /// A worker looks at its mailbox every turn; one that has not by then is stuck.
 pub(super) const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
@@ -55,6 +56,8 @@ pub(super) struct Running {
     pub(super) snapshot: Arc<Snapshot>,
     /// By worker number.
     pub(super) workers: Vec<WorkerHandle>,
+    /// The workers' clock.
+    pub(super) clock: TscClock,
     /// The processor of each worker.
     pub(super) cpus: Vec<Option<usize>>,
     /// What is wrong with those.
@@ -140,7 +143,8 @@ impl Gateway {
     pub(super) async fn join(&mut self) -> Result<(), JoinError> {
         if let (Some(membership), Some(cluster)) = (self.config.membership(), &self.dataplane.cluster) {
             let digest = membership::digest(&self.config);
-            self.running.seat = Some(Seat::take(membership, cluster, digest, self.started).await?);
+            self.running.seat =
+                Some(Seat::take(membership, cluster, digest, self.started, self.running.clock).await?);
         }
         Ok(())
     }
@@ -212,6 +216,10 @@ impl Gateway {
 
     /// Handles what the workers have left to control, and tells them what was learned of neighbours.
     pub(super) async fn attend(&mut self) {
+        // It speaks for what is its own.
+        if self.running.seat.as_ref().is_some_and(Seat::stood_still) {
+            self.deliberate().await;
+        }
         if self.running.station.as_mut().is_some_and(Station::turn)
             && let Err(refusal) = self.publish(self.dataplane.clone()).await
         {
@@ -377,7 +385,10 @@ impl Gateway {
         if let Some(station) = &mut self.running.station {
             station.know_servers(self.running.services.addresses());
         }
-        let snapshot = station::snapshot(epoch, &dataplane, self.running.station.as_ref(), services);
+        let mut snapshot = station::snapshot(epoch, &dataplane, self.running.station.as_ref(), services);
+        if let Some(lease) = self.running.seat.as_ref().and_then(Seat::lease) {
+            snapshot = snapshot.with_lease(lease);
+        }
         let snapshot = Arc::new(snapshot.following(&self.running.snapshot));
         let stuck = |worker: &WorkerHandle| {
             Refusal::failed(format!("worker {} does not look at its mailbox", worker.id().index()))

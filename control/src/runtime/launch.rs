@@ -75,7 +75,8 @@ pub(super) fn launch(path: &Path, config: GatewayConfig) -> Result<Gateway, Laun
     });
     let first = station::snapshot(Epoch::FIRST, config.dataplane(), station.as_ref(), services.compile());
     let snapshot = Arc::new(first);
-    let setups = setups(eal, &config, &mut open, ends, &snapshot);
+    let clock = TscClock::new(&eal);
+    let setups = setups(clock, &config, &mut open, ends, &snapshot);
     let cpus = crew::cpus(config.workers());
     let warnings = places(&config, &cpus, &open);
     let huge = if config.memory().huge_pages() { Huge::Reserved } else { Huge::Transparent };
@@ -85,7 +86,18 @@ pub(super) fn launch(path: &Path, config: GatewayConfig) -> Result<Gateway, Laun
     Ok(Gateway::new(
         path,
         config,
-        Running { ports: open, station, services, seat: None, snapshot, workers, cpus, warnings, crew },
+        Running {
+            ports: open,
+            station,
+            services,
+            seat: None,
+            snapshot,
+            workers,
+            clock,
+            cpus,
+            warnings,
+            crew,
+        },
     ))
 }
 
@@ -195,7 +207,7 @@ fn describe(open: &OpenPort, asked: &config::Port) {
 /// transmit queue go through a worker that has one. All receive queues of a port that software spreads go to one
 /// worker: its device sorts frames in a way of its own, and a connection must not overtake the one that announced it.
 fn setups(
-    eal: Eal,
+    clock: TscClock,
     config: &GatewayConfig,
     open: &mut [OpenPort],
     ends: Vec<WorkerEnd<Mbuf>>,
@@ -213,7 +225,6 @@ fn setups(
     }
     let secret = RandomState::new().hash_one(std::process::id());
     let ids = (0..workers).filter_map(WorkerId::new);
-    let clock = TscClock::new(&eal);
     ids.zip(meshes)
         .zip(ends)
         .map(|((id, mesh), control)| Setup {

@@ -6,21 +6,28 @@
 
 use crate::cluster::engine::{Clock, Count, Engine, etcd, fixed, gossip};
 use crate::cluster::{
-    Alarm, ClusterEnd, Coordinator, Digest, Incarnation, Member, NodeName, Numbers, Order, OrderError, State,
-    Status, View, link,
+    self, Agreement, Alarm, ClusterEnd, Coordinator, Digest, Incarnation, Member, NodeName, Numbers, Order,
+    OrderError, State, Status, View, link,
 };
 use crate::config::{Carrier, FixedMember, GatewayConfig, Membership};
 use core::hash::{BuildHasher, BuildHasherDefault};
 use std::collections::BTreeMap;
 use std::hash::DefaultHasher;
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::sync::watch;
 use tracing::{info, warn};
 use weir_dataplane::config::{Cluster, Members};
-use weir_dataplane::units::{BucketId, Epoch, MemberId};
+use weir_dataplane::gate::lease::Lease;
+use weir_dataplane::port::Clock as _;
+use weir_dataplane::units::{BucketId, Epoch, MemberId, Tick};
+use weir_dpdk::TscClock;
 
 /// Between two looks at what the time is, and what the engine knows.
 pub(super) const LOOK: Duration = Duration::from_millis(20);
+
+/// Looks come far more often, unless this thread has stood still.
+const STANDSTILL: Duration = Duration::from_millis(200);
 
 /// Why this node cannot be a member.
 #[derive(Debug, thiserror::Error)]
@@ -43,6 +50,13 @@ enum Carried {
     Other(Engine),
 }
 
+/// The lease as workers know it, and the clock that they know it by.
+#[derive(Debug)]
+struct Leased {
+    lease: Arc<Lease>,
+    clock: TscClock,
+}
+
 /// This node's part in its cluster.
 #[derive(Debug)]
 pub(super) struct Seat {
@@ -50,7 +64,11 @@ pub(super) struct Seat {
     end: ClusterEnd,
     carried: Carried,
     clock: Clock,
+    /// Of a node that owns nothing without a lease.
+    leased: Option<Leased>,
     numbers: Numbers,
+    /// When it went on last.
+    advanced: Instant,
     /// The version of the ownership that the workers go by.
     published: u64,
     /// Alarms, and how many changes, that the log has told of.
@@ -59,7 +77,7 @@ pub(super) struct Seat {
 }
 
 impl Seat {
-    /// Begins to take part. Call it inside a tokio runtime.
+    /// Begins to take part; `workers` is their clock. Call it inside a tokio runtime.
     ///
     /// # Errors
     /// See [`JoinError`].
@@ -68,6 +86,7 @@ impl Seat {
         cluster: &Cluster,
         digest: Digest,
         begun: Instant,
+        workers: TscClock,
     ) -> Result<Self, JoinError> {
         let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let (pins, waits) = match &membership.carrier {
@@ -110,12 +129,15 @@ impl Seat {
                 Carried::Other(fixed::start(fixed.members.iter().map(member).collect(), engine_end))
             }
         };
+        let strict = matches!(membership.settings.agreement, Agreement::Leases { .. });
         Ok(Self {
             coordinator,
             end,
             carried,
             clock,
+            leased: strict.then(|| Leased { lease: Arc::default(), clock: workers }),
             numbers: Numbers::new(membership.name.clone()),
+            advanced: begun,
             published: 0,
             told: Vec::new(),
             told_changes: 0,
@@ -130,13 +152,29 @@ impl Seat {
     /// Goes on with what the engine knows now. `Some`: the workers are to go by this from `epoch` on, and then
     /// [`Seat::tell`] is due.
     pub(super) fn advance(&mut self, flows: u64, epoch: Epoch) -> Option<Members> {
-        let now_ms = self.clock.ms(Instant::now());
+        // Before what the time is: should this thread stand still in between, the lease ends the sooner for it.
+        let workers_ms = self.leased.as_mut().map(|leased| leased.clock.now_ms());
+        self.advanced = Instant::now();
+        let now_ms = self.clock.ms(self.advanced);
         self.coordinator.count_flows(flows);
         let view = self.end.views.borrow_and_update().clone();
         self.coordinator.advance(&view, now_ms);
+        if let (Some(leased), Some(workers_ms)) = (&self.leased, workers_ms) {
+            leased.lease.ends_at(Tick::from_ms(workers_ms + left_ms(view.lease, now_ms)));
+        }
         self.log(now_ms);
         let ownership = self.coordinator.ownership();
         (ownership.version != self.published).then(|| self.numbers.members(ownership, epoch))
+    }
+
+    /// Whether it has not gone on for so long that others may own what it believes to be its own.
+    pub(super) fn stood_still(&self) -> bool {
+        self.advanced.elapsed() > STANDSTILL
+    }
+
+    /// Until when the workers may own anything; `None`: until they are told otherwise.
+    pub(super) fn lease(&self) -> Option<Arc<Lease>> {
+        self.leased.as_ref().map(|leased| Arc::clone(&leased.lease))
     }
 
     /// Tells the others of this node, as the workers have acted by now.
@@ -228,6 +266,14 @@ impl Seat {
             info!("no more: {}", alarm.text);
         }
         self.told = raised;
+    }
+}
+
+/// How long the lease is certain from now on.
+fn left_ms(lease: Option<cluster::Lease>, now_ms: u64) -> u64 {
+    match lease {
+        Some(cluster::Lease::Until { end_ms }) => end_ms.saturating_sub(now_ms),
+        Some(cluster::Lease::None) | None => 0,
     }
 }
 

@@ -231,13 +231,12 @@ impl WorkerCounters {
         self.outcome(verdict);
     }
 
-    /// Books frames again that were to be forwarded and that the transmit queue, or the ring to it, did not take.
+    /// Books frames again that were to be forwarded and did not leave.
     #[inline]
-    pub fn forward_refused(&self, frames: u64) {
+    pub fn forward_refused(&self, frames: u64, reason: DropReason) {
         if frames > 0 {
             self.verdicts[Verdict::Forward(PortId::default()).index()].sub(frames);
-            self.verdicts[Verdict::Drop(DropReason::TxFull).index()].add(frames);
-            self.drops[DropReason::TxFull.index()].add(frames);
+            self.outcomes(Verdict::Drop(reason), frames);
         }
     }
 

@@ -65,8 +65,8 @@ pub(super) fn decide<F: Frame, const ROUTES: bool>(
     }
     let (owned, of_others) = match parsed.class {
         _ if ours => (true, DropReason::NotOwner),
-        Class::NonIp => (shared(snapshot, snapshot.non_ip(), frame), DropReason::NonIp),
-        Class::Untracked => (shared(snapshot, snapshot.untracked(), frame), DropReason::Untracked),
+        Class::NonIp => (shared(snapshot, snapshot.non_ip(), frame, now), DropReason::NonIp),
+        Class::Untracked => (shared(snapshot, snapshot.untracked(), frame, now), DropReason::Untracked),
         _ => (false, DropReason::NotOwner),
     };
     if ROUTES && owned && forwarded {
@@ -107,8 +107,9 @@ pub(super) fn decide_slowly<F: Frame>(
 
 /// Whether this node forwards a frame that belongs to no flow.
 #[inline]
-pub(super) fn shared<F: Frame>(snapshot: &Snapshot, share: Share, frame: &F) -> bool {
+pub(super) fn shared<F: Frame>(snapshot: &Snapshot, share: Share, frame: &F, now: Tick) -> bool {
     match share {
+        Share::Owner if snapshot.has_lapsed(now) => false,
         Share::Owner => {
             Ethernet::new(frame.bytes()).is_some_and(|ethernet| snapshot.owns_mac(ethernet.source()))
         }

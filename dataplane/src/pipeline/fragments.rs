@@ -4,12 +4,13 @@
 //! final outcome booked, so that each frame has exactly one at any moment.
 
 use super::service::{Place, count, dispatch};
-use super::{Observer, Outbox, Pipeline, Release, Scene, Sight, decide, hand_on, heard, vips};
+use super::{Observer, Outbox, Pipeline, Release, Scene, Sight, decide, disown, hand_on, heard, vips};
 use crate::counters::{DropReason, Verdict};
 use crate::fragment::{Arrival, Fate};
 use crate::parse::{Class, Offload, Parsed, parse_datagram};
 use crate::port::{Burst, Checksum, Frame};
-use crate::track::{Context, Packet, Tracked};
+use crate::snapshot::Snapshot;
+use crate::track::{Context, Packet, Tracked, Tracker};
 use crate::units::{PortId, Tick};
 
 /// Datagrams that one turn gives up, at most.
@@ -136,9 +137,7 @@ impl<F: Frame> Pipeline<F> {
             return of_vip(shared);
         }
         let packet = Packet { bytes, parsed: &parsed, port: passage.heard };
-        let context =
-            Context { now: passage.now, config: self.snapshot.conntrack(), owners: &*self.snapshot };
-        let mut tracked = self.tracker.track_one(&packet, &context);
+        let mut tracked = track_alone(&mut self.tracker, &self.snapshot, &packet, passage.now);
         self.dispatch(&parsed, passage, &mut tracked);
         (parsed, tracked)
     }
@@ -159,9 +158,7 @@ impl<F: Frame> Pipeline<F> {
             return of_vip(shared);
         }
         let packet = Packet { bytes: frame.bytes(), parsed: &parsed, port: passage.heard };
-        let context =
-            Context { now: passage.now, config: self.snapshot.conntrack(), owners: &*self.snapshot };
-        let mut tracked = self.tracker.track_one(&packet, &context);
+        let mut tracked = track_alone(&mut self.tracker, &self.snapshot, &packet, passage.now);
         self.dispatch(&parsed, passage, &mut tracked);
         (parsed, tracked)
     }
@@ -220,4 +217,13 @@ fn of_vip(shared: Parsed) -> (Parsed, Tracked) {
         _ => Tracked::default(),
     };
     (shared, tracked)
+}
+
+fn track_alone(tracker: &mut Tracker, snapshot: &Snapshot, packet: &Packet<'_>, now: Tick) -> Tracked {
+    let context = Context { now, config: snapshot.conntrack(), owners: snapshot };
+    let mut tracked = tracker.track_one(packet, &context);
+    if snapshot.has_lapsed(now) {
+        disown(&mut tracked);
+    }
+    tracked
 }

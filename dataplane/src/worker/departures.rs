@@ -5,7 +5,7 @@
 //! tries is dropped and counted; nothing else is lost.
 
 use super::mesh::Mesh;
-use crate::counters::WorkerCounters;
+use crate::counters::{DropReason, WorkerCounters};
 use crate::pipeline::Outbox;
 use crate::port::{Burst, Frame, TxQueue};
 use crate::punt::Punted;
@@ -90,6 +90,15 @@ impl<F: Frame, T: TxQueue<Frame = F>> Departures<F, T> {
         })
     }
 
+    /// Drops all that waits: it is another node's by now.
+    #[cold]
+    pub(super) fn disown(&mut self) {
+        for exit in &self.exits {
+            let Some(waiting) = self.outbox.take(exit.port) else { continue };
+            refuse(waiting, DropReason::NotOwner, &self.counters);
+        }
+    }
+
     /// Sends all that waits.
     pub(super) fn flush(&mut self, mesh: &mut Mesh<F>) {
         self.leave(mesh, |_, _| true);
@@ -126,18 +135,18 @@ fn transmit<T: TxQueue>(tx: &mut T, waiting: &mut Burst<T::Frame>, port: PortId,
     let cells = counters.port(port);
     cells.tx_frames.add((frames - waiting.len()) as u64);
     cells.tx_bytes.add((bytes - bytes_of(waiting)) as u64);
-    refuse(waiting, counters);
+    refuse(waiting, DropReason::TxFull, counters);
 }
 
 /// Gives a burst to the worker that transmits for its port.
 fn hand_on<F: Frame>(waiting: &mut Burst<F>, port: PortId, mesh: &mut Mesh<F>, counters: &WorkerCounters) {
     mesh.send(port, waiting);
-    refuse(waiting, counters);
+    refuse(waiting, DropReason::TxFull, counters);
 }
 
-fn refuse<F: Frame>(refused: &mut Burst<F>, counters: &WorkerCounters) {
+fn refuse<F: Frame>(refused: &mut Burst<F>, reason: DropReason, counters: &WorkerCounters) {
     if !refused.is_empty() {
-        counters.forward_refused(refused.len() as u64);
+        counters.forward_refused(refused.len() as u64, reason);
         F::release(refused);
     }
 }

@@ -70,7 +70,12 @@ pub(crate) fn trace(lab: &Lab) -> Result<()> {
     for (clients, hops) in ways() {
         for client in clients {
             for probe in ["--udp --port=33434", "--icmp", "--tcp --port=8080"] {
-                let said = probe_from(lab, &client, &format!("{probe} {}", hops[1]))?;
+                let words = format!("{probe} {}", hops[1]);
+                let mut said = probe_from(lab, &client, &words)?;
+                // Nothing sends a probe again that a busy machine has lost. Twice it loses none.
+                if seen(&said).contains(&"*") {
+                    said = probe_from(lab, &client, &words)?;
+                }
                 ensure!(seen(&said) == hops, "{probe} from {client}:\n{said}");
             }
         }

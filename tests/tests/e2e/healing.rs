@@ -14,6 +14,9 @@ use crate::tap::{Ledger, Taps};
 /// How long a transfer may wait for a byte while nobody is missing: what was lost in passing, TCP has sent again.
 const GAP_MAX: Duration = Duration::from_secs(2);
 
+/// Losses that are so far apart are two.
+const PAUSE_US: u64 = 200_000;
+
 /// Starts `nodes` of three nodes and lets `happens` happen to them under load and before taps.
 fn watched(
     nodes: usize,
@@ -38,7 +41,16 @@ fn watched(
         "{ledger}; UDP unanswered {}; longest gap of TCP {longest:?}, of UDP {longest_udp:?}",
         report.unanswered()
     );
+    println!("lost at once, frames and for how long: {:?}", outages(&ledger.moments.lost_us));
     Ok((report, ledger))
+}
+
+/// What was lost without a pause: how many frames, and from the first to the last of them.
+fn outages(lost_us: &[u64]) -> Vec<(usize, Duration)> {
+    let outages = lost_us.chunk_by(|one, next| next - one < PAUSE_US);
+    outages
+        .map(|outage| (outage.len(), Duration::from_micros(outage[outage.len() - 1] - outage[0])))
+        .collect()
 }
 
 /// Not one flow is broken, not one frame came twice, and what was lost is no more than one in so many.
