@@ -16,6 +16,7 @@ use weir_dataplane::steer::route::{Adjacencies, Fib, Neighbour};
 use weir_dataplane::subnet::Subnet;
 use weir_dataplane::units::InterfaceId;
 use weir_dataplane::wire::MacAddr;
+use weir_dpdk::memory::{Huge, tables};
 use weir_tests::conversation::Side;
 use weir_tests::node::port;
 use weir_tests::packet::Mac;
@@ -77,9 +78,9 @@ pub fn adjacencies(routing: &Routing, fib: &Fib) -> Adjacencies {
     Adjacencies::compile(routing, fib, |_| true, routers.chain(hosts).map(neighbour))
 }
 
-/// What a worker routes by.
+/// What a worker routes by, on such pages as the gateway gives it.
 pub fn router(routing: &Routing) -> Router {
-    let router = Router::compile(routing);
+    let router = tables(Huge::Touched, || Router::compile(routing)).0;
     let adjacencies = Arc::new(adjacencies(routing, router.fib()));
     router.with_neighbours(adjacencies)
 }

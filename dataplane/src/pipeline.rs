@@ -11,6 +11,7 @@ mod fragments;
 mod observer;
 mod outbox;
 mod service;
+mod set;
 mod tracer;
 mod vips;
 
@@ -33,6 +34,7 @@ use crate::track::{Context, Lookup, Owners, Packet, Steering, Tracked, Tracker};
 use crate::units::{BURST_MAX, PortId, Tick};
 use decide::{decide, decide_slowly, hand_on};
 use service::{Place, count, dispatch};
+use set::Set;
 use std::sync::Arc;
 
 /// Records that one turn's housekeeping looks at, at most.
@@ -285,13 +287,16 @@ impl<F: Frame> Pipeline<F> {
             self.tracker.fetch(lookup);
         }
         if self.snapshot.router().is_none() {
-            self.track::<false>(frames, first, origins, now);
+            self.track::<false, false>(frames, first, origins, now);
             let out = self.one_way(frames.len(), &origins[first..]);
             if !self.emit_one_way(out, frames, first, origins, outbox, observer) {
                 self.emit::<O, false>(frames, first, origins, now, outbox, observer);
             }
         } else {
-            self.track::<true>(frames, first, origins, now);
+            match self.forwarded {
+                0 => self.track::<true, false>(frames, first, origins, now),
+                _ => self.track::<true, true>(frames, first, origins, now),
+            }
             let out = self.route(frames, first, origins, now);
             if !self.emit_one_way(out, frames, first, origins, outbox, observer) {
                 self.emit::<O, true>(frames, first, origins, now, outbox, observer);
@@ -299,10 +304,16 @@ impl<F: Frame> Pipeline<F> {
         }
     }
 
-    /// `first` is the place of the first of `frames` in the burst. Kept apart: a bridge's and a router's in one function
-    /// would share its registers.
+    /// `first` is the place of the first of `frames` in the burst. `FORWARDED`: another router may have forwarded some.
+    /// Kept apart: a bridge's and a router's in one function would share its registers.
     #[inline(never)]
-    fn track<const ROUTES: bool>(&mut self, frames: &Burst<F>, first: usize, origins: &[PortId], now: Tick) {
+    fn track<const ROUTES: bool, const FORWARDED: bool>(
+        &mut self,
+        frames: &Burst<F>,
+        first: usize,
+        origins: &[PortId],
+        now: Tick,
+    ) {
         let count = frames.len();
         let Self { tracker, memories, snapshot, parsed, lookups, tracked, forwarded, .. } = self;
         let context = Context { now, config: snapshot.conntrack(), owners: &**snapshot };
@@ -312,7 +323,7 @@ impl<F: Frame> Pipeline<F> {
         let mut forwarded = *forwarded >> first;
         for ((frame, origin), ((parsed, lookup), tracked)) in frames {
             let bytes = frame.bytes();
-            let again = ROUTES && forwarded & 1 == 1;
+            let again = FORWARDED && forwarded & 1 == 1;
             forwarded >>= 1;
             let port = if ROUTES { heard(again) } else { *origin };
             let packet = Packet { bytes, parsed, port };
@@ -349,32 +360,34 @@ impl<F: Frame> Pipeline<F> {
         let me = Some(self.snapshot.me());
         let of_others =
             if self.snapshot.shadows() { Verdict::Shadow } else { Verdict::Drop(DropReason::NotOwner) };
-        let (mut way, mut differs) = (None, false);
-        let mut forwarded = self.forwarded >> first;
-        let origins = &origins[first..];
+        let (mut ways, mut others, mut all_ours) = (Set::default(), Set::default(), true);
         let read = self.parsed.iter().zip(&self.tracked).zip(&self.found).zip(&mut self.outcomes);
-        for ((frame, origin), (((parsed, tracked), found), outcome)) in
-            frames.iter_mut().zip(origins).zip(read)
-        {
+        for (i, (frame, (((parsed, tracked), found), outcome))) in frames.iter_mut().zip(read).enumerate() {
+            let ours = tracked.owner == me;
             let plain = found.filter(|_| tracked.drop.is_none() && tracked.steering == Steering::ROUTE);
-            let (ours, mut out) = (tracked.owner == me, None);
-            if let Some(found) = plain.filter(|_| ours) {
-                out = router.forward_plain(frame.bytes_mut(), &parsed.key, found);
+            all_ours &= ours;
+            if !ours && plain.is_some() {
+                *outcome = (false, of_others);
+            } else if let Some(found) = plain
+                && let Some(out) = router.forward_plain(frame.bytes_mut(), parsed, found)
+            {
+                *outcome = (true, Verdict::Forward(out));
+                ways.insert(out.index());
+            } else {
+                others.insert(i);
             }
-            *outcome = match out {
-                Some(out) => (true, Verdict::Forward(out)),
-                None if plain.is_some() && !ours => (false, of_others),
-                None => {
-                    let passage = (*origin, forwarded & 1 == 1, now);
-                    let (owned, verdict) = decide_slowly(&self.snapshot, frame, passage, parsed, tracked);
-                    count(&self.counters, tracked, parsed, verdict);
-                    (owned, verdict)
-                }
-            };
-            differs |= out.is_none() || out != *way.get_or_insert(out);
-            forwarded >>= 1;
         }
-        way.flatten().filter(|_| !differs)
+        if all_ours && others.is_empty() {
+            return ways.only().and_then(PortId::new);
+        }
+        for i in others {
+            let passage = (origins[first + i], self.forwarded >> (first + i) & 1 == 1, now);
+            let (frame, parsed, tracked) = (&mut frames[i], &self.parsed[i], &self.tracked[i]);
+            let (owned, verdict) = decide_slowly(&self.snapshot, frame, passage, parsed, tracked);
+            count(&self.counters, tracked, parsed, verdict);
+            self.outcomes[i] = (owned, verdict);
+        }
+        None
     }
 
     /// Hands all of the frames on at once, if they all go the same way, by `out`; whether they do.

@@ -3,7 +3,6 @@
 //! The routes are those of [`internet`]. Destinations come in bursts of 32, and each burst is asked for as a whole
 //! first.
 
-use super::on_huge_pages;
 use super::scale::timed;
 use crate::figure::{Figure, Outcome, Unit};
 use crate::internet::{self, HOSTS, destinations, host, keys};
@@ -15,6 +14,7 @@ use weir_dataplane::config::Routing;
 use weir_dataplane::config::route::ReversePath;
 use weir_dataplane::key::{Address, Family};
 use weir_dataplane::steer::route::{Adjacencies, Fib};
+use weir_dpdk::memory::{Huge, tables};
 
 /// Destinations of one sample.
 const SAMPLE: usize = 1 << 20;
@@ -27,7 +27,7 @@ pub fn run(rounds: usize, ipv4: u32, ipv6: u32) -> Outcome {
         [ipv4_routes, &others[..ipv6 as usize]].map(|routes| keys(destinations(routes, SAMPLE)));
     let to_hosts = keys(shuffled(HOSTS).into_iter().cycle().take(SAMPLE).map(host));
 
-    let tables = || on_huge_pages(|| Tables::new(&routing)).0;
+    let tables = || tables(Huge::Touched, || Tables::new(&routing)).0;
     let gateway = tables();
     let [compile, ipv4, ipv6, hosts] = alternate(
         rounds,

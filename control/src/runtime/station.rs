@@ -43,6 +43,7 @@ use weir_dataplane::steer::router::Arrival;
 use weir_dataplane::steer::service::Services;
 use weir_dataplane::units::{Epoch, InterfaceId, PortId, Tick};
 use weir_dataplane::wire::{EtherType, Ipv4, Ipv6, MacAddr, ethernet};
+use weir_dpdk::memory::{self, Huge};
 use weir_dpdk::{Mbuf, Mempool};
 
 /// Between two looks at what workers have left.
@@ -100,9 +101,15 @@ impl Compiled {
     ) -> Self {
         let mut routing = network.routing(mac_of);
         let kernel_count = host::prepend(&kernel, &mut routing);
-        let (router, permanent) = (Router::compile(&routing), permanent(network));
+        let (router, permanent) = (compile(&routing), permanent(network));
         Self { routing, router, permanent, kernel, kernel_count }
     }
+}
+
+/// What workers route by. Its tables lie on huge pages, each of which has the cells of a /5 of IPv4: packets to all of
+/// the Internet touch few pages, and most gateways have routes in fewer.
+fn compile(routing: &Routing) -> Router {
+    memory::tables(Huge::Touched, || Router::compile(routing)).0
 }
 
 /// The gateway as a station.

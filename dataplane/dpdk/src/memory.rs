@@ -3,8 +3,9 @@
 //! A table of a million flows lies on more ordinary pages than a processor keeps the addresses of; each look-up would
 //! then wait twice, for the address and for the line. [`HugePages`] is an allocator for the whole process. It gives
 //! what is large and asked for within [`tables`] huge pages, and has them filled at once, by the calling thread: so
-//! they are of the NUMA node that the thread runs on, and no packet waits for a page. Everything else it leaves as it
-//! is: small pieces are the system allocator's, large ones outside of [`tables`] a mapping of ordinary pages each.
+//! they are of the NUMA node that the thread runs on, and no packet waits for a page. Tables that are mostly empty are
+//! filled as they are touched. Everything else it leaves as it is: small pieces are the system allocator's, large ones
+//! outside of [`tables`] a mapping of ordinary pages each.
 //!
 //! Where there are no huge pages ordinary ones do; [`Backing`] says what it came to.
 
@@ -30,6 +31,8 @@ pub enum Huge {
     Reserved,
     /// Transparent ones.
     Transparent,
+    /// Transparent ones that are filled as they are touched: for what is large and mostly empty.
+    Touched,
 }
 
 /// What large tables lie on, in bytes. All are 0 where nothing was large, or where [`HugePages`] is not the allocator.
@@ -189,7 +192,7 @@ fn allocate(len: usize) -> *mut u8 {
         return aligned(len).map_or(null_mut(), NonNull::as_ptr);
     };
     let reserved = if huge == Huge::Reserved { reserved(len) } else { None };
-    let Some(start) = reserved.or_else(|| transparent(len)) else { return null_mut() };
+    let Some(start) = reserved.or_else(|| transparent(len, huge != Huge::Touched)) else { return null_mut() };
     with_books(|books| books.add(Piece { start: start.addr().get(), len, reserved: reserved.is_some() }));
     start.as_ptr()
 }
@@ -208,11 +211,13 @@ fn reserved(len: usize) -> Option<NonNull<u8>> {
 }
 
 /// On transparent huge pages as far as the system gives them.
-fn transparent(len: usize) -> Option<NonNull<u8>> {
+fn transparent(len: usize, filled: bool) -> Option<NonNull<u8>> {
     let start = aligned(len)?;
     // What fails here is seen in what the kernel says afterwards, and the memory is there all the same.
     let _ = advise(start, len, libc::MADV_HUGEPAGE);
-    let _ = fill(start, len);
+    if filled {
+        let _ = fill(start, len);
+    }
     Some(start)
 }
 

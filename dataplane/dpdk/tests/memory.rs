@@ -104,6 +104,20 @@ fn transparent_pages_are_counted_as_the_kernel_counts_them() {
 }
 
 #[test]
+fn what_is_filled_as_it_is_touched_takes_no_memory_before() {
+    let _guard = SYSTEM.lock().unwrap();
+    const PAGES: usize = 8;
+    let (mut table, backing) = tables(Huge::Touched, || vec![0u64; PAGES * HUGE_PAGE / 8]);
+    assert_eq!((backing.reserved, backing.transparent, backing.ordinary), (0, 0, PAGES * HUGE_PAGE));
+    assert!(table.iter().all(|word| *word == 0) && says(&table, "AnonHugePages") == 0);
+    table[PAGES * HUGE_PAGE / 16] = WORD;
+    assert!(says(&table, "Rss") <= HUGE_PAGE);
+    let allowed = fs::read_to_string("/sys/kernel/mm/transparent_hugepage/enabled").unwrap_or_default();
+    let huge = if allowed.is_empty() || allowed.contains("[never]") { 0 } else { HUGE_PAGE };
+    assert_eq!(says(&table, "AnonHugePages"), huge, "{allowed}");
+}
+
+#[test]
 fn only_what_lasts_and_is_asked_for_counts() {
     let _guard = SYSTEM.lock().unwrap();
     assert_eq!(tables(Huge::Reserved, || vec![1u8; HUGE_PAGE - 1]).1, Backing::default());

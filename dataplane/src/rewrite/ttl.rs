@@ -37,13 +37,10 @@ fn hop_less(hops: u8) -> Result<u8, Expired> {
 }
 
 /// A header's checksum after one hop. It is what RFC 1624's equation 3 gives; RFC 1141's shorter sum has ffff
-/// where a sum over the whole header has 0.
+/// where a sum over the whole header has 0. One more makes 0 of that, and is the carry of all that are higher.
 #[inline]
 const fn after_hop(checksum: u16) -> u16 {
-    match checksum.overflowing_add(HOP) {
-        (0xffff, _) => 0,
-        (sum, carry) => sum + carry as u16,
-    }
+    checksum.wrapping_add(HOP + (checksum >= !HOP) as u16)
 }
 
 #[cfg(test)]

@@ -5,14 +5,14 @@
 //! say what becomes of it. What is said here is what they would say: a test holds them against each other.
 
 use super::Router;
-use super::route::{Adjacency, Found, Way, reverse_path};
-use crate::key::{Address, Family, FlowKey};
+use super::route::{Found, Rewrite, reverse_path};
+use crate::key::Family;
 use crate::parse::{Class, Parsed};
 use crate::rewrite::{mac, ttl};
-use crate::units::{InterfaceId, PortId};
-use crate::wire::{EtherType, Ethernet, Ipv4, Ipv6, ethernet, ipv4, ipv6};
+use crate::units::PortId;
+use crate::wire::{Ethernet, ethernet, ipv4, ipv6};
 
-/// Bytes up to where the transport begins.
+/// Bytes up to where the transport begins. Where it begins there, nothing but the two headers can be before it.
 const HEAD_IPV4: usize = ethernet::HEADER_LEN + ipv4::HEADER_LEN;
 const HEAD_IPV6: usize = ethernet::HEADER_LEN + ipv6::HEADER_LEN;
 
@@ -31,82 +31,54 @@ impl Router {
     /// plainly for this router.
     #[inline(always)]
     pub fn admit_plain(&self, frame: &[u8], port: PortId, parsed: &Parsed) -> Option<Found> {
-        let plain = self.doors[port.index()].plain?;
-        let ethernet = Ethernet::new(frame)?;
-        if !matches!(parsed.class, Class::Flow(_)) || ethernet.destination() != plain.mac {
+        let plain = self.plain[port.index()].as_ref()?;
+        let family = parsed.family();
+        let at = match family {
+            Family::V4 => HEAD_IPV4,
+            Family::V6 => HEAD_IPV6,
+        };
+        let is_plain = matches!(parsed.class, Class::Flow(_)) && usize::from(parsed.at) == at;
+        if !is_plain || Ethernet::new(frame)?.destination() != plain.mac {
             return None;
         }
-        let (family, source, destination) = match ethernet.ethertype() {
-            EtherType::IPV4 => {
-                let head: &[u8; HEAD_IPV4] = frame.first_chunk()?;
-                let ip = Ipv4::new(&head[ethernet::HEADER_LEN..])?;
-                if ip.header_len() != ipv4::HEADER_LEN {
-                    return None;
-                }
-                let [source, destination] = [ip.source(), ip.destination()];
-                (Family::V4, Address::v4(source.octets()), Address::v4(destination.octets()))
-            }
-            EtherType::IPV6 => {
-                let head: &[u8; HEAD_IPV6] = frame.first_chunk()?;
-                let ip = Ipv6::new(&head[ethernet::HEADER_LEN..])?;
-                let [source, destination] = [ip.source(), ip.destination()];
-                (Family::V6, Address::v6(source.octets()), Address::v6(destination.octets()))
-            }
-            _ => return None,
-        };
+        let [source, destination] =
+            [parsed.side, parsed.side.opposite()].map(|side| parsed.key.address(side));
         reverse_path::check(&self.fib, plain.reverse_path, plain.interface, family, source).ok()?;
         let found = self.fib.find(family, destination);
         (!self.has_host || !self.fib.is_local(found)).then_some(found)
     }
 
-    /// Sends a packet of the flow `key` on its way, if that is plain: rewrites the frame and says by which port it
-    /// leaves. Its destination was found to come to this when it was admitted.
+    /// Sends a packet that was read as `parsed` on its way, if that is plain: rewrites the frame and says by which port
+    /// it leaves. Its destination was found to come to this when it was admitted.
     #[inline(always)]
-    pub fn forward_plain(&self, frame: &mut [u8], key: &FlowKey, found: Found) -> Option<PortId> {
-        let adjacency = match Ethernet::new(frame)?.ethertype() {
-            EtherType::IPV4 => {
+    pub fn forward_plain(&self, frame: &mut [u8], parsed: &Parsed, found: Found) -> Option<PortId> {
+        let end = usize::from(parsed.at) + usize::from(parsed.len);
+        let rewrite = match self.adjacencies.rewrite(found) {
+            rewrite if rewrite.takes(end) => rewrite,
+            _ => &self.rewrite_of_several(found, parsed).filter(|rewrite| rewrite.takes(end))?,
+        };
+        match parsed.family() {
+            Family::V4 => {
                 let head: &mut [u8; HEAD_IPV4] = frame.first_chunk_mut()?;
-                let ip = Ipv4::new(&head[ethernet::HEADER_LEN..])?;
-                let destination = Address::v4(ip.destination().octets());
-                let adjacency = self.next(found, Family::V4, destination, ip.total_len(), key)?;
                 ttl::decrement_ipv4(head, ethernet::HEADER_LEN).ok()?;
-                adjacency
+                mac::write(head, rewrite.macs);
             }
-            _ => {
+            Family::V6 => {
                 let head: &mut [u8; HEAD_IPV6] = frame.first_chunk_mut()?;
-                let ip = Ipv6::new(&head[ethernet::HEADER_LEN..])?;
-                let (destination, len) = (ip.destination(), ipv6::HEADER_LEN + ip.payload_len());
-                let adjacency = self.next(found, Family::V6, Address::v6(destination.octets()), len, key)?;
                 ttl::decrement_ipv6(head, ethernet::HEADER_LEN).ok()?;
-                adjacency
+                mac::write(head, rewrite.macs);
             }
-        };
-        mac::write(frame, adjacency.destination, adjacency.source);
-        Some(adjacency.port)
+        }
+        Some(rewrite.port)
     }
 
-    /// How an IP packet of so many bytes leaves, if it fits and has no tag then.
-    #[inline(always)]
-    fn next(
-        &self,
-        found: Found,
-        family: Family,
-        destination: Address,
-        len: usize,
-        key: &FlowKey,
-    ) -> Option<Adjacency> {
-        let adjacency = match self.way(found, key) {
-            Way::Gateway(hop) => self.adjacencies.hop(hop)?,
-            Way::OnLink(interface) => self.beside(interface, family, destination)?,
-            _ => return None,
-        };
-        (adjacency.vlan.is_none() && len <= usize::from(adjacency.mtu)).then_some(adjacency)
-    }
-
-    /// How a packet to this host leaves. Kept apart: a look-up of its kind needs all registers.
+    /// How a packet leaves whose destination alone does not say it: that is for a host beside the gateway, or has several
+    /// next hops. Kept apart: the others need not save the registers that this needs.
     #[inline(never)]
-    fn beside(&self, interface: InterfaceId, family: Family, destination: Address) -> Option<Adjacency> {
-        self.adjacencies.on_link(interface, family, destination)
+    fn rewrite_of_several(&self, found: Found, parsed: &Parsed) -> Option<Rewrite> {
+        let destination = parsed.key.address(parsed.side.opposite());
+        let way = self.way(found, &parsed.key);
+        Rewrite::of(self.adjacencies.find(way, parsed.family(), destination)?)
     }
 }
 
@@ -120,7 +92,7 @@ mod tests {
     use crate::port::Checksum;
     use crate::port::mem::MemFrame;
     use crate::steer::route::{Adjacencies, Neighbour};
-    use crate::units::{Tick, VlanId};
+    use crate::units::{InterfaceId, Tick, VlanId};
     use crate::wire::MacAddr;
     use core::net::IpAddr;
     use core::num::NonZeroU8;
@@ -264,7 +236,7 @@ mod tests {
             let mut frame = frame(GATEWAY, false, ends, 64, 0, 20);
             let parsed = read(&frame);
             let found = router.admit_plain(&frame, PortId::FIRST, &parsed).expect("it is for the router");
-            assert_eq!(router.forward_plain(&mut frame, &parsed.key, found), Some(PortId::SECOND));
+            assert_eq!(router.forward_plain(&mut frame, &parsed, found), Some(PortId::SECOND));
             assert_eq!(frame[..6], [2, 0, 0, 0, 9, 9]);
         }
     }
@@ -293,7 +265,7 @@ mod tests {
             let mut general = parsed;
             prop_assert!(!router.admit(&plain, port, shadows, &mut general), "it is sent to the router");
             prop_assert_eq!(general, parsed);
-            let out = router.forward_plain(&mut plain, &parsed.key, found);
+            let out = router.forward_plain(&mut plain, &parsed, found);
             let mut forwarded = MemFrame::new(came.as_slice());
             let verdict = router.forward(&mut forwarded, &parsed.key, Tick::default());
             match out {

@@ -13,8 +13,9 @@ use crate::counters::{DropReason, PuntReason, Verdict};
 use crate::key::{Address, Family, FlowKey};
 use crate::parse::{Class, Parsed};
 use crate::port::Frame;
+use crate::rewrite::mac::{self, Macs};
 use crate::rewrite::options::{Refusal, Signature, Time};
-use crate::rewrite::{mac, options, ttl, vlan};
+use crate::rewrite::{options, ttl, vlan};
 use crate::units::{InterfaceId, PORTS_MAX, PortId, TICK_MS, Tick, VlanId};
 use crate::wire::{EtherType, Ethernet, Ipv4, Ipv6, MacAddr, Vlan, ethernet};
 use core::net::{IpAddr, Ipv4Addr};
@@ -27,7 +28,9 @@ const FLOW_SECRET: u64 = 0x2545_f491_4f6c_dd1d;
 #[derive(Clone, Debug)]
 pub struct Router {
     /// By port.
-    pub(super) doors: Arc<[Door]>,
+    doors: Arc<[Door]>,
+    /// By port too: what most frames ask of a door.
+    pub(super) plain: Arc<[Option<Plain>; PORTS_MAX]>,
     /// By interface.
     interfaces: Arc<[Interface]>,
     /// The IPv4 addresses that options are signed with, by the interface that a packet leaves by.
@@ -57,10 +60,8 @@ struct Interface {
 
 /// The interfaces of one port.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Door {
+struct Door {
     untagged: Option<InterfaceId>,
-    /// What is to be known of that.
-    pub(super) plain: Option<Plain>,
     /// In order.
     tagged: Vec<(VlanId, InterfaceId)>,
     /// Whom frames for the gateway are addressed to.
@@ -189,13 +190,14 @@ impl Router {
     /// The routes of `routing`, with no neighbour known yet.
     pub fn compile(routing: &Routing) -> Self {
         let mut doors = vec![Door::default(); PORTS_MAX];
+        let mut plain = [None; PORTS_MAX];
         for (id, interface) in routing.interface_ids() {
             let door = &mut doors[interface.port.index()];
             match interface.vlan {
                 None => {
                     door.untagged = Some(id);
                     let &config::route::Interface { mac, reverse_path, .. } = interface;
-                    door.plain = Some(Plain { mac, interface: id, reverse_path });
+                    plain[interface.port.index()] = Some(Plain { mac, interface: id, reverse_path });
                 }
                 Some(vlan) => door.tagged.push((vlan, id)),
             }
@@ -233,6 +235,7 @@ impl Router {
         let fib = Arc::new(fib);
         Self {
             doors: doors.into(),
+            plain: Arc::new(plain),
             interfaces,
             signers,
             sources,
@@ -491,7 +494,7 @@ impl Router {
         if (link.tagged || adjacency.vlan.is_some()) && vlan::retag(frame, link.at, adjacency.vlan).is_err() {
             return Some(Verdict::Drop(DropReason::TxFull));
         }
-        mac::write(frame.bytes_mut(), adjacency.destination, adjacency.source);
+        mac::write(frame.bytes_mut(), Macs::new(adjacency.destination, adjacency.source));
         None
     }
 

@@ -119,16 +119,10 @@ impl<'a> EthernetMut<'a> {
         bytes.first_chunk_mut().map(Self)
     }
 
-    /// To whom.
+    /// To whom, and then from whom: written at once.
     #[inline]
-    pub fn set_destination(&mut self, mac: MacAddr) {
-        set(self.0, DESTINATION, mac.0);
-    }
-
-    /// From whom.
-    #[inline]
-    pub fn set_source(&mut self, mac: MacAddr) {
-        set(self.0, SOURCE, mac.0);
+    pub fn set_addresses(&mut self, both: [u8; ETHERTYPE]) {
+        set(self.0, DESTINATION, both);
     }
 }
 
@@ -163,9 +157,7 @@ mod tests {
     #[test]
     fn writes_both_addresses() {
         let mut frame = FRAME;
-        let mut ethernet = EthernetMut::new(&mut frame).unwrap();
-        ethernet.set_destination(MacAddr([1; 6]));
-        ethernet.set_source(MacAddr([2; 6]));
+        EthernetMut::new(&mut frame).unwrap().set_addresses([1, 1, 1, 1, 1, 1, 2, 2, 2, 2, 2, 2]);
         assert_eq!(frame, [1, 1, 1, 1, 1, 1, 2, 2, 2, 2, 2, 2, 0x86, 0xdd, 0xca, 0xfe]);
     }
 }

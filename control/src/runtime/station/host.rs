@@ -187,7 +187,7 @@ impl Station {
         let compile = move || {
             let started = Instant::now();
             let count = prepend(&kernel, &mut routing);
-            let router = Router::compile(&routing);
+            let router = super::compile(&routing);
             Compiled { kernel, count, routing, router, took: started.elapsed() }
         };
         match thread::Builder::new().name("routes".to_owned()).spawn(compile) {

@@ -7,12 +7,13 @@
 //! the mark and look at it for each packet, beside the MAC address that they read anyway; only the first of them writes.
 //! Routers that are next hops have none: control keeps asking for them, used or not.
 
-use super::{Fib, Hop, HopId, Way};
+use super::{Choice, Fib, Found, Hop, HopId, Way};
 use crate::config::Routing;
 use crate::config::route::Interface;
 use crate::key::{Address, Family};
+use crate::rewrite::mac::Macs;
 use crate::units::{InterfaceId, PortId, VlanId};
-use crate::wire::MacAddr;
+use crate::wire::{MacAddr, ethernet};
 use core::net::IpAddr;
 use core::sync::atomic::{AtomicBool, Ordering};
 use hashbrown::HashMap;
@@ -32,6 +33,30 @@ pub struct Adjacency {
     pub destination: MacAddr,
     /// Largest IP packet in bytes.
     pub mtu: u16,
+}
+
+/// What of an [`Adjacency`] without a tag is in the frames that leave by it.
+#[derive(Clone, Copy, Debug, Default)]
+#[repr(align(16))]
+pub(in crate::steer) struct Rewrite {
+    pub(in crate::steer) macs: Macs,
+    /// Largest IP packet in bytes; 0 if none leaves.
+    mtu: u16,
+    pub(in crate::steer) port: PortId,
+}
+
+impl Rewrite {
+    /// `None` if it has a tag.
+    pub(in crate::steer) fn of(adjacency: Adjacency) -> Option<Self> {
+        let Adjacency { interface: _, port, vlan, source, destination, mtu } = adjacency;
+        vlan.is_none().then_some(Self { macs: Macs::new(destination, source), mtu, port })
+    }
+
+    /// Whether an IP packet that ends so many bytes from the frame's first leaves.
+    #[inline(always)]
+    pub(in crate::steer) fn takes(&self, end: usize) -> bool {
+        end <= ethernet::HEADER_LEN + usize::from(self.mtu)
+    }
 }
 
 /// A host or router whose MAC address is known.
@@ -71,6 +96,8 @@ pub struct Adjacencies {
     interfaces: Vec<Option<Adjacency>>,
     /// By [`HopId`].
     hops: Vec<Option<Adjacency>>,
+    /// By [`Found`]: how all packets leave, where one router takes them; otherwise none does.
+    rewrites: Vec<Rewrite>,
     neighbours: HashMap<Place, Known>,
 }
 
@@ -98,11 +125,18 @@ impl Adjacencies {
         let mut adjacencies = Self {
             interfaces: routing.interface_ids().map(leaving).collect(),
             hops: Vec::new(),
+            rewrites: Vec::new(),
             neighbours: neighbours.collect(),
         };
         let hop = |hop: &Hop| Some(adjacencies.neighbour(&place(hop.interface, hop.gateway))?.0);
         let hops = fib.hops().iter().map(hop);
         adjacencies.hops = hops.collect();
+        let rewrite = |choice: &Choice| match *choice {
+            Choice::One(Way::Gateway(hop)) => Rewrite::of(adjacencies.hop(hop)?),
+            _ => None,
+        };
+        let rewrites = fib.choices.iter().map(|choice| rewrite(choice).unwrap_or_default());
+        adjacencies.rewrites = rewrites.collect();
         adjacencies
     }
 
@@ -136,6 +170,12 @@ impl Adjacencies {
     pub fn beside(&self, interface: InterfaceId, mac: MacAddr) -> Option<Adjacency> {
         let leaving = (*self.interfaces.get(interface.index())?)?;
         Some(Adjacency { destination: mac, ..leaving })
+    }
+
+    /// How packets to what was found leave, if one router takes all of them.
+    #[inline(always)]
+    pub(in crate::steer) fn rewrite(&self, found: Found) -> &Rewrite {
+        &self.rewrites[found.0 as usize]
     }
 
     /// The hosts that packets went to since this was last asked. Routers that are next hops are not among them, unless

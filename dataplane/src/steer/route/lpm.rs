@@ -89,20 +89,28 @@ impl Lpm {
     /// The value of the longest prefix that this address begins with.
     #[inline]
     pub(super) fn find_ipv4(&self, address: u32) -> u32 {
-        self.find((address >> 8) as usize, [(address & 0xff) << (OTHER_BITS - 8), 0, 0, 0])
+        self.find((address >> 8) as usize, || [(address & 0xff) << (OTHER_BITS - 8), 0, 0, 0])
     }
 
     /// The same for IPv6, whose address is two numbers.
     #[inline]
     #[expect(clippy::cast_possible_truncation, reason = "a digit has 26 bits")]
     pub(super) fn find_ipv6(&self, [high, low]: [u64; 2]) -> u32 {
-        let digits = [high >> 14, high << 12 | low >> 52, low >> 26, low];
-        self.find((high >> 40) as usize, digits.map(|digit| digit as u32 & Digit::OTHER_MAX))
+        self.find((high >> 40) as usize, || {
+            let digits = [high >> 14, high << 12 | low >> 52, low >> 26, low];
+            digits.map(|digit| digit as u32 & Digit::OTHER_MAX)
+        })
     }
 
+    /// Asks for the other digits where a tree follows.
     #[inline(always)]
-    fn find(&self, cell: usize, digits: [u32; OTHERS as usize]) -> u32 {
-        let mut entry = self.cells[cell] ^ self.default;
+    fn find(&self, cell: usize, digits: impl FnOnce() -> [u32; OTHERS as usize]) -> u32 {
+        let entry = self.cells[cell] ^ self.default;
+        if entry & NODE == 0 { entry } else { self.descend(entry, digits()) }
+    }
+
+    #[inline]
+    fn descend(&self, mut entry: u32, digits: [u32; OTHERS as usize]) -> u32 {
         while entry & NODE != 0 {
             let node = &self.nodes[(entry & (VALUES_MAX - 1)) as usize];
             entry = node.child(digits[(entry >> DIGIT_SHIFT) as usize % digits.len()]);

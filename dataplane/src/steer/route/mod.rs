@@ -12,6 +12,7 @@ pub mod martian;
 pub mod reverse_path;
 mod tests;
 
+pub(super) use adjacency::Rewrite;
 pub use adjacency::{Adjacencies, Adjacency, Neighbour};
 
 use crate::config::Routing;
