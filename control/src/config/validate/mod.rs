@@ -4,17 +4,26 @@
 //! missing and has been reported already.
 
 mod cluster;
+mod connections;
 mod conntrack;
 mod control;
 mod fixed;
 mod forwarding;
 mod fragments;
+mod health;
 mod interfaces;
+mod marks;
 mod membership;
 mod memory;
 mod metrics;
+mod pools;
 mod ports;
 mod routes;
+mod rule;
+mod scheduler;
+mod servers;
+mod services;
+mod surroundings;
 mod together;
 mod workers;
 
@@ -22,6 +31,8 @@ use super::finding::{Findings, Target};
 use super::gateway::{GatewayConfig, Port};
 use super::path::Path;
 use super::raw;
+use super::services::Services;
+use surroundings::Surroundings;
 use weir_dataplane::config::Config;
 
 /// The whole configuration, when nothing is wrong with it.
@@ -41,6 +52,13 @@ pub(super) fn gateway(raw: Option<raw::Gateway>, findings: &mut Findings) -> Opt
         network.map(Some)
     } else {
         routes::has_none(&raw_ports, &raw.routes, &raw.neighbours, findings).then_some(None)
+    };
+    let connections = connections::Raw { marks: &raw.marks, services: &raw.services, pools: &raw.pools };
+    let services = if routes {
+        let around = Surroundings { ports: &names, network: network.as_ref().and_then(Option::as_ref) };
+        connections::validate(&connections, around, findings)
+    } else {
+        connections::has_none(&connections, findings).then(Services::default)
     };
     let ports = ports::validate(raw_ports, &root.key("ports"), findings);
     let is_virtual = ports.iter().flatten().all(|port| port.device.is_virtual());
@@ -87,7 +105,7 @@ pub(super) fn gateway(raw: Option<raw::Gateway>, findings: &mut Findings) -> Opt
         metrics: metrics?,
         control_socket: control_socket?,
         network: network?,
-        services: super::services::Services::default(),
+        services: services?,
         membership: membership?,
     })
 }
