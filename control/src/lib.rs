@@ -9,6 +9,7 @@ pub mod cluster;
 pub mod config;
 pub mod demo;
 mod failure;
+pub mod import;
 pub mod network;
 pub mod observe;
 pub mod replay;

@@ -9,6 +9,7 @@ mod expectations;
 mod explain;
 mod flows;
 mod gateway;
+mod import;
 mod man;
 mod neighbours;
 mod output;
@@ -57,6 +58,7 @@ enum Command {
     Routes(routes::Args),
     Counters(counters::Args),
     Reload(reload::Args),
+    Import(import::Args),
     Schema(schema::Args),
     Reference(reference::Args),
     Completions(completions::Args),
@@ -98,6 +100,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Routes(args) => args.run(),
         Command::Counters(args) => args.run(),
         Command::Reload(args) => args.run(),
+        Command::Import(args) => args.run(),
         Command::Schema(args) => args.run(),
         Command::Reference(args) => args.run(),
         Command::Completions(args) => args.run(),

@@ -20,8 +20,19 @@ pub(super) struct Raw<'a> {
     pub(super) pools: &'a raw::Items<raw::Pool>,
 }
 
-/// All three of a gateway that routes.
-pub(super) fn validate(raw: &Raw<'_>, around: Surroundings<'_>, findings: &mut Findings) -> Option<Services> {
+/// All three; without surroundings, which a bridge has none of, there may not be any.
+pub(super) fn validate(
+    raw: &Raw<'_>,
+    around: Option<Surroundings<'_>>,
+    findings: &mut Findings,
+) -> Option<Services> {
+    match around {
+        Some(around) => of_router(raw, around, findings),
+        None => has_none(raw, findings).then(Services::default),
+    }
+}
+
+fn of_router(raw: &Raw<'_>, around: Surroundings<'_>, findings: &mut Findings) -> Option<Services> {
     let root = Path::root();
     let fits = fits(raw, findings);
     let marks = marks::validate(raw.marks, &root.key("marks"), around, findings);
@@ -40,7 +51,7 @@ pub(super) fn validate(raw: &Raw<'_>, around: Surroundings<'_>, findings: &mut F
 }
 
 /// Says that a bridge has none of them; whether that is so.
-pub(super) fn has_none(raw: &Raw<'_>, findings: &mut Findings) -> bool {
+fn has_none(raw: &Raw<'_>, findings: &mut Findings) -> bool {
     let said = [
         ("marks", !raw.marks.is_empty()),
         ("services", !raw.services.is_empty()),

@@ -31,7 +31,6 @@ use super::finding::{Findings, Target};
 use super::gateway::{GatewayConfig, Port};
 use super::path::Path;
 use super::raw;
-use super::services::Services;
 use surroundings::Surroundings;
 use weir_dataplane::config::Config;
 
@@ -54,12 +53,9 @@ pub(super) fn gateway(raw: Option<raw::Gateway>, findings: &mut Findings) -> Opt
         routes::has_none(&raw_ports, &raw.routes, &raw.neighbours, findings).then_some(None)
     };
     let connections = connections::Raw { marks: &raw.marks, services: &raw.services, pools: &raw.pools };
-    let services = if routes {
-        let around = Surroundings { ports: &names, network: network.as_ref().and_then(Option::as_ref) };
-        connections::validate(&connections, around, findings)
-    } else {
-        connections::has_none(&connections, findings).then(Services::default)
-    };
+    let known = network.as_ref().and_then(Option::as_ref);
+    let around = routes.then_some(Surroundings { ports: &names, network: known });
+    let services = connections::validate(&connections, around, findings);
     let ports = ports::validate(raw_ports, &root.key("ports"), findings);
     let is_virtual = ports.iter().flatten().all(|port| port.device.is_virtual());
     let mtu_max = ports.iter().flatten().map(|port| port.mtu).max().unwrap_or_default();
@@ -77,12 +73,8 @@ pub(super) fn gateway(raw: Option<raw::Gateway>, findings: &mut Findings) -> Opt
     };
     let (cluster, membership) =
         cluster.map_or((None, None), |(cluster, membership)| (Some(cluster), Some(membership)));
-    if loose && cluster.as_ref().is_some_and(Option::is_some) {
-        findings.warning(
-            Target::Value(root.key("conntrack").key("tcp").key("loose")),
-            "in a cluster `loose` lets this node adopt flows in mid-stream that another node owns".to_owned(),
-            "leave it out unless the other nodes are Linux with `nf_conntrack_tcp_loose=1`".to_owned(),
-        );
+    if let (true, Some(Some(_))) = (loose, &cluster) {
+        together::loose_cluster(findings);
     }
     let ports: Option<Vec<Port>> = ports.into_iter().collect();
     if let (Some(Some(network)), Some(ports)) = (&network, &ports) {

@@ -53,6 +53,15 @@ pub(super) fn cluster(membership: &Membership, conntrack: &Conntrack, findings: 
     }
 }
 
+/// A cluster whose nodes track loosely.
+pub(super) fn loose_cluster(findings: &mut Findings) {
+    findings.warning(
+        Target::Value(Path::root().key("conntrack").key("tcp").key("loose")),
+        "in a cluster `loose` lets this node adopt flows in mid-stream that another node owns".to_owned(),
+        "leave it out unless the other nodes are Linux with `nf_conntrack_tcp_loose=1`".to_owned(),
+    );
+}
+
 /// A router in a cluster.
 pub(super) fn routed_cluster(
     network: &Network,
