@@ -35,11 +35,10 @@ fn take(line: usize, text: &str, services: &mut Vec<Service>) -> Result<(), Stri
     let mut words = text.split_whitespace().peekable();
     words.next_if(|word| word.rsplit('/').next() == Some("ipvsadm"));
     let Some(command) = words.next().filter(|word| !word.starts_with('#')) else { return Ok(()) };
-    let options = options(words)?;
     match command {
         "-C" | "--clear" => services.clear(),
         "-A" | "--add-service" => {
-            let service = service(line, &options)?;
+            let service = service(line, &options(words)?)?;
             if let Some(known) = services.iter().find(|known| known.selector == service.selector) {
                 return Err(match service.selector {
                     Selector::Mark(mark) => format!(
@@ -52,6 +51,7 @@ fn take(line: usize, text: &str, services: &mut Vec<Service>) -> Result<(), Stri
             services.push(service);
         }
         "-a" | "--add-server" => {
+            let options = options(words)?;
             let selector = selector(&options)?;
             let known = services.iter_mut().find(|known| known.selector == selector);
             let service = known.ok_or("no line before this one makes the service with `-A`")?;

@@ -57,6 +57,7 @@ pub fn keepalived(text: &str) -> Result<String, Mistakes> {
             )));
         }
     }
+    mistakes.sort_by_key(|mistake: &Mistake| mistake.line);
     if !mistakes.is_empty() {
         return Err(Mistakes(mistakes));
     }

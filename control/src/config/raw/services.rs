@@ -181,7 +181,7 @@ pub(in crate::config) enum Order {
 #[derive(Clone, Copy, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(in crate::config) struct Persistence {
-    /// For so long after the client's last connection has ended.
+    /// For so long after the client's last new connection.
     pub(in crate::config) timeout_s: Seconds,
     /// IPv4 clients that agree in so many bits are one. `ipvsadm`'s `--netmask`.
     #[schemars(range(min = 1, max = 32))]
