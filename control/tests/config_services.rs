@@ -188,8 +188,8 @@ fn what_no_packet_comes_to_is_a_warning() {
     warned(
         "pools:\n  - {name: p, nodes: [{name: a, address: 10.0.0.2}], rules: [{mark: 5}, {}]}\n",
         &[
-            "this takes every connection that passes",
             "no entry of `marks` gives mark 5: no connection comes here",
+            "this takes every connection that passes",
         ],
     );
     warned(

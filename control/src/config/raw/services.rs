@@ -229,10 +229,12 @@ pub(in crate::config) struct Server {
     pub(in crate::config) weight: u16,
     /// With so many connections it gets no new ones; 0: however many it has. `ipvsadm`'s `--u-threshold`.
     #[serde(default)]
+    #[schemars(range(min = 0, max = 4_294_967_295_u32))]
     pub(in crate::config) upper_threshold: u32,
     /// With fewer than these it gets new ones again; 0: with fewer than three quarters of `upper_threshold`.
     /// `ipvsadm`'s `--l-threshold`.
     #[serde(default)]
+    #[schemars(range(min = 0, max = 4_294_967_295_u32))]
     pub(in crate::config) lower_threshold: u32,
     /// It keeps its connections until they end, `drain_timeout_s` at most, and gets no new ones.
     #[serde(default)]
