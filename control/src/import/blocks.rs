@@ -8,7 +8,7 @@ pub(super) struct Statement {
     /// Its words, without quotes; at least one.
     pub(super) words: Vec<String>,
     /// What stands in its braces.
-    pub(super) block: Vec<Statement>,
+    pub(super) block: Vec<Self>,
 }
 
 impl Statement {

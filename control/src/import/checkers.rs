@@ -143,7 +143,7 @@ impl Read {
             _ => Ok(false),
         })?;
         self.key("check", check);
-        let port = self.port.unwrap_or(port.into());
+        let port = self.port.unwrap_or_else(|| port.into());
         if check != "icmp" && port != 0 {
             self.key("port", port);
         }
@@ -178,7 +178,8 @@ impl Read {
             Ok(true)
         })?;
         let usual = if check == "https" { 443 } else { 80 };
-        let port = self.port.unwrap_or(if server_port == 0 { usual } else { server_port.into() });
+        let usual = if server_port == 0 { usual } else { u32::from(server_port) };
+        let port = self.port.unwrap_or(usual);
         self.key("check", check);
         self.key("port", port);
         self.key("path", quoted(&path));
