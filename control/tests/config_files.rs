@@ -3,10 +3,13 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::path::Path;
-use weir_control::config::{self, Carrier, GatewayConfig, Idle, Placement};
+use weir_control::config::services::Check;
+use weir_control::config::{self, Carrier, GatewayConfig, Idle, Placement, Services};
 use weir_dataplane::config::route::{ReversePath, Target};
+use weir_dataplane::config::service::{Fallback, Method, Scheduler, Selector};
 use weir_dataplane::config::vip::Nodes;
 use weir_dataplane::config::{HelperKind, HelperRule, HelperRules, Share, Tracking, Transport};
+use weir_dataplane::units::Mark;
 
 fn load(name: &str) -> GatewayConfig {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../configs").join(name);
@@ -120,4 +123,40 @@ fn vip_is_one_of_two_nodes_of_an_address() {
     let lan = config.network().unwrap().interfaces()[0].interface();
     assert_eq!(lan.vips[0].mac.to_string(), "01:00:5e:00:00:20");
     assert!(lan.addresses.iter().any(|own| own.address == vip.address && own.prefix_len == 32));
+}
+
+#[test]
+fn the_transparent_cache_captures_what_hosts_ask_of_the_web() {
+    let config = load("transparent-cache.yaml");
+    let Services { marks, services, pools } = config.services();
+    assert_eq!(marks.iter().map(|(_, mark)| *mark).collect::<Vec<_>>(), [None, Some(Mark(1))]);
+    assert!(marks.iter().all(|(rule, _)| rule.port == config.port_id("lan")));
+    let [cache] = services.as_slice() else { panic!("one service") };
+    assert!(pools.is_empty() && matches!(cache.scheduler, Scheduler::Lblcr(_)));
+    assert_eq!((cache.selector, cache.fallback), (Selector::Mark(Mark(1)), Fallback::Bypass));
+    assert!(cache.servers.iter().all(|server| server.weight == 2000 && server.method == Method::Direct));
+    assert_eq!(cache.health.as_ref().unwrap().check, Some(Check::Tcp { port: 3129 }));
+}
+
+#[test]
+fn services_are_selected_by_address_and_by_mark() {
+    let config = load("service.yaml");
+    let services = &config.services().services;
+    let names: Vec<&str> = services.iter().map(|service| service.name.as_str()).collect();
+    assert_eq!(names, ["web", "shop", "ftp", "dns"]);
+    assert_eq!(services[1].selector, Selector::Mark(Mark(1)));
+    assert_eq!(services[1].persistence.unwrap().ipv4_prefix_len, 24);
+    assert_eq!(services[0].servers.iter().map(|server| server.weight).collect::<Vec<_>>(), [2, 1, 0]);
+    assert_eq!(services[3].servers[1].method, Method::Ipip);
+    assert!(config.dataplane().conntrack.helpers.iter().eq([&FTP]));
+}
+
+#[test]
+fn the_pool_is_ip_clusters() {
+    let config = load("pool.yaml");
+    let [pool] = config.services().pools.as_slice() else { panic!("one pool") };
+    assert_eq!(pool.nodes.iter().map(|node| node.cost).collect::<Vec<_>>(), [10, 10, 20]);
+    assert_eq!(pool.rules.iter().map(|rule| rule.node).collect::<Vec<_>>(), [Some(0), None]);
+    assert_eq!(pool.slice_ports(), Some(4096..=65535));
+    assert_eq!(pool.reports, "10.0.1.254:9476".parse().ok());
 }

@@ -19,6 +19,10 @@ pub(super) struct Args {
 enum From {
     /// What iptables-save prints, with rules of CLUSTERIP or of the cluster match
     Clusterip(Source),
+    /// What `ipvsadm -Sn` prints
+    Ipvsadm(Source),
+    /// keepalived.conf, with virtual_server blocks
+    Keepalived(Source),
 }
 
 #[derive(Debug, clap::Args)]
@@ -31,6 +35,8 @@ impl Args {
     pub(super) fn run(self) -> Result<(), Failure> {
         match self.from {
             From::Clusterip(source) => source.import(import::clusterip),
+            From::Ipvsadm(source) => source.import(import::ipvsadm),
+            From::Keepalived(source) => source.import(import::keepalived),
         }
     }
 }

@@ -96,6 +96,17 @@ pub struct Pool {
     pub drain_timeout: Option<Duration>,
 }
 
+impl Pool {
+    /// The ports that are some node's own; `None` without `slices`, or without nodes.
+    pub fn slice_ports(&self) -> Option<RangeInclusive<u16>> {
+        let slices = self.slices.as_ref()?;
+        let nodes = u16::try_from(self.nodes.len()).ok().filter(|nodes| *nodes > 0)?;
+        let last =
+            slices.first_port.checked_add((slices.ports_a_node.checked_mul(nodes)?).checked_sub(1)?)?;
+        Some(slices.first_port..=last)
+    }
+}
+
 /// A node of a pool.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Node {

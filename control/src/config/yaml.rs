@@ -125,7 +125,11 @@ impl Document {
             },
         };
         let start = scalar.and_then(|scalar| Some((scalar.span().start()?, scalar.as_str())));
-        start.map_or(Span::START, |(start, text)| scalar_span(&self.lines, start, text))
+        match (start, node.span().start()) {
+            (Some((start, text)), _) => scalar_span(&self.lines, start, text),
+            (None, Some(empty)) => clamp(&self.lines, empty.line(), empty.column()),
+            (None, None) => Span::START,
+        }
     }
 
     fn node(&self, path: &Path) -> Option<&Node> {

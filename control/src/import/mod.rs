@@ -7,6 +7,14 @@ mod clusterip;
 mod iptables;
 
 pub use clusterip::clusterip;
+mod blocks;
+mod checkers;
+mod ipvsadm;
+mod keepalived;
+mod services;
+
+pub use ipvsadm::ipvsadm;
+pub use keepalived::keepalived;
 
 use core::fmt;
 

@@ -10,6 +10,7 @@ use crate::counters::{DropReason, PuntReason, Verdict};
 use crate::key::{Address, Family, FlowKey};
 use crate::parse::{Class, Parsed, Transport};
 use crate::port::Frame;
+use crate::rewrite::mac::Macs;
 use crate::rewrite::tunnel::{self, Tunnel};
 use crate::rewrite::{mac, ttl, vlan};
 use crate::units::{Mark, PortId, ServerId, Tick, VlanId};
@@ -100,7 +101,7 @@ impl Router {
         {
             return Verdict::Drop(DropReason::TxFull);
         }
-        mac::write(frame.bytes_mut(), adjacency.destination, adjacency.source);
+        mac::write(frame.bytes_mut(), Macs::new(adjacency.destination, adjacency.source));
         Verdict::Forward(adjacency.port)
     }
 

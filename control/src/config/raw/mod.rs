@@ -11,11 +11,17 @@ mod conntrack;
 mod control;
 mod forwarding;
 mod fragments;
+mod health;
+mod marks;
 mod membership;
 mod memory;
 mod metrics;
+mod place;
+mod pools;
 mod ports;
 mod routes;
+mod rule;
+mod services;
 mod vips;
 mod workers;
 
@@ -24,13 +30,21 @@ pub(in crate::config) use conntrack::{Conntrack, Helpers, SctpTimeouts, Tcp, Tcp
 pub(in crate::config) use control::Control;
 pub(in crate::config) use forwarding::{Forwarding, Mode, Stp};
 pub(in crate::config) use fragments::Fragments;
+pub(in crate::config) use health::{Check, Health};
+pub(in crate::config) use marks::{GivenMark, MarkRule, NoMark};
 pub(in crate::config) use membership::{
     Etcd, Gossip, Minority, OnLoss, Start, Static, StaticMember, StaticPin,
 };
 pub(in crate::config) use memory::Memory;
 pub(in crate::config) use metrics::Metrics;
+pub(in crate::config) use place::Place;
+pub(in crate::config) use pools::{Node, NodeState, Pool, PoolRule, Slices};
 pub(in crate::config) use ports::{Auto, Port, Promiscuous, Queues, ReversePath, Rss, Vlan};
 pub(in crate::config) use routes::{Neighbour, NextHop, Route, RouteKind};
+pub(in crate::config) use rule::{Numbers, Protocol, Rule};
+pub(in crate::config) use services::{
+    Fallback, Method, Mh, Order, Persistence, Scheduler, Server, Service, Sh, Transport,
+};
 pub(in crate::config) use vips::{HashMode, Vip};
 pub(in crate::config) use workers::{Idle, Workers};
 
@@ -62,6 +76,16 @@ pub(in crate::config) struct Gateway {
     /// Addresses that several nodes have, of whose packets each takes its part. For `forwarding.mode: route`.
     #[serde(default)]
     pub(in crate::config) vips: Items<Vip>,
+    /// Gives flows a mark, by which `services` and `pools` know them. For `forwarding.mode: route`.
+    #[serde(default)]
+    pub(in crate::config) marks: Items<MarkRule>,
+    /// Connections that are spread over servers, as IPVS does. For `forwarding.mode: route`.
+    #[serde(default)]
+    pub(in crate::config) services: Items<Service>,
+    /// Connections that go to the least loaded of several nodes, and ports that are a node's own. Their rules come before
+    /// `services`. For `forwarding.mode: route`.
+    #[serde(default)]
+    pub(in crate::config) pools: Items<Pool>,
     /// The threads that carry frames.
     #[serde(default)]
     pub(in crate::config) workers: Workers,

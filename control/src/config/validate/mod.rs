@@ -4,17 +4,26 @@
 //! missing and has been reported already.
 
 mod cluster;
+mod connections;
 mod conntrack;
 mod control;
 mod fixed;
 mod forwarding;
 mod fragments;
+mod health;
 mod interfaces;
+mod marks;
 mod membership;
 mod memory;
 mod metrics;
+mod pools;
 mod ports;
 mod routes;
+mod rule;
+mod scheduler;
+mod servers;
+mod services;
+mod surroundings;
 mod together;
 mod vips;
 mod workers;
@@ -23,6 +32,7 @@ use super::finding::{Findings, Target};
 use super::gateway::{GatewayConfig, Port};
 use super::path::Path;
 use super::raw;
+use surroundings::Surroundings;
 use weir_dataplane::config::Config;
 
 /// The whole configuration, when nothing is wrong with it.
@@ -44,6 +54,10 @@ pub(super) fn gateway(raw: Option<raw::Gateway>, findings: &mut Findings) -> Opt
         let others = [(!raw.neighbours.is_empty(), "neighbours"), (!raw.vips.is_empty(), "vips")];
         routes::has_none(&raw_ports, &raw.routes, &others, findings).then_some(None)
     };
+    let connections = connections::Raw { marks: &raw.marks, services: &raw.services, pools: &raw.pools };
+    let known = network.as_ref().and_then(Option::as_ref);
+    let around = routes.then_some(Surroundings { ports: &names, network: known });
+    let services = connections::validate(&connections, around, findings);
     let ports = ports::validate(raw_ports, &root.key("ports"), findings);
     let is_virtual = ports.iter().flatten().all(|port| port.device.is_virtual());
     let mtu_max = ports.iter().flatten().map(|port| port.mtu).max().unwrap_or_default();
@@ -61,7 +75,7 @@ pub(super) fn gateway(raw: Option<raw::Gateway>, findings: &mut Findings) -> Opt
     };
     let (cluster, membership) =
         cluster.map_or((None, None), |(cluster, membership)| (Some(cluster), Some(membership)));
-    if loose && cluster.as_ref().is_some_and(Option::is_some) {
+    if let (true, Some(Some(_))) = (loose, &cluster) {
         together::loose_cluster(findings);
     }
     let ports: Option<Vec<Port>> = ports.into_iter().collect();
@@ -91,7 +105,7 @@ pub(super) fn gateway(raw: Option<raw::Gateway>, findings: &mut Findings) -> Opt
         metrics: metrics?,
         control_socket: control_socket?,
         network: network?,
-        services: super::services::Services::default(),
+        services: services?,
         membership: membership?,
     })
 }

@@ -257,7 +257,7 @@ fn neighbour(
 }
 
 /// The address of another station.
-fn station(
+pub(super) fn station(
     text: &str,
     interfaces: &[NamedInterface],
     path: &Path,
@@ -274,7 +274,9 @@ fn station(
             (format!("`{text}` is not the address of a station"), "neither a group's nor a loopback one")
         }
         Ok(address) => return Some(address),
-        Err(_) => (format!("`{text}` is not an IP address"), "for example `192.0.2.254`"),
+        Err(_) => {
+            (format!("`{text}` is not an IP address"), "for example `192.0.2.254`; names are not looked up")
+        }
     };
     findings.error(Target::Value(path.clone()), message, hint.to_owned());
     None

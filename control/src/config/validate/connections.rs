@@ -1,0 +1,208 @@
+//! Checks `marks`, `services` and `pools`, and what they want of each other.
+
+use super::surroundings::Surroundings;
+use super::{marks, pools, rule, services};
+use crate::config::finding::{Findings, Target};
+use crate::config::path::Path;
+use crate::config::raw;
+use crate::config::services::{Pool, Service, Services};
+use core::net::IpAddr;
+use weir_dataplane::classify::RULES_MAX;
+use weir_dataplane::config::Rule;
+use weir_dataplane::config::service::{Place, Selector};
+use weir_dataplane::subnet::Subnet;
+use weir_dataplane::units::{Mark, SERVERS_MAX};
+
+/// As they are written.
+pub(super) struct Raw<'a> {
+    pub(super) marks: &'a raw::Items<raw::MarkRule>,
+    pub(super) services: &'a raw::Items<raw::Service>,
+    pub(super) pools: &'a raw::Items<raw::Pool>,
+}
+
+/// All three; without surroundings, which a bridge has none of, there may not be any.
+pub(super) fn validate(
+    raw: &Raw<'_>,
+    around: Option<Surroundings<'_>>,
+    findings: &mut Findings,
+) -> Option<Services> {
+    match around {
+        Some(around) => of_router(raw, around, findings),
+        None => has_none(raw, findings).then(Services::default),
+    }
+}
+
+fn of_router(raw: &Raw<'_>, around: Surroundings<'_>, findings: &mut Findings) -> Option<Services> {
+    let root = Path::root();
+    let fits = fits(raw, findings);
+    let marks = marks::validate(raw.marks, &root.key("marks"), around, findings);
+    let services = services::validate(raw.services, &root.key("services"), around, findings);
+    let pools = pools::validate(raw.pools, &root.key("pools"), around, findings);
+    let marks = marks.into_iter().collect::<Option<Vec<_>>>();
+    let services = services.into_iter().collect::<Option<Vec<_>>>();
+    let pools = pools.into_iter().collect::<Option<Vec<_>>>();
+    let all = Services { marks: marks?, services: services?, pools: pools? };
+    let named_apart = named_apart(&all, findings);
+    warn_of_shadowed(&all, findings);
+    warn_of_marks(&all, findings);
+    warn_of_captured_servers(&all, around, findings);
+    warn_of_slices(&all, findings);
+    (fits && named_apart).then_some(all)
+}
+
+/// Says that a bridge has none of them; whether that is so.
+fn has_none(raw: &Raw<'_>, findings: &mut Findings) -> bool {
+    let said = [
+        ("marks", !raw.marks.is_empty()),
+        ("services", !raw.services.is_empty()),
+        ("pools", !raw.pools.is_empty()),
+    ];
+    let mut none = true;
+    for (key, _) in said.into_iter().filter(|(_, said)| *said) {
+        let message = format!("a bridge has no `{key}`");
+        let hint = "to route, say `forwarding: {mode: route}`; else leave it out".to_owned();
+        findings.error(Target::Key(Path::root().key(key)), message, hint);
+        none = false;
+    }
+    none
+}
+
+/// Whether there are not more of them than the packet path takes; says so if there are.
+fn fits(raw: &Raw<'_>, findings: &mut Findings) -> bool {
+    let pools = || raw.pools.iter().flatten();
+    let servers: usize = raw.services.iter().flatten().map(|service| service.servers.len()).sum();
+    let nodes: usize = pools().map(|pool| pool.nodes.len()).sum();
+    let slices: usize = pools().filter(|pool| pool.slices.is_some()).map(|pool| pool.nodes.len()).sum();
+    let rules: usize = pools().map(|pool| pool.rules.len()).sum();
+    let counts = [
+        ("marks", raw.marks.len(), RULES_MAX, "entries of `marks`"),
+        ("services", servers + nodes, SERVERS_MAX, "servers and nodes"),
+        ("pools", rules + slices, RULES_MAX, "rules of pools and slices of nodes"),
+    ];
+    let mut fine = true;
+    for (key, count, most, what) in counts.into_iter().filter(|(_, count, most, _)| count > most) {
+        let message = format!("there are {count} {what}, and {most} are possible");
+        let hint = "join those that are alike, or spread them over more gateways".to_owned();
+        findings.error(Target::Key(Path::root().key(key)), message, hint);
+        fine = false;
+    }
+    fine
+}
+
+/// Whether no pool has the name of a service; says so if one has.
+fn named_apart(all: &Services, findings: &mut Findings) -> bool {
+    let is_service = |pool: &Pool| all.services.iter().any(|service| service.name == pool.name);
+    let Some(i) = all.pools.iter().position(is_service) else { return true };
+    let message = format!("`{}` is the name of a service too", all.pools[i].name);
+    let hint = "name each pool and service once".to_owned();
+    findings.error(Target::Value(Path::root().key("pools").item(i).key("name")), message, hint);
+    false
+}
+
+fn warn_of_shadowed(all: &Services, findings: &mut Findings) {
+    let root = Path::root();
+    let of_marks = all.marks.iter().enumerate().map(|(i, (rule, _))| (root.key("marks").item(i), rule));
+    rule::warn_of_shadowed(of_marks, findings);
+    let of_pools = all.pools.iter().enumerate().flat_map(|(i, pool)| {
+        let path = Path::root().key("pools").item(i).key("rules");
+        pool.rules.iter().enumerate().map(move |(k, rule)| (path.item(k), &rule.rule))
+    });
+    rule::warn_of_shadowed(of_pools, findings);
+}
+
+/// Warns of marks that are asked for and never given.
+fn warn_of_marks(all: &Services, findings: &mut Findings) {
+    let root = Path::root();
+    let of_services = all.services.iter().enumerate().filter_map(|(i, service)| match service.selector {
+        Selector::Mark(mark) => Some((root.key("services").item(i), mark)),
+        Selector::Address { .. } => None,
+    });
+    let of_pools = all.pools.iter().enumerate().flat_map(|(i, pool)| {
+        let path = Path::root().key("pools").item(i).key("rules");
+        pool.rules.iter().enumerate().filter_map(move |(k, rule)| Some((path.item(k), rule.rule.mark?)))
+    });
+    for (path, mark) in of_services.chain(of_pools) {
+        if !all.marks.iter().any(|(_, given)| *given == Some(mark)) {
+            findings.warning(
+                Target::Value(path.key("mark")),
+                format!("no entry of `marks` gives mark {}: no connection comes here", mark.0),
+                format!("for example `marks: [{{ port: lan, destination_port: 80, mark: {} }}]`", mark.0),
+            );
+        }
+    }
+}
+
+/// Warns of servers whose own connections come back to their service: a cache that asks for what it has not got would
+/// ask itself, or its neighbour.
+fn warn_of_captured_servers(all: &Services, around: Surroundings<'_>, findings: &mut Findings) {
+    for (i, service) in all.services.iter().enumerate() {
+        let Selector::Mark(mark) = service.selector else { continue };
+        for (k, server) in service.servers.iter().enumerate() {
+            let Place::Address(address) = server.place else { continue };
+            let Some(by) = captured_by(address, mark, &all.marks, around) else { continue };
+            let path = Path::root().key("services").item(i).key("servers").item(k);
+            findings.warning(
+                Target::Value(path.key("address")),
+                format!("what `{address}` asks for itself comes back to `{}` by `marks[{by}]`", service.name),
+                format!("put `{{ source: {address}, mark: none }}` before that"),
+            );
+        }
+    }
+}
+
+/// The entry of `marks` that gives the mark to connections which the server opens, unless it is for single addresses:
+/// those are what clients connect to, not what a server asks.
+fn captured_by(
+    server: IpAddr,
+    mark: Mark,
+    marks: &[(Rule, Option<Mark>)],
+    around: Surroundings<'_>,
+) -> Option<usize> {
+    let interface = around.beside(server).and_then(|id| around.interfaces().get(id.index()));
+    let comes_in_by = |rule: &Rule| {
+        interface.is_none_or(|named| {
+            let interface = named.interface();
+            rule.port.is_none_or(|port| port == interface.port)
+                && rule.vlan.is_none_or(|vlan| Some(vlan) == interface.vlan)
+        })
+    };
+    let is_of_server =
+        |rule: &Rule| rule.source.is_none_or(|source| source.contains(server)) && comes_in_by(rule);
+    let is_wide = |rule: &Rule| {
+        rule.destination.is_none_or(|destination| destination != one_address(destination.address))
+    };
+    let captures =
+        |(rule, given): &(Rule, Option<Mark>)| *given == Some(mark) && is_of_server(rule) && is_wide(rule);
+    let by = marks.iter().position(captures)?;
+    let own = Rule {
+        source: Some(one_address(server)),
+        port: interface.map(|named| named.interface().port).or(marks[by].0.port),
+        vlan: interface.and_then(|named| named.interface().vlan).or(marks[by].0.vlan),
+        ..marks[by].0.clone()
+    };
+    let is_spared = marks[..by].iter().any(|(rule, given)| *given != Some(mark) && rule::covers(rule, &own));
+    (!is_spared).then_some(by)
+}
+
+/// The network that has this address alone.
+const fn one_address(address: IpAddr) -> Subnet {
+    Subnet { address, prefix_len: if address.is_ipv4() { 32 } else { 128 } }
+}
+
+/// Warns of services at ports that are a node's own.
+fn warn_of_slices(all: &Services, findings: &mut Findings) {
+    for (i, Service { selector, .. }) in all.services.iter().enumerate() {
+        let Selector::Address { address, port, .. } = *selector else { continue };
+        let has = |pool: &&Pool| {
+            pool.slices.as_ref().is_some_and(|slices| slices.address == address)
+                && pool.slice_ports().is_some_and(|ports| ports.contains(&port))
+        };
+        if let Some(pool) = all.pools.iter().find(has) {
+            findings.warning(
+                Target::Value(Path::root().key("services").item(i).key("port")),
+                format!("this port is one of `slices` of the pool `{}`: the service gets nothing", pool.name),
+                "leave it out of the slices, or choose another port".to_owned(),
+            );
+        }
+    }
+}
