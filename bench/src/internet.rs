@@ -152,7 +152,7 @@ fn interface(side: Side, reverse_path: ReversePath) -> Interface {
         Side::Wan => vec![subnet(Ipv4Addr::new(192, 0, 2, 254).into(), 24)],
     };
     let mac = MacAddr(GATEWAY[side as usize].0);
-    let management = Vec::new();
+    let (management, vips) = (Vec::new(), Vec::new());
     let (vlan, tapped) = (None, false);
     Interface {
         port: port(side),
@@ -161,6 +161,7 @@ fn interface(side: Side, reverse_path: ReversePath) -> Interface {
         source_mac: mac,
         mtu: 1500,
         addresses,
+        vips,
         management,
         tapped,
         reverse_path,

@@ -18,6 +18,7 @@ use super::topology::Warning;
 use super::traced::Names;
 use super::tracers::Tracers;
 use super::vips::{self, Counted};
+use super::wards::Wards;
 use crate::api::{Refusal, Reloaded, ServerOrder};
 use crate::cluster::{Order, View};
 use crate::config::{GatewayConfig, NamedInterface};
@@ -92,6 +93,8 @@ pub(super) struct Gateway {
     reloads: Reloads,
     links: Links,
     vips: vips::Numbers,
+    /// From the first look on.
+    wards: Option<Wards>,
     /// Where the kernel has taps.
     kernel: Option<Kernel>,
 }
@@ -114,6 +117,7 @@ impl Gateway {
             pressure: Watch::default(),
             reloads: Reloads::default(),
             links: Links::default(),
+            wards: None,
             kernel: None,
         }
     }
@@ -229,6 +233,8 @@ impl Gateway {
 
     /// Looks at what servers carry: drains end, and workers are told what has changed.
     pub(super) async fn watch_services(&mut self) {
+        let wards = self.wards.get_or_insert_with(Wards::start);
+        wards.look(&self.config, &mut self.running.services, &self.running.workers);
         let over = self.running.services.look(&self.running.workers);
         if !over.is_empty()
             && let Err(refusal) = self.end_flows_of(over).await

@@ -25,6 +25,7 @@ mod topology;
 pub mod traced;
 mod tracers;
 mod vips;
+mod wards;
 
 use crate::Failure;
 use crate::api::ControlSocket;

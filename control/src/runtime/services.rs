@@ -87,6 +87,17 @@ impl Services {
         self.registry.change(collection, &group, &server, change, now_ms).map_err(refuse)
     }
 
+    /// What the registry holds.
+    pub(super) const fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// What is known of a server from outside: whether it lives, and the load that it reports.
+    pub(super) fn hear(&mut self, id: ServerId, alive: bool, load: u32) {
+        self.registry.set_alive(id, alive);
+        self.registry.set_reported_load(id, load);
+    }
+
     /// What the packet path is to be told; `None`: there are no services.
     pub(super) fn compile(&mut self) -> Option<Arc<Compiled>> {
         if self.compiled_revision != self.registry.revision() {

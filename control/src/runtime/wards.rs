@@ -1,0 +1,132 @@
+//! The servers that are watched: what checks, connections and reports say of them goes into the registry.
+
+use super::health::{self, Verdicts};
+use super::loads::{Ear, Published};
+use super::services::Services;
+use crate::config::GatewayConfig;
+use crate::health::{Group, Reporter, ServiceView, Subject, Tally};
+use crate::service::{self, Kind};
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+use weir_dataplane::config::service::Place;
+use weir_dataplane::mailbox::WorkerHandle;
+use weir_dataplane::units::ServerId;
+
+/// Who watches, and what they have said.
+#[derive(Debug)]
+pub(super) struct Wards {
+    watch: health::Watch,
+    ear: Ear,
+    verdicts: Verdicts,
+    loads: Published,
+    /// The revision of the registry that is watched.
+    revision: Option<u64>,
+}
+
+impl Wards {
+    /// Watches nobody yet. Call it inside a tokio runtime.
+    pub(super) fn start() -> Self {
+        let (watch, ear) = (health::Watch::start(), Ear::default());
+        let (verdicts, loads) = (watch.verdicts(), ear.published());
+        Self { watch, ear, verdicts, loads, revision: None }
+    }
+
+    /// Watches the servers that there are now, and tells the registry what is known of them.
+    pub(super) fn look(&mut self, config: &GatewayConfig, services: &mut Services, workers: &[WorkerHandle]) {
+        let is_new = self.revision != Some(services.registry().revision());
+        if is_new {
+            self.follow(config, services.registry().groups());
+        }
+        self.tell_traffic(services, workers);
+        let heard = [self.verdicts.has_changed(), self.loads.has_changed()];
+        if is_new || heard.iter().any(|changed| matches!(changed, Ok(true))) {
+            self.tell(services);
+        }
+        self.revision = Some(services.registry().revision());
+    }
+
+    /// What is known of all servers.
+    pub(super) fn view(&self) -> Vec<ServiceView> {
+        self.watch.view()
+    }
+
+    fn follow(&mut self, config: &GatewayConfig, groups: &[service::Group]) {
+        let subject = |server: &service::Server| {
+            let address = address(server);
+            let device = address.and_then(|address| health::device(config, address));
+            Subject {
+                server: server.name().into(),
+                address,
+                port: server.definition().port,
+                device: device.map(Into::into),
+            }
+        };
+        let watched = groups.iter().filter_map(|group| {
+            let servers = group.servers().iter().map(subject).collect();
+            Some(Group { service: group.name().into(), health: group.kind().health()?.clone(), servers })
+        });
+        self.watch.set(watched.collect());
+        let pools = groups.iter().filter_map(|group| match group.kind() {
+            Kind::Pool(pool) => Some((group, pool.reports?)),
+            Kind::Service(_) => None,
+        });
+        let (mut addresses, mut reporters) = (Vec::new(), Vec::new());
+        for (group, listen) in pools {
+            addresses.push(listen);
+            reporters.extend(group.servers().iter().filter_map(|node| {
+                let address = address(node)?;
+                Some(Reporter { pool: group.name().into(), node: node.name().into(), address })
+            }));
+        }
+        self.ear.set(&addresses, reporters, Vec::new());
+    }
+
+    fn tell_traffic(&self, services: &Services, workers: &[WorkerHandle]) {
+        let groups = services.registry().groups().iter();
+        let watched =
+            groups.filter(|group| group.kind().health().is_some_and(|of| of.passive_fall.is_some()));
+        let all = watched.flat_map(|group| group.servers().iter().map(move |server| (group, server)));
+        let tallies = all.map(|(group, server)| (group.name(), server.name(), tally(workers, server.id())));
+        self.watch.traffic(tallies);
+    }
+
+    fn tell(&mut self, services: &mut Services) {
+        let verdicts = Arc::clone(&self.verdicts.borrow_and_update());
+        let loads = Arc::clone(&self.loads.borrow_and_update());
+        let dead: BTreeSet<(&str, &str)> = verdicts
+            .iter()
+            .filter(|verdict| !verdict.alive)
+            .map(|verdict| (&*verdict.service, &*verdict.server))
+            .collect();
+        let loads: HashMap<(&str, &str), u32> =
+            loads.iter().map(|load| ((&*load.pool, &*load.node), load.load)).collect();
+        let all = services.registry().all_servers();
+        let all: Vec<_> = all
+            .map(|(group, server)| {
+                let name = (group.name(), server.name());
+                (server.id(), !dead.contains(&name), loads.get(&name).copied().unwrap_or_default())
+            })
+            .collect();
+        for (id, alive, load) in all {
+            services.hear(id, alive, load);
+        }
+    }
+}
+
+fn address(server: &service::Server) -> Option<core::net::IpAddr> {
+    match server.definition().place {
+        Place::Address(address) => Some(address),
+        Place::Mac(..) => None,
+    }
+}
+
+fn tally(workers: &[WorkerHandle], id: ServerId) -> Tally {
+    workers.iter().fold(Tally::default(), |tally, worker| {
+        let cells = worker.counters().server(id);
+        Tally {
+            answered: tally.answered + cells.answered.read(),
+            syn_unanswered: tally.syn_unanswered + cells.unanswered.read(),
+            ..tally
+        }
+    })
+}
