@@ -14,9 +14,11 @@ use std::os::unix::net::UnixListener;
 use std::path::Path;
 use tokio::sync::mpsc;
 use weir_control::api::{
-    Call, Client, ClientError, ControlSocket, Refusal, RefusalKind, Reloaded, SocketError, router,
+    Call, Client, ClientError, ControlSocket, Refusal, RefusalKind, Reloaded, ServerOrder, SocketError,
+    router,
 };
 use weir_control::observe::{FlowEvent, TraceEnd, TraceEvent};
+use weir_control::service::Change;
 
 /// A control loop that knows a few answers. It tells `followed` when a client follows no longer.
 async fn answer(mut calls: mpsc::Receiver<Call>, followed: std::sync::mpsc::Sender<usize>) {
@@ -29,6 +31,15 @@ async fn answer(mut calls: mpsc::Receiver<Call>, followed: std::sync::mpsc::Send
             Call::SetVipNode { address, node, local, answer } => {
                 let said = format!("{address} {node} {local}");
                 answer.send(Err(Refusal::conflict(said))).unwrap();
+            }
+            Call::ChangeService(order, answer) => {
+                answer.send(Err(Refusal::conflict(format!("{order:?}")))).unwrap();
+            }
+            Call::ChangePool(ServerOrder { group, server, change }, answer) => {
+                answer.send(Err(Refusal::conflict(format!("{group} {server} {change:?}")))).unwrap();
+            }
+            Call::HoldCache(service, address, order, answer) => {
+                answer.send(Err(Refusal::conflict(format!("{service} {address} {order:?}")))).unwrap();
             }
             Call::FollowFlows(selection, answer) => {
                 let (client, events) = mpsc::channel(1);
@@ -66,6 +77,33 @@ fn serve(path: &Path) -> std::sync::mpsc::Receiver<usize> {
         });
     });
     left
+}
+
+#[test]
+fn changes_of_servers_reach_the_control_loop_as_they_were_asked_for() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("weir.sock");
+    serve(&path);
+    let client = Client::new(&path);
+    let told =
+        |method: &Method, path: &str| client.request::<()>(method.clone(), path).unwrap_err().to_string();
+    let order = ServerOrder { group: "web".to_owned(), server: "a".to_owned(), change: Change::Undrain };
+    assert_eq!(told(&Method::DELETE, "/services/drains?name=web&server=a"), format!("{order:?}"));
+    for (method, path, expected) in [
+        (Method::PUT, "/pools/drains?name=p&server=n&timeout_s=5", "p n Drain { timeout: Some(5s) }"),
+        (Method::DELETE, "/pools/nodes?name=p&server=n", "p n Remove"),
+        (Method::PUT, "/services/cache?name=c&address=::1&server=s", "c ::1 Pin(\"s\")"),
+        (Method::PUT, "/services/cache?name=c&address=::1", "c ::1 Ban"),
+        (Method::DELETE, "/services/cache?name=c&address=::1", "c ::1 Forget"),
+        (
+            Method::PATCH,
+            "/services/servers?name=web&server=a",
+            "nothing is to be set: give a weight, a threshold, a cost or a state",
+        ),
+        (Method::PUT, "/services/cache?name=c", "say of which `address`"),
+    ] {
+        assert_eq!(told(&method, path), expected, "{path}");
+    }
 }
 
 #[test]

@@ -40,7 +40,11 @@ pub fn some(answer: &Services, columns: Columns) -> String {
         text += &head(service, columns);
         let mut servers: Vec<&ServerRow> = service.servers.iter().collect();
         servers.sort_by_key(|server| (server.address, server.port));
-        servers.into_iter().for_each(|server| text += &line(server, columns));
+        let port = match service.selector {
+            SelectorRow::Mark { .. } => 0,
+            SelectorRow::Address { port, .. } => port,
+        };
+        servers.into_iter().for_each(|server| text += &line(server, port, columns));
     }
     text
 }
@@ -145,9 +149,9 @@ fn persistence(service: &ServiceRow) -> String {
     format!(" persistent {}{mask}", persistence.timeout_s)
 }
 
-/// The line of a server.
-fn line(server: &ServerRow, columns: Columns) -> String {
-    let name = endpoint(server.address, server.port);
+/// The line of a server, whose service has `port`.
+fn line(server: &ServerRow, port: u16, columns: Columns) -> String {
+    let name = endpoint(server.address, if server.port == 0 { port } else { server.port });
     let TrafficCounts { active, inactive, .. } = server.counts;
     let weight = server.scheduled_weight();
     match columns {
@@ -339,8 +343,8 @@ mod tests {
     fn a_server_that_gets_nothing_has_no_weight() {
         for state in ["draining", "dead"] {
             let row = ServerRow { state: state.to_owned(), ..server("a", "10.0.0.2", 100) };
-            let expected = "  -> 10.0.0.2:0                   Route   0      12         3         \n";
-            assert_eq!(line(&row, Columns::Plain), expected);
+            let expected = "  -> 10.0.0.2:80                  Route   0      12         3         \n";
+            assert_eq!(line(&row, 80, Columns::Plain), expected);
         }
     }
 

@@ -121,7 +121,7 @@ fn place(server: &ServerRow) -> String {
 fn remarks(server: &ServerRow, is_retired: bool) -> String {
     let mut remarks = Vec::new();
     if is_retired {
-        remarks.push("gone from the configuration".to_owned());
+        remarks.push("taken away".to_owned());
     }
     if server.added {
         remarks.push("added by hand".to_owned());
@@ -175,7 +175,7 @@ mod tests {
             "drains for 1 min 1 s, 15 left, ends in 30 s",
             "[2001:db8::1]:80",
             "added by hand; its checks fail",
-            "gone from the configuration; drains for 1 s, 15 left ",
+            "taken away; drains for 1 s, 15 left ",
         ] {
             assert!(text.contains(part), "no {part:?} in\n{text}");
         }

@@ -144,11 +144,11 @@ impl Services {
         self.registry.group(group)?.server(server).map(Server::id)
     }
 
-    /// The server with this number, and its service or pool.
-    pub(super) fn server(&self, id: ServerId) -> Option<(&str, &Server)> {
+    /// All servers by their numbers, each with the name of its service or pool.
+    pub(super) fn by_number(&self) -> BTreeMap<ServerId, (&str, &Server)> {
         let current = self.registry.all_servers().map(|(group, server)| (group.name(), server));
         let retired = self.registry.retired().map(|retired| (&*retired.group, &retired.server));
-        current.chain(retired).find(|(_, server)| server.id() == id)
+        current.chain(retired).map(|(group, server)| (server.id(), (group, server))).collect()
     }
 
     /// The service or pool of this name.

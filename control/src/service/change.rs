@@ -197,7 +197,7 @@ impl Registry {
         let at = self.server_place(place, name)?;
         let group = &mut self.groups[place];
         let server = &mut group.servers[at];
-        server.settings = settings.or(server.settings);
+        server.settings = settings.or(server.settings).beyond(&server.definition);
         thresholds(server.lower_threshold(), server.upper_threshold())?;
         if server.cost() == 0 {
             return Err(ChangeError::NoCost);

@@ -118,6 +118,18 @@ impl Settings {
         }
     }
 
+    /// Those of them that are otherwise than the definition.
+    #[must_use]
+    pub(super) fn beyond(self, definition: &Definition) -> Self {
+        Self {
+            weight: self.weight.filter(|weight| *weight != definition.weight),
+            upper_threshold: self.upper_threshold.filter(|upper| *upper != definition.upper_threshold),
+            lower_threshold: self.lower_threshold.filter(|lower| *lower != definition.lower_threshold),
+            cost: self.cost.filter(|cost| *cost != definition.cost),
+            drain: self.drain.filter(|drain| *drain != definition.drain),
+        }
+    }
+
     /// What is left of them when a definition gives way to another: where that says something new, it holds.
     #[must_use]
     pub(super) fn after(self, old: &Definition, new: &Definition) -> Self {

@@ -147,6 +147,7 @@ fn what_an_operator_says_holds_until_the_file_says_something_new() {
     );
     change(&mut registry, "b", Change::Undrain).unwrap();
     assert_eq!(web(&registry, "b").state(), ServerState::Up);
+    assert_eq!(web(&registry, "b").settings(), Settings::default(), "it is as the file says");
 }
 
 #[test]

@@ -9,14 +9,14 @@ use crate::observe::{
 };
 use crate::runtime::errands;
 use crate::runtime::services::Clients;
-use crate::service::{Collection, Kind};
+use crate::service::{Collection, Definition, Kind, Server};
 use core::net::IpAddr;
 use core::ops::ControlFlow;
 use std::sync::Arc;
 use tracing::info;
 use weir_dataplane::config::service::{Locality, Scheduler};
 use weir_dataplane::counters::FlowProtocol;
-use weir_dataplane::mailbox::{Errand, Holding, WorkerHandle};
+use weir_dataplane::mailbox::{Errand, Holding};
 use weir_dataplane::sched::cache::{Hold, View};
 use weir_dataplane::track::FlowView;
 use weir_dataplane::track::filter::{Filter, ServerFilter};
@@ -62,44 +62,21 @@ impl Gateway {
             find(Collection::Services).or_else(|refusal| find(Collection::Pools).map_err(|_| refusal))?;
         }
         let filter = Arc::new(Filter { server: Some(ServerFilter::Any), ..Filter::default() });
-        let mut answer = Connections::default();
+        let (servers, mut answer) = (self.running.services.by_number(), Connections::default());
         let list = |dump| Errand::List(Arc::clone(&filter), dump);
         errands::run(&self.running.workers, list, |_, flow| {
-            let row = self.connection(&flow).filter(|row| name.is_none_or(|name| row.service == name));
-            let Some(row) = row else { return ControlFlow::Continue(()) };
+            let server = flow.server.and_then(|id| servers.get(&id));
+            let meant = server.filter(|(service, _)| name.is_none_or(|name| *service == name));
+            let Some((service, server)) = meant else { return ControlFlow::Continue(()) };
             if answer.connections.len() == FLOWS_LIMIT_MAX {
                 answer.more = true;
                 return ControlFlow::Break(());
             }
-            answer.connections.push(row);
+            answer.connections.push(connection(&flow, service, server));
             ControlFlow::Continue(())
         })
         .await?;
         Ok(answer)
-    }
-
-    fn connection(&self, flow: &FlowView) -> Option<ConnectionRow> {
-        let (service, server) = self.running.services.server(flow.server?)?;
-        let (family, source, destination) = (flow.key.family(), flow.source(), flow.destination());
-        let state = match flow.class.kind() {
-            FlowProtocol::Tcp => state_name(flow.class).unwrap_or_default(),
-            // IPVS knows no other states.
-            other => other.name().to_ascii_uppercase(),
-        };
-        let port = server.definition().port;
-        Some(ConnectionRow {
-            service: service.to_owned(),
-            server: server.name().to_owned(),
-            protocol: flow.key.protocol(),
-            state,
-            expires_s: flow.remaining.as_s(),
-            source: source.address.ip(family),
-            source_port: source.port,
-            destination: destination.address.ip(family),
-            destination_port: destination.port,
-            server_address: server.definition().place.address(),
-            server_port: if port == 0 { destination.port } else { port },
-        })
     }
 
     /// Changes a server of a service.
@@ -127,7 +104,7 @@ impl Gateway {
                 ControlFlow::Continue(())
             })
             .await?;
-            if let Some((service, server)) = self.running.services.server(server) {
+            if let Some((service, server)) = self.running.services.by_number().get(&server) {
                 info!(service, server = server.name(), ended, "the drain's deadline has passed");
             }
         }
@@ -138,6 +115,13 @@ impl Gateway {
     pub(super) async fn cache(&self, name: &str, address: Option<IpAddr>) -> Result<ServiceCache, Refusal> {
         let (service, locality) = self.cached(name)?;
         let mut answer = ServiceCache { service: name.to_owned(), ..ServiceCache::default() };
+        let servers = self.running.services.by_number();
+        let holder = |id: ServerId| {
+            let (_, server) = servers.get(&id)?;
+            let workers = self.running.workers.iter();
+            let active = workers.map(|worker| worker.counters().server(id).active.read()).sum();
+            Some(CacheServer { server: server.name().to_owned(), active, weight: server.weight() })
+        };
         let list = |dump| Errand::Cache(service, dump);
         errands::run(&self.running.workers, list, |worker, view| {
             if address.is_some_and(|address| address != view.address) {
@@ -147,42 +131,11 @@ impl Gateway {
                 answer.more = true;
                 return ControlFlow::Break(());
             }
-            answer.entries.push(self.cache_row(worker, &view, locality));
+            answer.entries.push(cache_row(worker, &view, locality, holder));
             ControlFlow::Continue(())
         })
         .await?;
         Ok(answer)
-    }
-
-    fn cache_row(&self, worker: usize, view: &View, locality: Locality) -> CacheRow {
-        let holder = |id: ServerId| {
-            let carried: u64 = self
-                .running
-                .workers
-                .iter()
-                .map(|worker: &WorkerHandle| worker.counters().server(id).active.read())
-                .sum();
-            let (_, server) = self.running.services.server(id)?;
-            Some(CacheServer { server: server.name().to_owned(), active: carried, weight: server.weight() })
-        };
-        let reason = match view.hold {
-            Hold::Learned => "learned",
-            Hold::Pinned => "pinned",
-            Hold::Banned => "banned",
-        };
-        let is_learned = view.hold == Hold::Learned;
-        let (unused_s, unchanged_s) = (view.unused.as_s(), view.unchanged.as_s());
-        CacheRow {
-            worker,
-            address: view.address,
-            reason: reason.to_owned(),
-            uses: view.uses,
-            unused_s,
-            unchanged_s,
-            expires_s: is_learned.then(|| locality.expiration.as_s().saturating_sub(unused_s)),
-            servers: view.servers.iter().flatten().filter_map(|id| holder(*id)).collect(),
-            members: view.members,
-        }
     }
 
     /// Says what is to be held of an address.
@@ -235,5 +188,54 @@ impl Gateway {
                 "service `{name}` remembers no addresses: only the schedulers lblc and lblcr do"
             ))),
         }
+    }
+}
+
+fn connection(flow: &FlowView, service: &str, server: &Server) -> ConnectionRow {
+    let (family, source, destination) = (flow.key.family(), flow.source(), flow.destination());
+    let state = match flow.class.kind() {
+        FlowProtocol::Tcp => state_name(flow.class).unwrap_or_default(),
+        // IPVS knows no other states.
+        other => other.name().to_ascii_uppercase(),
+    };
+    let Definition { place, port, .. } = *server.definition();
+    ConnectionRow {
+        service: service.to_owned(),
+        server: server.name().to_owned(),
+        protocol: flow.key.protocol(),
+        state,
+        expires_s: flow.remaining.as_s(),
+        source: source.address.ip(family),
+        source_port: source.port,
+        destination: destination.address.ip(family),
+        destination_port: destination.port,
+        server_address: place.address(),
+        server_port: if port == 0 { destination.port } else { port },
+    }
+}
+
+fn cache_row(
+    worker: usize,
+    view: &View,
+    locality: Locality,
+    holder: impl Fn(ServerId) -> Option<CacheServer>,
+) -> CacheRow {
+    let reason = match view.hold {
+        Hold::Learned => "learned",
+        Hold::Pinned => "pinned",
+        Hold::Banned => "banned",
+    };
+    let (unused_s, unchanged_s) = (view.unused.as_s(), view.unchanged.as_s());
+    let is_learned = view.hold == Hold::Learned;
+    CacheRow {
+        worker,
+        address: view.address,
+        reason: reason.to_owned(),
+        uses: view.uses,
+        unused_s,
+        unchanged_s,
+        expires_s: is_learned.then(|| locality.expiration.as_s().saturating_sub(unused_s)),
+        servers: view.servers.iter().flatten().filter_map(|id| holder(*id)).collect(),
+        members: view.members,
     }
 }
