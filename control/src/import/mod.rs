@@ -3,16 +3,15 @@
 //! An importer reads text and writes YAML, with a comment for each thing that means something else here, or that cannot
 //! be carried over. What it does not understand is an error with its line; nothing is left out without a word.
 
-mod clusterip;
-mod iptables;
-
-pub use clusterip::clusterip;
 mod blocks;
 mod checkers;
+mod clusterip;
+mod iptables;
 mod ipvsadm;
 mod keepalived;
 mod services;
 
+pub use clusterip::clusterip;
 pub use ipvsadm::ipvsadm;
 pub use keepalived::keepalived;
 

@@ -64,7 +64,6 @@ pub(super) fn gateway(raw: Option<raw::Gateway>, findings: &mut Findings) -> Opt
     let workers = workers::validate(raw.workers, is_virtual, &root.key("workers"), findings);
     let buffers = raw.memory.buffers;
     let memory = memory::validate(raw.memory, is_virtual, mtu_max, &root.key("memory"), findings);
-    let loose = raw.conntrack.tcp.loose;
     let conntrack = conntrack::validate(raw.conntrack, buffers, &root.key("conntrack"), findings);
     let cluster = match raw.cluster {
         Some(cluster) => {
@@ -73,9 +72,8 @@ pub(super) fn gateway(raw: Option<raw::Gateway>, findings: &mut Findings) -> Opt
         }
         None => Some((None, None)),
     };
-    let (cluster, membership) =
-        cluster.map_or((None, None), |(cluster, membership)| (Some(cluster), Some(membership)));
-    if let (true, Some(Some(_))) = (loose, &cluster) {
+    let (cluster, membership) = cluster.unzip();
+    if cluster.as_ref().is_some_and(Option::is_some) && conntrack.as_ref().is_some_and(|all| all.tcp.loose) {
         together::loose_cluster(findings);
     }
     let ports: Option<Vec<Port>> = ports.into_iter().collect();
