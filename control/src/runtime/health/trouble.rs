@@ -34,7 +34,9 @@ impl Trouble {
     pub(super) fn protocol(protocol: &'static str, error: &(dyn std::error::Error + 'static)) -> Self {
         let mut cause = Some(error);
         while let Some(error) = cause {
-            if let Some(error) = error.downcast_ref::<io::Error>().filter(|error| error.get_ref().is_none()) {
+            // What could be read, and means nothing, is the protocol's affair.
+            let of_connection = |error: &&io::Error| error.kind() != ErrorKind::InvalidData;
+            if let Some(error) = error.downcast_ref::<io::Error>().filter(of_connection) {
                 return Self::network(error);
             }
             cause = error.source();
