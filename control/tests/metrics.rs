@@ -55,6 +55,7 @@ fn server(name: &str) -> ServerRow {
         method: "direct".to_owned(),
         state: "draining".to_owned(),
         alive: true,
+        health: None,
         weight: 100,
         upper_threshold: 0,
         lower_threshold: 0,

@@ -1,10 +1,10 @@
 //! What an operator is shown of health.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 
 /// A service or a pool.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub struct ServiceView {
     /// Its name.
     pub service: String,
@@ -17,7 +17,7 @@ pub struct ServiceView {
 }
 
 /// A server.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub struct ServerView {
     /// Its name.
     pub server: String,
@@ -46,7 +46,7 @@ pub struct ServerView {
 }
 
 /// What came of a check.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub struct LastAnswer {
     /// How long ago.
     pub ago_ms: u64,
@@ -57,7 +57,7 @@ pub struct LastAnswer {
 }
 
 /// A server came or went.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Change {
     /// How long ago.
     pub ago_ms: u64,

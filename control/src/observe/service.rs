@@ -1,5 +1,6 @@
 //! Services and pools, as the API speaks of them.
 
+use crate::health::ServerView;
 use core::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
@@ -91,6 +92,8 @@ pub struct ServerRow {
     pub state: String,
     /// Whether its checks find it alive.
     pub alive: bool,
+    /// What is known of that, if it is watched.
+    pub health: Option<ServerView>,
     /// Its share of new connections; 0: none.
     pub weight: u16,
     /// With so many connections it gets no new ones; 0: however many it has.
@@ -335,6 +338,7 @@ pub(super) mod fixtures {
             method: "direct".to_owned(),
             state: "up".to_owned(),
             alive: true,
+            health: None,
             weight,
             upper_threshold: 50,
             lower_threshold: 40,

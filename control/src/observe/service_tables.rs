@@ -130,7 +130,8 @@ fn remarks(server: &ServerRow, is_retired: bool) -> String {
         remarks.push("changed by hand".to_owned());
     }
     if !server.alive {
-        remarks.push("its checks fail".to_owned());
+        let reason = server.health.as_ref().map_or("its checks fail", |health| &health.reason);
+        remarks.push(format!("dead: {reason}"));
     }
     if let Some(drain) = server.drain {
         let until = match drain.left_s {
@@ -174,7 +175,7 @@ mod tests {
         for part in [
             "drains for 1 min 1 s, 15 left, ends in 30 s",
             "[2001:db8::1]:80",
-            "added by hand; its checks fail",
+            "added by hand; dead: its checks fail",
             "taken away; drains for 1 s, 15 left ",
         ] {
             assert!(text.contains(part), "no {part:?} in\n{text}");

@@ -139,7 +139,7 @@ fn what_an_operator_says_holds_until_the_file_says_something_new() {
     assert_eq!((web(&registry, "a").weight(), web(&registry, "b").state()), (7, ServerState::Draining));
     let [heavy, limited] =
         [services::Server { weight: 3, ..a }, services::Server { upper_threshold: 9, ..b }];
-    registry.reload(&one(&[heavy.clone(), limited]), 3_000).unwrap();
+    registry.reload(&one(&[heavy, limited]), 3_000).unwrap();
     assert_eq!(web(&registry, "a").weight(), 3);
     assert_eq!(
         (web(&registry, "b").state(), web(&registry, "b").upper_threshold()),
@@ -356,7 +356,7 @@ fn what_cannot_be_is_refused_and_changes_nothing() {
 #[test]
 fn there_is_an_end_to_numbers() {
     let servers: Vec<_> =
-        (0..4096).map(|n: u32| services::Server { port: n as u16, ..server(&n.to_string(), 1) }).collect();
+        (0..4096).map(|n: u16| services::Server { port: n, ..server(&n.to_string(), 1) }).collect();
     let mut registry = registry(&one(&servers));
     let more = Definition::new("more".to_owned(), address(2));
     assert_eq!(change(&mut registry, "more", Change::Add(more)), Err(ChangeError::Full(Full::Servers)));

@@ -3,12 +3,14 @@
 use super::Gateway;
 use crate::api::{CacheOrder, FLOWS_LIMIT_MAX, Refusal, ServerOrder};
 use crate::config::services::Service;
+use crate::health::ServiceView;
 use crate::observe::protocol::state_name;
 use crate::observe::{
-    CacheRow, CacheServer, ConnectionRow, Connections, Pools, ServiceCache, ServiceRow, Services,
+    CacheRow, CacheServer, ConnectionRow, Connections, Pools, ServerRow, ServiceCache, ServiceRow, Services,
 };
 use crate::runtime::errands;
 use crate::runtime::services::Clients;
+use crate::runtime::wards::Wards;
 use crate::service::{Collection, Definition, Kind, Server};
 use core::net::IpAddr;
 use core::ops::ControlFlow;
@@ -26,7 +28,11 @@ impl Gateway {
     /// Services, or the one of this name.
     pub(super) async fn services(&self, name: Option<&str>) -> Result<Services, Refusal> {
         let clients = self.clients().await?;
-        let services = self.running.services.show(name, &self.running.workers, &clients)?;
+        let mut services = self.running.services.show(name, &self.running.workers, &clients)?;
+        let health = self.wards.as_ref().map(Wards::view).unwrap_or_default();
+        for service in &mut services {
+            attach(&health, &service.service, &mut service.servers);
+        }
         let flows_max = self.running.workers.iter().map(|worker| worker.flows_max() as u64).sum();
         Ok(Services { flows_max, services })
     }
@@ -38,7 +44,12 @@ impl Gateway {
 
     /// Pools, or the one of this name.
     pub(super) fn pools(&self, name: Option<&str>) -> Result<Pools, Refusal> {
-        self.running.services.show_pools(name, &self.running.workers)
+        let mut pools = self.running.services.show_pools(name, &self.running.workers)?;
+        let health = self.wards.as_ref().map(Wards::view).unwrap_or_default();
+        for pool in &mut pools.pools {
+            attach(&health, &pool.pool, &mut pool.nodes);
+        }
+        Ok(pools)
     }
 
     /// How many clients stay with each server.
@@ -237,5 +248,13 @@ fn cache_row(
         expires_s: is_learned.then(|| locality.expiration.as_s().saturating_sub(unused_s)),
         servers: view.servers.iter().flatten().filter_map(|id| holder(*id)).collect(),
         members: view.members,
+    }
+}
+
+/// Puts what is known of the servers of a service or pool beside them.
+fn attach(health: &[ServiceView], group: &str, servers: &mut [ServerRow]) {
+    let Some(view) = health.iter().find(|view| view.service == group) else { return };
+    for server in servers {
+        server.health = view.servers.iter().find(|known| known.server == server.server).cloned();
     }
 }

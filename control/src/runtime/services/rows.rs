@@ -113,6 +113,7 @@ impl Services {
             method: method.to_string(),
             state: server.state().to_string(),
             alive: server.is_alive(),
+            health: None,
             weight: server.weight(),
             upper_threshold: server.upper_threshold(),
             lower_threshold: server.lower_threshold(),
