@@ -9,6 +9,7 @@ use weir_dataplane::config::vip::{HashMode, Nodes};
 use weir_dataplane::config::{BucketSet, Config, Vip};
 use weir_dataplane::counters::{DropReason, PuntReason, Verdict};
 use weir_dataplane::gate::vip::NodeHash;
+use weir_dataplane::pipeline::Limits;
 use weir_dataplane::port::mem::MemFrame;
 use weir_dataplane::steer::Router;
 use weir_dataplane::units::{BucketId, VipId};
@@ -65,10 +66,18 @@ fn only(node: usize) -> Nodes {
     Nodes::Local(BucketSet::from_iter(BucketId::new(node)))
 }
 
+/// A gateway with small tables: nothing of a VIP's is tracked.
+fn gateway(config: &Config, routing: &Routing) -> Node {
+    let limits = Limits { flows_max: 64, expectations_max: 16 };
+    let mut config = config.clone();
+    config.conntrack.fragments.frames_max = 64;
+    Node::routed_with_limits(&config, Router::compile(routing), limits)
+}
+
 /// Node `node`, from 0, of so many.
 fn node(node: usize, hash_mode: HashMode, total_nodes: u16) -> Node {
     let config = Config { vips: vips(hash_mode, total_nodes, &only(node)), ..Config::default() };
-    Node::routed(&config, Router::compile(&routing(node)))
+    gateway(&config, &routing(node))
 }
 
 fn nodes(hash_mode: HashMode, total_nodes: u16) -> Vec<Node> {
@@ -124,7 +133,7 @@ fn packets_fall_to_the_nodes_that_linux_gave_them_to() {
                     .collect(),
                 routes: Vec::new(),
             };
-            let mut node = Node::routed(&config, Router::compile(&routing));
+            let mut node = gateway(&config, &routing);
             let frame = to_vip(source, VIP).tcp(ports.0, ports.1).syn().build();
             assert_eq!(node.verdict(Side::Lan, MemFrame::new(frame)), TAKEN, "{line}");
             count += 1;
@@ -238,7 +247,7 @@ fn the_fragments_of_a_datagram_are_one_nodes() {
         let whole = to_vip(client, VIP).udp(40_000 + id, 53).payload(&[0x55; 64]).build();
         let datagram = &packet_of(&whole)[20..];
         let part = |range: std::ops::Range<usize>, more| {
-            let ip = to_vip(client, VIP).id(id.into()).fragment((range.start / 8) as u16, more);
+            let ip = to_vip(client, VIP).id(id.into()).fragment(range.start as u16, more);
             ip.protocol(17).payload(&datagram[range]).build()
         };
         let (first, second) = (part(0..40, true), part(40..datagram.len(), false));
@@ -301,7 +310,7 @@ fn with_the_nodes_of_the_cluster_a_packet_is_its_owners() {
         let mut config = member(64, buckets, weir_dataplane::config::Tracking::All);
         config.vips = vips(HashMode::SourcePort, 64, &Nodes::Cluster);
         config.bridge = weir_dataplane::config::Bridge::default();
-        Node::routed(&config, Router::compile(&routing(node)))
+        gateway(&config, &routing(node))
     };
     let mut three = [of_cluster(0, 0..10), of_cluster(1, 10..40), of_cluster(2, 40..64)];
     let hash = NodeHash::compile(HashMode::SourcePort, 64, 7);
@@ -318,11 +327,11 @@ fn with_the_nodes_of_the_cluster_a_packet_is_its_owners() {
 }
 
 /// A map of eight buckets to three nodes, as each of them has it, by a numbering of its own.
-fn named(me: usize, owners: &[usize; 8], dead: Option<usize>) -> Config {
+fn named(me: usize, owners: &[usize; 8]) -> Config {
     use weir_dataplane::config::{Members, Membership, Tracking};
     use weir_dataplane::units::{Epoch, MemberId};
     let id = |node: usize| MemberId::new((node + 3 - me) % 3).unwrap();
-    let living = (0..3).filter(|node| Some(*node) != dead).map(|node| (id(node), Epoch::FIRST)).collect();
+    let living = (0..3).map(|node| (id(node), Epoch::FIRST)).collect();
     let map = owners.iter().map(|owner| Some(id(*owner))).collect();
     let members = Members { me: id(me), map, living, learning: false };
     let config = clustered(8, Membership::Members(members), Tracking::All);
@@ -338,7 +347,7 @@ proptest! {
         clients in prop::collection::vec((any::<u8>(), any::<u8>(), any::<u16>(), any::<u16>(), any::<bool>()), 1..30),
     ) {
         let mut three: Vec<Node> = (0..3)
-            .map(|me| Node::routed(&named(me, &owners, None), Router::compile(&routing(me))))
+            .map(|me| gateway(&named(me, &owners), &routing(me)))
             .collect();
         let hash = NodeHash::compile(HashMode::SourcePort, 8, 7);
         for (a, b, from, to, is_ipv6) in clients {
@@ -366,7 +375,7 @@ proptest! {
             let local = (0..usize::from(total)).filter(|node| at(*node) == gateway).filter_map(BucketId::new);
             let nodes = Nodes::Local(local.collect());
             let config = Config { vips: vips(mode, total, &nodes), ..Config::default() };
-            Node::routed(&config, Router::compile(&routing(gateway)))
+            self::gateway(&config, &routing(gateway))
         }).collect();
         let hash = NodeHash::compile(mode, total, 7);
         for (last, from, to) in clients {
