@@ -116,31 +116,6 @@ impl<F: Frame> Pipeline<F> {
         pipeline
     }
 
-    /// Goes on by another snapshot; returns the old one.
-    pub fn adopt(&mut self, snapshot: Arc<Snapshot>) -> Arc<Snapshot> {
-        self.counters.epoch.set(u64::from(snapshot.epoch().number()));
-        let old = core::mem::replace(&mut self.snapshot, snapshot);
-        let version = |snapshot: &Snapshot| snapshot.services().map(Services::version);
-        if version(&old) != version(&self.snapshot) {
-            self.know_servers();
-        }
-        old
-    }
-
-    /// Goes on with the memory of other services; what it knows of those that are as they were it takes over. Returns
-    /// what is left of the old one.
-    pub fn remember(&mut self, mut memories: Memories) -> Memories {
-        memories.inherit(&mut self.memories);
-        self.counters.services_version.set(memories.version());
-        core::mem::replace(&mut self.memories, memories)
-    }
-
-    fn know_servers(&mut self) {
-        if let Some(services) = self.snapshot.services() {
-            self.tracker.know_servers(services.servers());
-        }
-    }
-
     /// The snapshot in force.
     pub fn snapshot(&self) -> &Snapshot {
         &self.snapshot

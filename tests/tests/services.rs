@@ -357,6 +357,8 @@ fn rules_assign_flows_to_a_pool_or_to_one_of_its_nodes() {
     for n in 10..14 {
         assert_eq!(next(&mut node, &fixed(n)), mac(1));
     }
+    let answer = up().ip(client(15), VIP).tcp(80, 8080).flags(Flags(Flags::SYN.0 | Flags::ACK.0)).ack(1);
+    assert_eq!(next(&mut node, &answer.build()), mac(1), "whoever opened it: the port is that node's");
     assert_eq!(next(&mut node, &syn(20)), mac(0));
 }
 

@@ -28,7 +28,7 @@ const LEFT: Verdict = Verdict::Drop(DropReason::VipNotOwner);
 
 /// The MAC address that a node has alone.
 fn own_mac(node: usize) -> Mac {
-    Mac([2, 0, 0, 0, 1, node as u8])
+    Mac([2, 0, 0, 0, 1, u8::try_from(node).unwrap()])
 }
 
 /// A network of both families, with a VIP of each.
@@ -247,7 +247,7 @@ fn the_fragments_of_a_datagram_are_one_nodes() {
         let whole = to_vip(client, VIP).udp(40_000 + id, 53).payload(&[0x55; 64]).build();
         let datagram = &packet_of(&whole)[20..];
         let part = |range: std::ops::Range<usize>, more| {
-            let ip = to_vip(client, VIP).id(id.into()).fragment(range.start as u16, more);
+            let ip = to_vip(client, VIP).id(id.into()).fragment(u16::try_from(range.start).unwrap(), more);
             ip.protocol(17).payload(&datagram[range]).build()
         };
         let (first, second) = (part(0..40, true), part(40..datagram.len(), false));
@@ -370,7 +370,7 @@ proptest! {
         clients in prop::collection::vec((any::<u8>(), any::<u16>(), any::<u16>()), 1..20),
     ) {
         // Each of the nodes is at one of three gateways.
-        let at = |node: usize| (seed >> (node % 32)) as usize % 3;
+        let at = |node: usize| usize::try_from(seed >> (node % 32) & 0xffff).unwrap() % 3;
         let mut three: Vec<Node> = (0..3).map(|gateway| {
             let local = (0..usize::from(total)).filter(|node| at(*node) == gateway).filter_map(BucketId::new);
             let nodes = Nodes::Local(local.collect());

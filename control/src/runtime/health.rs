@@ -5,7 +5,6 @@
 //! worker. At most [`CHECKS_MAX`] are under way; each is a task that its timeout ends, and all end with the [`Watch`].
 
 mod check;
-mod device;
 mod dns;
 mod http;
 mod icmp;
@@ -17,7 +16,6 @@ mod tests;
 mod tls;
 mod trouble;
 
-pub use device::device;
 pub(super) use http::{Page, fetch};
 pub(super) use socket::Way;
 pub(super) use trouble::Trouble;

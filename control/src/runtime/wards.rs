@@ -3,7 +3,7 @@
 use super::health::{self, Verdicts};
 use super::loads::{Ear, Published};
 use super::services::Services;
-use crate::config::GatewayConfig;
+use crate::config::{self, GatewayConfig};
 use crate::health::{Group, Reporter, ServiceView, Subject, Tally};
 use crate::service::{self, Kind};
 use std::collections::{BTreeSet, HashMap};
@@ -53,7 +53,7 @@ impl Wards {
     fn follow(&mut self, config: &GatewayConfig, groups: &[service::Group]) {
         let subject = |server: &service::Server| {
             let address = address(server);
-            let device = address.and_then(|address| health::device(config, address));
+            let device = address.and_then(|address| config::device(config, address));
             Subject {
                 server: server.name().into(),
                 address,

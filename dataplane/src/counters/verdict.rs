@@ -72,7 +72,8 @@ named_enum! {
         Helper = "helper",
         /// The flow table is full of flows that may not be evicted.
         TableFull = "table_full",
-        /// Another node of the cluster owns it (`tracking: own`: it was not tracked).
+        /// Another node of the cluster owns it (`tracking: own`: it was not tracked), or came to own it before the frame
+        /// left.
         NotOwner = "not_owner",
         /// To a VIP, and another node's by its hash.
         VipNotOwner = "vip_not_owner",

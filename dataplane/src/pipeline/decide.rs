@@ -8,8 +8,9 @@ use crate::parse::{Class, Parsed};
 use crate::port::{Burst, Frame};
 use crate::punt::Punted;
 use crate::snapshot::Snapshot;
-use crate::steer::{Router, bridge};
-use crate::track::{ConnState, Owners, Steering, Tracked};
+use crate::steer::bridge;
+use crate::steer::delivery::{facts, vlan_of};
+use crate::track::{Origin, Owners, Steering, Tracked};
 use crate::units::{PortId, Tick};
 use crate::wire::Ethernet;
 
@@ -56,10 +57,11 @@ pub(super) fn decide<F: Frame, const ROUTES: bool>(
     }
     let ours = snapshot.is_me(tracked.owner);
     if let Some(reason) = tracked.drop {
-        // Of what is the gateway's own, by an address that servers have too, the tracker has seen one half.
-        let is_own = |router: &Router| router.is_own(frame.bytes());
-        if ROUTES && tracked.state == Some(ConnState::Invalid) && snapshot.router().is_some_and(is_own) {
-            return (ours, Verdict::Punt(PuntReason::Local));
+        if ROUTES
+            && reason == DropReason::InvalidNoFlow
+            && let Some(decided) = decide_without_flow(snapshot, frame, (port, now), parsed)
+        {
+            return decided;
         }
         return (ours, Verdict::Drop(reason));
     }
@@ -103,6 +105,31 @@ pub(super) fn decide_slowly<F: Frame>(
     tracked: &Tracked,
 ) -> (bool, Verdict) {
     decide::<F, true>(snapshot, frame, passage, parsed, tracked)
+}
+
+/// What becomes of a packet to an address that servers have too, of a connection of which the tracker has not seen the
+/// beginning. A rule may name a server for it, whoever opened it: ports that are one server's own. The rest is the
+/// gateway's own, if it has the address: the kernel's answers pass no worker.
+#[cold]
+fn decide_without_flow<F: Frame>(
+    snapshot: &Snapshot,
+    frame: &mut F,
+    (port, now): (PortId, Tick),
+    parsed: &Parsed,
+) -> Option<(bool, Verdict)> {
+    let (router, services) = (snapshot.router()?, snapshot.services()?);
+    let facts = facts(parsed, port, vlan_of(frame.bytes()));
+    if !services.shares(facts.destination.ip(facts.family)) {
+        return None;
+    }
+    let Some(target) = services.fixed(&facts).and_then(|server| services.target(server)) else {
+        return router.is_own(frame.bytes()).then_some((false, Verdict::Punt(PuntReason::Local)));
+    };
+    let bucket = snapshot.bucket(&Origin { key: parsed.key, side: parsed.side });
+    if !snapshot.is_me(snapshot.owner(bucket)) {
+        return Some((false, Verdict::Drop(DropReason::NotOwner)));
+    }
+    Some((true, router.forward_to(target, frame, &parsed.key, now)))
 }
 
 /// Whether this node forwards a frame that belongs to no flow.

@@ -1,8 +1,11 @@
-//! Flows that begin: their mark, and the server that takes them if they are a service's.
+//! Flows that begin: their mark, and the server that takes them if they are a service's; and what a worker knows of
+//! services, by the snapshots that it adopts.
 
+use super::Pipeline;
 use crate::config::service::Fallback;
 use crate::counters::{DropReason, Verdict, WorkerCounters};
 use crate::parse::Parsed;
+use crate::port::Frame;
 use crate::snapshot::Snapshot;
 use crate::steer::delivery::{facts, vlan_of};
 use crate::steer::service::memory::Memories;
@@ -10,6 +13,7 @@ use crate::steer::service::{Dispatch, Services};
 use crate::track::{Owners, Steering, Tracked, Tracker};
 use crate::units::{PortId, ServiceId, Tick, VlanId};
 use crate::wire::{Ethernet, MacAddr};
+use std::sync::Arc;
 
 /// Where a packet came in, and when.
 #[derive(Clone, Copy, Debug)]
@@ -25,6 +29,33 @@ impl Place {
     pub(super) fn of(frame: &[u8], port: PortId, now: Tick) -> Self {
         let source = Ethernet::new(frame).map(|ethernet| ethernet.source()).unwrap_or_default();
         Self { port, vlan: vlan_of(frame), source, now }
+    }
+}
+
+impl<F: Frame> Pipeline<F> {
+    /// Goes on by another snapshot; returns the old one.
+    pub fn adopt(&mut self, snapshot: Arc<Snapshot>) -> Arc<Snapshot> {
+        self.counters.epoch.set(u64::from(snapshot.epoch().number()));
+        let old = core::mem::replace(&mut self.snapshot, snapshot);
+        let version = |snapshot: &Snapshot| snapshot.services().map(Services::version);
+        if version(&old) != version(&self.snapshot) {
+            self.know_servers();
+        }
+        old
+    }
+
+    /// Goes on with the memory of other services; what it knows of those that are as they were it takes over. Returns
+    /// what is left of the old one.
+    pub fn remember(&mut self, mut memories: Memories) -> Memories {
+        memories.inherit(&mut self.memories);
+        self.counters.services_version.set(memories.version());
+        core::mem::replace(&mut self.memories, memories)
+    }
+
+    pub(super) fn know_servers(&mut self) {
+        if let Some(services) = self.snapshot.services() {
+            self.tracker.know_servers(services.servers());
+        }
     }
 }
 

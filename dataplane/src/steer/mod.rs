@@ -1,6 +1,7 @@
 //! Steers: where a frame goes that is this node's to forward.
 
 pub mod bridge;
+pub mod course;
 pub mod delivery;
 mod plain;
 pub mod route;

@@ -5,7 +5,7 @@
 //! of a packet is said by control: the frame is left to it as it came in.
 
 use super::route::reverse_path::{self, Doubt};
-use super::route::{Adjacencies, Adjacency, Fib, Found, Hop, Way};
+use super::route::{Adjacencies, Adjacency, Fib, Found, Way};
 use super::service::Services;
 use crate::config::route::ReversePath;
 use crate::config::{self, Routing};
@@ -22,13 +22,13 @@ use core::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 /// Any number, the same on all nodes of a cluster: whoever inherits a flow sends it the same way.
-const FLOW_SECRET: u64 = 0x2545_f491_4f6c_dd1d;
+pub(super) const FLOW_SECRET: u64 = 0x2545_f491_4f6c_dd1d;
 
 /// What a worker routes by: the routes, shared by all snapshots that they are in, and what is known of the neighbours.
 #[derive(Clone, Debug)]
 pub struct Router {
     /// By port.
-    doors: Arc<[Door]>,
+    pub(super) doors: Arc<[Door]>,
     /// By port too: what most frames ask of a door.
     pub(super) plain: Arc<[Option<Plain>; PORTS_MAX]>,
     /// By interface.
@@ -60,7 +60,7 @@ struct Interface {
 
 /// The interfaces of one port.
 #[derive(Clone, Debug, Default)]
-struct Door {
+pub(super) struct Door {
     untagged: Option<InterfaceId>,
     /// In order.
     tagged: Vec<(VlanId, InterfaceId)>,
@@ -82,7 +82,7 @@ pub(super) struct Plain {
 
 impl Door {
     #[inline]
-    fn interface(&self, vlan: Option<VlanId>) -> Option<InterfaceId> {
+    pub(super) fn interface(&self, vlan: Option<VlanId>) -> Option<InterfaceId> {
         let Some(vlan) = vlan else { return self.untagged };
         let found = self.tagged.binary_search_by_key(&vlan, |(id, _)| *id).ok()?;
         Some(self.tagged[found].1)
@@ -106,8 +106,8 @@ enum Entry {
 pub(super) struct Link {
     /// The VLAN of its tag, if it has one that says more than a priority.
     pub(super) vlan: Option<VlanId>,
-    tagged: bool,
-    ethertype: EtherType,
+    pub(super) tagged: bool,
+    pub(super) ethertype: EtherType,
     /// Where what it carries begins.
     pub(super) at: usize,
 }
@@ -124,26 +124,6 @@ impl Link {
         let at = ethernet::HEADER_LEN + crate::wire::vlan::HEADER_LEN;
         Some((ethernet, Self { vlan: VlanId::new(tag.id()), tagged: true, ethertype: tag.ethertype(), at }))
     }
-}
-
-/// Where a frame came in.
-#[derive(Clone, Copy, Debug)]
-pub struct Arrival {
-    /// The interface.
-    pub interface: InterfaceId,
-    /// Where IP begins in the frame.
-    pub ip_at: usize,
-}
-
-/// Where the tables send a packet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Course {
-    /// What becomes of it.
-    pub way: Way,
-    /// The router that takes it from here, if one does.
-    pub hop: Option<Hop>,
-    /// How it leaves; `None`: it does not, or the MAC address of who is next is not known.
-    pub adjacency: Option<Adjacency>,
 }
 
 /// From where to where an IP packet goes, and how far it may.
@@ -265,58 +245,9 @@ impl Router {
         &self.fib
     }
 
-    /// Where a frame came in.
-    pub fn arrival(&self, frame: &[u8], port: PortId) -> Option<Arrival> {
-        let (_, link) = Link::read(frame)?;
-        let interface = self.doors[port.index()].interface(link.vlan)?;
-        Some(Arrival { interface, ip_at: link.at })
-    }
-
-    /// To whom a frame goes next, of the flow `key`, if anywhere but to the gateway.
-    pub fn next_hop_of(&self, frame: &[u8], key: &FlowKey) -> Option<(InterfaceId, IpAddr)> {
-        let (_, link) = Link::read(frame)?;
-        self.hop(Ends::read(frame, link)?, key)
-    }
-
-    /// To whom an IP packet of the gateway's own goes next.
-    pub fn next_hop(&self, packet: &[u8]) -> Option<(InterfaceId, IpAddr)> {
-        let ethertype = match packet.first()? >> 4 {
-            4 => EtherType::IPV4,
-            _ => EtherType::IPV6,
-        };
-        let link = Link { vlan: None, tagged: false, ethertype, at: 0 };
-        self.hop(Ends::read(packet, link)?, &FlowKey::NONE)
-    }
-
-    /// Where a packet of the flow `key` to `destination` is sent.
-    pub fn course(&self, family: Family, destination: Address, key: &FlowKey) -> Course {
-        let way = self.fib.lookup(family, destination, || key.hash(FLOW_SECRET), &self.adjacencies);
-        let hop = match way {
-            Way::Gateway(hop) => self.fib.hops().get(hop.index()).copied(),
-            _ => None,
-        };
-        Course { way, hop, adjacency: self.adjacencies.find(way, family, destination) }
-    }
-
-    /// Bytes of an IP packet that fit where a frame goes, as long as its next hop is known.
-    pub fn mtu_towards(&self, frame: &[u8], key: &FlowKey) -> Option<u16> {
-        let (_, link) = Link::read(frame)?;
-        let ends = Ends::read(frame, link)?;
-        let way = self.way(self.fib.find(ends.family, ends.destination), key);
-        self.adjacencies.find(way, ends.family, ends.destination).map(|adjacency| adjacency.mtu)
-    }
-
     #[inline]
     pub(super) fn way(&self, found: Found, key: &FlowKey) -> Way {
         self.fib.way(found, || key.hash(FLOW_SECRET), &self.adjacencies)
-    }
-
-    fn hop(&self, ends: Ends, key: &FlowKey) -> Option<(InterfaceId, IpAddr)> {
-        match self.way(self.fib.find(ends.family, ends.destination), key) {
-            Way::Gateway(hop) => self.fib.hops().get(hop.index()).map(|hop| (hop.interface, hop.gateway)),
-            Way::OnLink(interface) => Some((interface, ends.destination.ip(ends.family))),
-            _ => None,
-        }
     }
 
     /// Says of a frame that was read as `parsed` whether it is for this router; if not, `parsed` says what becomes of it.

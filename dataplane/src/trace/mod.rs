@@ -12,7 +12,7 @@ pub use head::{Ends, Head};
 use crate::counters::{FlowClass, Verdict};
 use crate::parse::{Class, Parsed, Rules, Transport, parse};
 use crate::port::{Frame, FrameDefect};
-use crate::steer::router::Course;
+use crate::steer::course::Course;
 use crate::track::{FlowView, Tracked};
 use crate::units::{BucketId, Epoch, InterfaceId, MemberId, NodeNumber, PortId, Tick};
 use crate::watch::{Watch, Watches};

@@ -73,9 +73,7 @@ pub(super) fn gateway(raw: Option<raw::Gateway>, findings: &mut Findings) -> Opt
         None => Some((None, None)),
     };
     let (cluster, membership) = cluster.unzip();
-    if cluster.as_ref().is_some_and(Option::is_some) && conntrack.as_ref().is_some_and(|all| all.tcp.loose) {
-        together::loose_cluster(findings);
-    }
+    together::loose(cluster.as_ref(), conntrack.as_ref(), findings);
     let ports: Option<Vec<Port>> = ports.into_iter().collect();
     let vips = match (&mut network, &cluster) {
         (Some(Some(network)), Some(cluster)) => {
@@ -94,7 +92,7 @@ pub(super) fn gateway(raw: Option<raw::Gateway>, findings: &mut Findings) -> Opt
     }
     let metrics = metrics::validate(&raw.metrics, &root.key("metrics"), findings);
     let control_socket = control::validate(raw.control, &root.key("control"), findings);
-    Some(GatewayConfig {
+    let config = GatewayConfig {
         node: node?,
         ports: ports?,
         workers: workers?,
@@ -105,7 +103,9 @@ pub(super) fn gateway(raw: Option<raw::Gateway>, findings: &mut Findings) -> Opt
         network: network?,
         services: services?,
         membership: membership?,
-    })
+    };
+    together::services(&config, findings);
+    Some(config)
 }
 
 fn node(name: String, path: &Path, findings: &mut Findings) -> Option<String> {

@@ -1,11 +1,14 @@
-//! Checks what sections want of each other: a router, and a router in a cluster.
+//! Checks what sections want of each other: a router, a router in a cluster, and services.
 
+use crate::config::device;
 use crate::config::finding::{Findings, Target};
-use crate::config::gateway::Port;
+use crate::config::gateway::{GatewayConfig, Port};
 use crate::config::membership::{Carrier, Membership};
 use crate::config::network::{NamedInterface, Network};
 use crate::config::path::Path;
+use crate::config::services::Check;
 use core::net::IpAddr;
+use weir_dataplane::config::service::{Place, Selector};
 use weir_dataplane::config::{Cluster, Conntrack, Share};
 use weir_dataplane::units::{BucketId, PortId};
 
@@ -40,13 +43,19 @@ fn has_ipv6(named: &NamedInterface) -> bool {
     named.interface().addresses.iter().any(|own| own.address.is_ipv6())
 }
 
-/// A cluster that picks connections up in mid-stream.
-pub(super) fn loose_cluster(findings: &mut Findings) {
-    findings.warning(
-        Target::Value(Path::root().key("conntrack").key("tcp").key("loose")),
-        "in a cluster `loose` lets this node adopt flows in mid-stream that another node owns".to_owned(),
-        "leave it out unless the other nodes are Linux with `nf_conntrack_tcp_loose=1`".to_owned(),
-    );
+/// A cluster whose nodes track loosely.
+pub(super) fn loose(
+    cluster: Option<&Option<Cluster>>,
+    conntrack: Option<&Conntrack>,
+    findings: &mut Findings,
+) {
+    if cluster.is_some_and(Option::is_some) && conntrack.is_some_and(|all| all.tcp.loose) {
+        findings.warning(
+            Target::Value(Path::root().key("conntrack").key("tcp").key("loose")),
+            "in a cluster `loose` lets this node adopt flows in mid-stream that another node owns".to_owned(),
+            "leave it out unless the other nodes are Linux with `nf_conntrack_tcp_loose=1`".to_owned(),
+        );
+    }
 }
 
 /// A cluster and what it tracks.
@@ -59,6 +68,51 @@ pub(super) fn cluster(membership: &Membership, conntrack: &Conntrack, findings: 
                 .to_owned(),
             format!("at least {} s, the longest of `conntrack.udp`", silent_ms.div_ceil(1000)),
         );
+    }
+}
+
+/// Services beside VIPs. A packet to a VIP is the gateway's own before any service is asked.
+pub(super) fn services(config: &GatewayConfig, findings: &mut Findings) {
+    let vips = &config.dataplane().vips;
+    for (i, service) in config.services().services.iter().enumerate() {
+        if let Selector::Address { address, .. } = service.selector
+            && vips.iter().any(|vip| vip.address == address)
+        {
+            findings.error(
+                Target::Value(Path::root().key("services").item(i).key("address")),
+                format!("`{address}` is a VIP: what comes to it goes to this gateway's own system"),
+                "an address of a port; or leave the VIP out, and let a cluster share the service".to_owned(),
+            );
+        }
+    }
+    checks(config, findings);
+}
+
+/// Whether servers can be asked: that goes by the taps of the ports that they are behind.
+fn checks(config: &GatewayConfig, findings: &mut Findings) {
+    let services = config.services().services.iter().enumerate().map(|(i, service)| {
+        let places = service.servers.iter().map(|server| server.place).collect::<Vec<_>>();
+        (Path::root().key("services").item(i), service.health.as_ref(), places)
+    });
+    let pools = config.services().pools.iter().enumerate().map(|(i, pool)| {
+        let places = pool.nodes.iter().map(|node| node.place).collect();
+        (Path::root().key("pools").item(i), pool.health.as_ref(), places)
+    });
+    for (path, health, places) in services.chain(pools) {
+        let check = health.and_then(|health| health.check.as_ref());
+        if check.is_none_or(|check| matches!(check, Check::Script { .. })) {
+            continue;
+        }
+        let addresses = places.iter().filter(|place| matches!(place, Place::Address(_)));
+        let mut addresses = addresses.map(|place| place.address());
+        if let Some(address) = addresses.find(|address| device(config, *address).is_none()) {
+            findings.warning(
+                Target::Key(path.key("health")),
+                format!("`{address}` cannot be asked, and counts as alive: its port has no `tap`"),
+                "checks go by the kernel's network interface of the port, for example `tap: weir-lan`"
+                    .to_owned(),
+            );
+        }
     }
 }
 

@@ -17,7 +17,7 @@ use weir_dataplane::port::Frame;
 use weir_dataplane::port::mem::MemFrame;
 use weir_dataplane::rewrite::vlan;
 use weir_dataplane::steer::Router;
-use weir_dataplane::steer::router::Arrival;
+use weir_dataplane::steer::course::Arrival;
 use weir_dataplane::units::PortId;
 use weir_dataplane::wire::{EtherType, MacAddr, ethernet};
 

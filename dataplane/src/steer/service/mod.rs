@@ -204,6 +204,15 @@ impl Services {
         one.into_iter().chain(all.map(|server| server.id))
     }
 
+    /// The server that a rule names for what is not known to belong to any flow.
+    #[inline]
+    pub fn fixed(&self, facts: &Facts) -> Option<ServerId> {
+        match self.assignment(&Facts { mark: self.mark(facts), ..*facts }) {
+            Some(Assignment::Server(server)) => Some(server),
+            _ => None,
+        }
+    }
+
     fn place(&self, id: ServiceId) -> Option<usize> {
         self.services.iter().position(|service| service.id == id)
     }

@@ -1,6 +1,6 @@
 //! Which network interface of the kernel a server is asked by.
 
-use crate::config::{GatewayConfig, Network};
+use super::{GatewayConfig, Network};
 use std::net::IpAddr;
 use weir_dataplane::config::route::{Interface, Target};
 
