@@ -17,7 +17,7 @@ use weir_dataplane::units::{InterfaceId, Mark, PortId, Span, VlanId};
 use weir_dataplane::wire::{IpProtocol, MacAddr};
 
 const ROUTER: &str = "node: gw1\nforwarding: {mode: route}\nports:\n  \
-                      - {name: lan, device: net_null0, addresses: [10.0.0.1/24], vlans: [{id: 7, addresses: [10.0.7.1/24]}]}\n  \
+                      - {name: lan, device: net_null0, tap: weir-lan, addresses: [10.0.0.1/24], vlans: [{id: 7, addresses: [10.0.7.1/24]}]}\n  \
                       - {name: wan, device: net_null1, addresses: [198.51.100.2/24, '2001:db8::1/64']}\n\
                       routes:\n  - {to: 10.8.0.0/16, via: 198.51.100.1}\n  - {to: 10.9.0.0/16, dev: wan}\n";
 
@@ -33,6 +33,22 @@ fn only_service(more: &str) -> Service {
     assert_eq!(warnings, [""; 0], "{more}");
     let [service] = services.services.try_into().unwrap();
     service
+}
+
+#[test]
+fn a_check_without_a_tap_is_warned_about() {
+    let health = |check: &str, address: &str| {
+        let server = format!("servers: [{{name: a, address: {address}}}]");
+        let health = format!("health: {{check: {check}}}");
+        accept(&format!(
+            "services:\n  - {{name: s, protocol: tcp, address: 192.0.2.80, port: 80, {server}, {health}}}\n"
+        ))
+        .1
+    };
+    assert_eq!(health("tcp", "10.0.0.2"), [""; 0]);
+    let expected = "`198.51.100.7` cannot be asked, and counts as alive: its port has no `tap`";
+    assert_eq!(health("tcp", "198.51.100.7"), [expected]);
+    assert_eq!(health("script, program: /bin/true", "198.51.100.7"), [""; 0]);
 }
 
 #[test]
