@@ -100,11 +100,16 @@ fn pools() -> Pools {
     Pools { pools: vec![pool] }
 }
 
-fn page() -> String {
+fn counted() -> WorkerCounters {
     let cells = WorkerCounters::default();
     cells.outcome(Verdict::Drop(DropReason::Runt));
     cells.outcome(Verdict::Hold);
     cells.bursts[3].add(7);
+    cells
+}
+
+fn page() -> String {
+    let cells = counted();
     let port = PortStatus {
         name: "lan".to_owned(),
         device: "net_null0".to_owned(),

@@ -20,7 +20,6 @@ pub use outbox::Outbox;
 pub use tracer::Tracer;
 
 use crate::counters::{DropReason, PuntReason, Verdict, WorkerCounters};
-use crate::errand::Walk;
 use crate::fragment::Reassembly;
 use crate::parse::{Class, Parsed, Rules, parse_into};
 use crate::port::{Burst, Frame, FrameDefect};
@@ -131,9 +130,9 @@ impl<F: Frame> Pipeline<F> {
         &mut self.tracker
     }
 
-    /// Does a turn's part of an errand; whether it is done.
-    pub(crate) fn run_errand(&mut self, walk: &mut Walk, now: Tick) -> bool {
-        walk.step(&mut self.tracker, &mut self.memories, now)
+    /// The flows, and what is known of services, for the same.
+    pub(crate) fn tables_mut(&mut self) -> (&mut Tracker, &mut Memories) {
+        (&mut self.tracker, &mut self.memories)
     }
 
     /// The next thing to tell other workers, before what was forwarded leaves.

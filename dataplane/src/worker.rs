@@ -413,9 +413,9 @@ where
 
     /// Goes on with the errand under way.
     fn run_errand(&mut self, now: Tick) {
-        if let Some(walk) = &mut self.errand
-            && self.pipeline.run_errand(walk, now)
-        {
+        let Some(walk) = &mut self.errand else { return };
+        let (tracker, memories) = self.pipeline.tables_mut();
+        if walk.step(tracker, memories, now) {
             let done = self.errand.take();
             self.give_back(done);
         }

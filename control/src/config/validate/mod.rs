@@ -47,9 +47,8 @@ pub(super) fn gateway(raw: Option<raw::Gateway>, findings: &mut Findings) -> Opt
     let bridge = forwarding::validate(raw.forwarding, &names, &root.key("forwarding"), findings);
     let interfaces = interfaces::validate(&raw_ports, &root.key("ports"), findings);
     let mut network = if routes {
-        let network =
-            interfaces.and_then(|all| routes::validate(all, &raw.routes, &raw.neighbours, kernel, findings));
-        network.map(Some)
+        let routed = |all| routes::validate(all, &raw.routes, &raw.neighbours, kernel, findings);
+        interfaces.and_then(routed).map(Some)
     } else {
         let others = [(!raw.neighbours.is_empty(), "neighbours"), (!raw.vips.is_empty(), "vips")];
         routes::has_none(&raw_ports, &raw.routes, &others, findings).then_some(None)
