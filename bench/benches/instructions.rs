@@ -13,8 +13,8 @@
 use gungraun::{Callgrind, LibraryBenchmarkConfig, library_benchmark, library_benchmark_group, main};
 use std::hint::black_box;
 use std::net::{Ipv4Addr, Ipv6Addr};
-use weir_bench::internet;
-use weir_bench::{BURST, Bench, BenchFrame, Kind, Wire, client, shuffled};
+use std::sync::Arc;
+use weir_bench::{BURST, Bench, BenchFrame, Kind, Wire, client, internet, serving, shuffled};
 use weir_dataplane::config::route::ReversePath;
 use weir_dataplane::config::{Config, Tracking};
 use weir_dataplane::counters::{FlowClass, Verdict};
@@ -22,6 +22,7 @@ use weir_dataplane::key::{Address, Endpoint, Family, FlowKey};
 use weir_dataplane::parse::{Class, Offload, Parsed, Rules};
 use weir_dataplane::port::{Burst, Checksum, Frame};
 use weir_dataplane::spread::{self as spreading, Spread};
+use weir_dataplane::steer::service::Services;
 use weir_dataplane::track::record::{Cold, Hot};
 use weir_dataplane::track::table::FlowTable;
 use weir_dataplane::units::{PortId, Span, Tick};
@@ -191,6 +192,16 @@ impl Routed {
         Self { bench, wires, flows }
     }
 
+    /// With no flow, and a service that takes them all, by the last of a thousand rules.
+    fn serving() -> Self {
+        let routing = internet::routing(5000, 1000, ReversePath::Off);
+        let routes = &routing.routes[..5000];
+        let services = Arc::new(Services::compile(1, &serving::capturing(1000, routes)));
+        let router = internet::router(&routing).with_services(services);
+        let wires = internet::Wires::new(routes, FLOWS as usize);
+        Self { bench: Bench::routed(&bridge(), router, FLOWS), wires, flows: shuffled(FLOWS) }
+    }
+
     /// Of a node that owns none of them.
     fn shadows() -> Self {
         Self::new(&member(2, 0..0, Tracking::All), ReversePath::Off, Verdict::Shadow)
@@ -241,7 +252,21 @@ impl Traffic {
         Self::of(routed.bench, Side::Lan, &routed.wires.sent(Kind::Ack), &routed.flows[..ITEMS as usize])
     }
 
-    /// The same at a node that owns none of them, as the router's other node is sent them.
+    /// The next segment of open connections to servers, whose answers do not pass.
+    fn served_tcp() -> Box<Self> {
+        let mut routed = Routed::serving();
+        let wires = &routed.wires;
+        routed.bench.open_one_sided(|kind| wires.sent(kind), &routed.flows);
+        Self::of(routed.bench, Side::Lan, &wires.sent(Kind::Ack), &routed.flows[..ITEMS as usize])
+    }
+
+    /// SYNs that each open a flow to a server.
+    fn served_new() -> Box<Self> {
+        let routed = Routed::serving();
+        Self::of(routed.bench, Side::Lan, &routed.wires.sent(Kind::Syn), &routed.flows[..ITEMS as usize])
+    }
+
+    /// Established TCP at a node that owns none of it, as the router's other node is sent them.
     fn shadow_sent() -> Box<Self> {
         let routed = Routed::shadows();
         Self::of(routed.bench, Side::Lan, &routed.wires.sent(Kind::Ack), &routed.flows[..ITEMS as usize])
@@ -298,6 +323,11 @@ impl Traffic {
         assert_eq!((self.bench.forwarded(), self.bench.counters().frames()), (0, u64::from(ITEMS)));
     }
 
+    fn check_served(self: Box<Self>) {
+        assert_eq!(self.bench.served(), self.bench.counters().frames(), "servers get all");
+        self.check_forwarded();
+    }
+
     fn check_shadows(self: Box<Self>) {
         assert_eq!(self.bench.outcomes(Verdict::Shadow), self.bench.counters().frames(), "all are heard");
     }
@@ -323,6 +353,8 @@ impl Traffic {
 #[bench::established_udp(args = (Traffic::established_udp()), teardown = Traffic::check_forwarded)]
 #[bench::routed_tcp(args = (Traffic::routed_tcp(ReversePath::Off)), teardown = Traffic::check_forwarded)]
 #[bench::routed_tcp_strict(args = (Traffic::routed_tcp(ReversePath::Strict)), teardown = Traffic::check_forwarded)]
+#[bench::served_tcp(args = (Traffic::served_tcp()), teardown = Traffic::check_served)]
+#[bench::served_new(args = (Traffic::served_new()), teardown = Traffic::check_served)]
 #[bench::shadow_sent(args = (Traffic::shadow_sent()), teardown = Traffic::check_shadows)]
 #[bench::shadow_forwarded(args = (Traffic::shadow_forwarded()), teardown = Traffic::check_shadows)]
 #[bench::syn_of_others(args = (Traffic::of_others(Kind::Syn)), teardown = Traffic::check_dropped)]

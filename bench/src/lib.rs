@@ -16,6 +16,7 @@ pub mod picture;
 pub mod queues;
 pub mod report;
 pub mod rounds;
+pub mod serving;
 
 use std::cell::RefCell;
 use std::net::Ipv4Addr;
@@ -316,11 +317,33 @@ impl Bench {
     ///
     /// See [`Bench::open`].
     pub fn open_as(&mut self, wire: impl Fn(Kind) -> Wire, verdict: Verdict, flows: &[u32]) {
+        let handshake = [(Kind::Syn, Side::Lan), (Kind::SynAck, Side::Wan), (Kind::Ack, Side::Lan)];
+        self.say(&handshake, wire, verdict, flows);
+    }
+
+    /// The same where the servers' answers do not pass here.
+    ///
+    /// # Panics
+    ///
+    /// See [`Bench::open`].
+    pub fn open_one_sided(&mut self, wire: impl Fn(Kind) -> Wire, flows: &[u32]) {
+        let half = [(Kind::Syn, Side::Lan), (Kind::Ack, Side::Lan)];
+        self.say(&half, wire, Verdict::Forward(PortId::default()), flows);
+    }
+
+    fn say(
+        &mut self,
+        segments: &[(Kind, Side)],
+        wire: impl Fn(Kind) -> Wire,
+        verdict: Verdict,
+        flows: &[u32],
+    ) {
         let before = self.outcomes(verdict);
-        for (kind, side) in [(Kind::Syn, Side::Lan), (Kind::SynAck, Side::Wan), (Kind::Ack, Side::Lan)] {
-            self.send_all(&wire(kind), side, flows);
+        for (kind, side) in segments {
+            self.send_all(&wire(*kind), *side, flows);
         }
-        assert_eq!(self.outcomes(verdict) - before, 3 * flows.len() as u64, "of each segment becomes this");
+        let count = segments.len() * flows.len();
+        assert_eq!(self.outcomes(verdict) - before, count as u64, "of each segment becomes this");
     }
 
     /// Flows in the table.
@@ -336,6 +359,11 @@ impl Bench {
     /// Frames of which this became so far.
     pub fn outcomes(&self, verdict: Verdict) -> u64 {
         self.counters.verdicts[verdict.index()].read()
+    }
+
+    /// Frames sent to servers of a service so far.
+    pub fn served(&self) -> u64 {
+        serving::server_ids().map(|server| self.counters.server(server).packets.read()).sum()
     }
 
     /// What it has counted.

@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use weir_bench::figure::Outcome;
 use weir_bench::machine::{self, HugePagesLoan};
-use weir_bench::parts::{flows, gateways, latency, linux, routes, scale, testpmd, turns, workers};
+use weir_bench::parts::{flows, gateways, latency, linux, routes, scale, services, testpmd, turns, workers};
 use weir_bench::picture;
 use weir_bench::report::Report;
 use weir_dpdk::memory::HugePages;
@@ -91,6 +91,7 @@ fn in_process(
     let sizes = if quick { &scale::SIZES[..2] } else { &scale::SIZES[..] };
     run("scale", &mut || scale::run(&eal, rounds, sizes));
     run("gateways", &mut || gateways::run(rounds, sizes, million, million / 5));
+    run("services", &mut || services::run(rounds, sizes, million, million / 5));
     run("others", &mut || flows::of_others(rounds, million));
     run("udp", &mut || flows::udp(rounds, million));
     run("new_flows", &mut || flows::new_flows(rounds, million));

@@ -61,6 +61,20 @@ pub const RATIOS: &[Ratio] = &[
         1.3,
     ),
     ratio(
+        "served_1000_rules_to_10_10k",
+        "known flows served, 10 k flows, 1,000 rules to 10",
+        ["served_1000_rules_10k", "served_10_rules_10k"],
+        Bound::AtMost,
+        1.05,
+    ),
+    ratio(
+        "served_1000_rules_to_10_1m",
+        "known flows served, 1 M flows, 1,000 rules to 10",
+        ["served_1000_rules_1m", "served_10_rules_1m"],
+        Bound::AtMost,
+        1.05,
+    ),
+    ratio(
         "latency_80_to_burst",
         "p99 latency at 80 % of capacity to one burst's time",
         ["latency_p99_80", "burst_time"],
@@ -80,6 +94,7 @@ pub const TARGETS: &[(&str, Bound, f64, bool)] = &[
     ("routed_more_10k", Bound::AtMost, 6.0, true),
     ("routed_more_100k", Bound::AtMost, 6.0, true),
     ("routed_more_1m", Bound::AtMost, 6.0, true),
+    ("new_served_more", Bound::AtMost, 60.0, true),
     ("syn_of_others", Bound::AtMost, 12.0, true),
     ("ack_of_others", Bound::AtMost, 12.0, true),
     ("new_flow_expiring", Bound::AtMost, 125.0, true),

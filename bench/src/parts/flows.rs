@@ -12,7 +12,7 @@ use weir_tests::conversation::Side;
 use weir_tests::node::{bridge, member};
 
 /// How long a flow lives that nobody answers: Linux's `nf_conntrack_tcp_timeout_syn_sent`.
-const SYN_SENT_S: u32 = 120;
+pub(super) const SYN_SENT_S: u32 = 120;
 
 /// Frames of `flows` flows that other nodes own (`tracking: own`): read, hashed, looked up and dropped.
 pub fn of_others(rounds: usize, flows: u32) -> Outcome {
@@ -46,18 +46,19 @@ pub fn udp(rounds: usize, flows: u32) -> Outcome {
 /// New flows, `flows` of them alive at a time: each evicting another from a full table, and each as another's time
 /// runs out.
 pub fn new_flows(rounds: usize, flows: u32) -> Outcome {
-    let mut evicting = Births::new(flows, flows);
-    let mut expiring = Births::new(flows, flows + flows / 4);
+    let births = |flows_max| {
+        let bench = on_huge_pages(|| Bench::new(&bridge(), flows_max)).0;
+        Births::new(bench, Wire::new(Kind::Syn), flows, SYN_SENT_S)
+    };
+    let mut evicting = births(flows);
+    let mut expiring = births(flows + flows / 4);
     evicting.next(flows, |_| ());
     expiring.age(flows);
     let [evicted, expired] =
         alternate(rounds, [&mut || evicting.next(flows, |_| ()), &mut || expiring.age(flows)]);
     let evictions = evicting.bench.counters().flows_total(|cells| &cells.evicted);
     assert!(evictions > 0, "a full table gives up flows");
-    let counters = expiring.bench.counters();
-    let forced = counters.flows_total(|cells| &cells.evicted) + counters.flows_total(|cells| &cells.refused);
-    assert_eq!(forced, 0, "flows go as fast as they come");
-    assert!(counters.flows_total(|cells| &cells.expired) >= u64::from(flows) * rounds as u64, "they expire");
+    expiring.check(u64::from(flows) * rounds as u64);
     Ok(vec![
         Figure::new("new_flow_evicting", "new flow, another one evicted", Unit::Ns, evicted),
         Figure::new("new_flow_expiring", "new flow, another one expiring", Unit::Ns, expired),
@@ -65,28 +66,28 @@ pub fn new_flows(rounds: usize, flows: u32) -> Outcome {
 }
 
 /// SYNs of ever new flows.
-struct Births {
+pub(super) struct Births {
     bench: Bench,
+    syn: Wire,
     next: u32,
     /// So many new flows after which a tick is over.
     flows_a_tick: u32,
 }
 
 impl Births {
-    fn new(alive: u32, flows_max: u32) -> Self {
-        let ticks = SYN_SENT_S * 100;
-        let bench = on_huge_pages(|| Bench::new(&bridge(), flows_max)).0;
-        Self { bench, next: 0, flows_a_tick: (alive / ticks).max(1) }
+    /// So many flows `alive` at a time, each of which lives for `timeout_s`.
+    pub(super) fn new(bench: Bench, syn: Wire, alive: u32, timeout_s: u32) -> Self {
+        Self { bench, syn, next: 0, flows_a_tick: (alive / (timeout_s * 100)).max(1) }
     }
 
     fn next(&mut self, flows: u32, between: impl FnMut(&mut Bench)) -> f64 {
         let order: Vec<u32> = (self.next..self.next + flows).collect();
         self.next += flows;
-        self.bench.time(&Wire::new(Kind::Syn), Side::Lan, &order, between)
+        self.bench.time(&self.syn, Side::Lan, &order, between)
     }
 
     /// The same while time passes, so that as many flows end.
-    fn age(&mut self, flows: u32) -> f64 {
+    pub(super) fn age(&mut self, flows: u32) -> f64 {
         let (a_tick, mut born) = (self.flows_a_tick, 0);
         let tick = Span::from_ms(10).expect("short");
         self.next(flows, move |bench| {
@@ -97,6 +98,20 @@ impl Births {
             }
             bench.housekeep();
         })
+    }
+
+    /// Its pipeline, in which at least `expired` flows have expired and none has gone otherwise.
+    ///
+    /// # Panics
+    ///
+    /// Where that is not so.
+    pub(super) fn check(&self, expired: u64) -> &Bench {
+        let counters = self.bench.counters();
+        let forced =
+            counters.flows_total(|cells| &cells.evicted) + counters.flows_total(|cells| &cells.refused);
+        assert_eq!(forced, 0, "flows go as fast as they come");
+        assert!(counters.flows_total(|cells| &cells.expired) >= expired, "they expire");
+        &self.bench
     }
 }
 

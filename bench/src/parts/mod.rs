@@ -6,6 +6,7 @@ pub mod latency;
 pub mod linux;
 pub mod routes;
 pub mod scale;
+pub mod services;
 pub mod testpmd;
 pub mod turns;
 pub mod workers;
