@@ -164,12 +164,15 @@ impl<F: Frame> Pipeline<F> {
     /// The next thing to tell other workers, before what was forwarded leaves.
     #[inline]
     pub fn post(&mut self) -> Option<Post> {
-        self.tracker.post()
+        self.tracker.post().or_else(|| self.memories.post())
     }
 
     /// Takes in what another worker tells, before the next burst.
     pub fn hear(&mut self, news: &News) {
-        self.tracker.hear(news);
+        match news {
+            News::Learned { service, lesson } => self.memories.hear(*service, lesson),
+            of_flows => self.tracker.hear(of_flows),
+        }
     }
 
     /// An outbox for `ports` ports that takes all that this pipeline can release at once.
