@@ -32,7 +32,7 @@ use crate::steer::service::memory::Memories;
 use crate::track::news::{News, Peers, Post};
 use crate::track::{Context, Lookup, Owners, Packet, Steering, Tracked, Tracker};
 use crate::units::{BURST_MAX, PortId, Tick};
-use decide::{decide, decide_slowly, hand_on};
+use decide::{decide, decide_slowly, hand_on, leads_nowhere};
 use service::{Place, count, dispatch};
 use set::Set;
 use std::sync::Arc;
@@ -388,6 +388,9 @@ impl<F: Frame> Pipeline<F> {
             let (frame, parsed, tracked) = (&mut frames[i], &self.parsed[i], &self.tracked[i]);
             let (owned, verdict) = decide_slowly(&self.snapshot, frame, passage, parsed, tracked);
             count(&self.counters, tracked, parsed, verdict);
+            if leads_nowhere(parsed, tracked, verdict) {
+                self.tracker.give_up(&parsed.key, now);
+            }
             self.outcomes[i] = (owned, verdict);
         }
         None
