@@ -4,7 +4,9 @@
 //! final outcome booked, so that each frame has exactly one at any moment.
 
 use super::service::{Place, count, dispatch};
-use super::{Observer, Outbox, Pipeline, Release, Scene, Sight, decide, disown, hand_on, heard, leads_nowhere, vips};
+use super::{
+    Observer, Outbox, Pipeline, Release, Scene, Sight, decide, disown, hand_on, heard, leads_nowhere, vips,
+};
 use crate::counters::{DropReason, Verdict};
 use crate::fragment::{Arrival, Fate};
 use crate::parse::{Class, Offload, Parsed, parse_datagram};

@@ -140,7 +140,8 @@ impl Memories {
     /// A connection was scheduled: other workers are to know what was learned.
     #[inline]
     pub(super) fn share(&mut self, place: usize) {
-        let Some(Recollection { service, memory: Memory::Cache(table), .. }) = self.list.get_mut(place) else {
+        let Some(Recollection { service, memory: Memory::Cache(table), .. }) = self.list.get_mut(place)
+        else {
             return;
         };
         let room = LESSONS_MAX.saturating_sub(self.lessons.len());
