@@ -31,7 +31,7 @@ use crate::steer::service::memory::Memories;
 use crate::track::news::{News, Peers, Post};
 use crate::track::{Context, Lookup, Owners, Packet, Steering, Tracked, Tracker};
 use crate::units::{BURST_MAX, PortId, Tick};
-use decide::{decide, decide_slowly, hand_on};
+use decide::{decide, decide_slowly, hand_on, leads_nowhere};
 use service::{Place, count, dispatch};
 use set::Set;
 use std::sync::Arc;
@@ -138,12 +138,15 @@ impl<F: Frame> Pipeline<F> {
     /// The next thing to tell other workers, before what was forwarded leaves.
     #[inline]
     pub fn post(&mut self) -> Option<Post> {
-        self.tracker.post()
+        self.tracker.post().or_else(|| self.memories.post())
     }
 
     /// Takes in what another worker tells, before the next burst.
     pub fn hear(&mut self, news: &News) {
-        self.tracker.hear(news);
+        match news {
+            News::Learned { service, lesson } => self.memories.hear(*service, lesson),
+            of_flows => self.tracker.hear(of_flows),
+        }
     }
 
     /// An outbox for `ports` ports that takes all that this pipeline can release at once.
@@ -359,6 +362,9 @@ impl<F: Frame> Pipeline<F> {
             let (frame, parsed, tracked) = (&mut frames[i], &self.parsed[i], &self.tracked[i]);
             let (owned, verdict) = decide_slowly(&self.snapshot, frame, passage, parsed, tracked);
             count(&self.counters, tracked, parsed, verdict);
+            if leads_nowhere(parsed, tracked, verdict) {
+                self.tracker.give_up(&parsed.key, now);
+            }
             self.outcomes[i] = (owned, verdict);
         }
         None

@@ -68,7 +68,10 @@ fn router() -> Router {
             interface(Side::Lan, TO_LAN, Mac::host(0xa), &["10.0.0.1/24", "10.0.0.80/24"]),
             interface(Side::Wan, TO_WAN, FROM_WAN, &["198.51.100.2/24"]),
         ],
-        routes: vec![Route { to: "0.0.0.0/0".parse().unwrap(), target: Target::Via(vec![uplink]) }],
+        routes: vec![
+            Route { to: "0.0.0.0/0".parse().unwrap(), target: Target::Via(vec![uplink]) },
+            Route { to: "192.0.2.0/24".parse().unwrap(), target: Target::Unreachable },
+        ],
     };
     let router = Router::compile(&routing);
     let beside = |address: Ipv4Addr, mac: Mac, at| Neighbour {
@@ -285,6 +288,19 @@ fn datagrams_and_syns_leave_a_dead_server_and_open_connections_do_not() {
     assert_eq!(next(&mut node, &ack(1)), mac(0));
     assert_eq!(next(&mut node, &question(2)), mac(1));
     assert_eq!((active(&node, 0), active(&node, 1)), ((1, 0), (1, 2)));
+}
+
+#[test]
+fn who_was_told_that_there_is_no_way_may_come_again() {
+    let nowhere = Ipv4Addr::new(192, 0, 2, 80);
+    let mut node = node(&Services::default());
+    let again = segment(0, nowhere, Flags::SYN);
+    assert_eq!(verdict(&mut node, again.clone()), Verdict::Punt(PuntReason::Unreachable));
+    assert_eq!(node.flows().len(), 0, "nothing is kept of it");
+    let selector = Selector::Address { protocol: IpProtocol::TCP, address: nowhere.into(), port: 80 };
+    let service = service(selector, Scheduler::Rr, &[server(0)]);
+    node.serve(&Config::default(), 2, &Services { services: vec![service], ..Services::default() });
+    assert_eq!(next(&mut node, &again), mac(0));
 }
 
 #[test]

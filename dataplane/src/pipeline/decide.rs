@@ -95,6 +95,14 @@ pub(super) fn decide<F: Frame, const ROUTES: bool>(
     (false, if by_rule { Verdict::Drop(of_others) } else { Verdict::Shadow })
 }
 
+/// Whether a packet opens a flow that leads nowhere.
+#[inline]
+pub(super) fn leads_nowhere(parsed: &Parsed, tracked: &Tracked, verdict: Verdict) -> bool {
+    verdict == Verdict::Punt(PuntReason::Unreachable)
+        && tracked.state == Some(ConnState::New)
+        && matches!(parsed.class, Class::Flow(_))
+}
+
 /// A router's [`decide`], kept apart: what it needs in memory the short way need not write there.
 #[inline(never)]
 pub(super) fn decide_slowly<F: Frame>(

@@ -4,7 +4,9 @@
 //! final outcome booked, so that each frame has exactly one at any moment.
 
 use super::service::{Place, count, dispatch};
-use super::{Observer, Outbox, Pipeline, Release, Scene, Sight, decide, disown, hand_on, heard, vips};
+use super::{
+    Observer, Outbox, Pipeline, Release, Scene, Sight, decide, disown, hand_on, heard, leads_nowhere, vips,
+};
 use crate::counters::{DropReason, Verdict};
 use crate::fragment::{Arrival, Fate};
 use crate::parse::{Class, Offload, Parsed, parse_datagram};
@@ -115,6 +117,9 @@ impl<F: Frame> Pipeline<F> {
                 );
                 let verdict = hand_on::<F, true>(frame, port, verdict, outbox, &mut spent);
                 count(&self.counters, &tracked, &parsed, verdict);
+                if leads_nowhere(&parsed, &tracked, verdict) {
+                    self.tracker.give_up(&parsed.key, now);
+                }
                 (owned, verdict)
             }
             None => (false, Verdict::Hold),

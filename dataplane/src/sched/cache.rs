@@ -2,6 +2,9 @@
 //!
 //! All memory is taken when the table is made. A table that is full remembers nothing new until entries have been idle
 //! for some minutes; connections are scheduled all the same. The sweep that forgets visits a few buckets at a time.
+//!
+//! Clients of one address come to all workers, so each of them tells the others what its scheduler has learned
+//! ([`Lesson`]). Two that learn of an address at the same moment may choose two servers: then it has both.
 
 use crate::config::service::Locality;
 use crate::hash::ipvs::{fold, hash_32};
@@ -48,6 +51,22 @@ struct Member {
     next: u32,
 }
 
+/// What a scheduler has learned, for the tables of the other workers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lesson {
+    /// Where the content comes from.
+    pub address: IpAddr,
+    /// One of its servers.
+    pub server: ServerId,
+    /// Whether it is one from now on, or no longer.
+    pub holds: bool,
+    /// When that was.
+    pub at: Tick,
+}
+
+/// Servers that one choice may change: one leaves and another one comes.
+const CHANGES_MAX: usize = 2;
+
 /// Servers of an address that are shown.
 pub const SERVERS_SHOWN: usize = 16;
 
@@ -86,6 +105,8 @@ pub struct Table {
     count: u32,
     /// Where the sweep goes on.
     rover: u32,
+    /// What the last choice has changed.
+    lessons: [Option<Lesson>; CHANGES_MAX],
 }
 
 impl Table {
@@ -102,6 +123,7 @@ impl Table {
             free_member: if limits.members_max > 0 { 0 } else { NONE },
             count: 0,
             rover: 0,
+            lessons: [None; CHANGES_MAX],
             limits,
         }
     }
@@ -190,6 +212,34 @@ impl Table {
         *head = place;
         self.count += 1;
         Some(Place(place))
+    }
+
+    /// The scheduler has learned that a server holds an address's content from now on, or no longer.
+    pub(super) fn learn(&mut self, place: Place, server: ServerId, holds: bool, now: Tick) {
+        self.change(place, server, holds, now);
+        let lesson = Lesson { address: self.entry(place).address, server, holds, at: now };
+        if let Some(free) = self.lessons.iter_mut().find(|lesson| lesson.is_none()) {
+            *free = Some(lesson);
+        }
+    }
+
+    /// What the last choice has changed, in order.
+    #[inline]
+    pub fn take_lessons(&mut self) -> impl Iterator<Item = Lesson> {
+        core::mem::take(&mut self.lessons).into_iter().flatten()
+    }
+
+    /// Takes in what another worker's scheduler has learned. What an operator says of the address stands above it.
+    pub fn hear(&mut self, lesson: &Lesson) {
+        let &Lesson { address, server, holds, at } = lesson;
+        let known = self.find(address).or_else(|| self.insert(address, Hold::Learned, at));
+        if let Some(place) = known.filter(|place| self.entry(*place).hold == Hold::Learned) {
+            self.change(place, server, holds, at);
+        }
+    }
+
+    fn change(&mut self, place: Place, server: ServerId, holds: bool, now: Tick) {
+        if holds { self.add(place, server, now) } else { self.remove(place, server, now) }
     }
 
     /// One more server for an address; nothing if it is there, or if there is no room.

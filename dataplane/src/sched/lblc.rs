@@ -27,9 +27,9 @@ pub fn choose(
     let chosen = wlc(servers, loads)?;
     if hold == Hold::Learned {
         if let Some(had) = had {
-            table.remove(place, had, now);
+            table.learn(place, had, false, now);
         }
-        table.add(place, chosen, now);
+        table.learn(place, chosen, true, now);
     }
     Some(chosen)
 }
@@ -45,7 +45,7 @@ pub(super) fn learn(
 ) -> Option<ServerId> {
     let chosen = wlc(servers, loads)?;
     if let Some(place) = table.insert(destination, Hold::Learned, now) {
-        table.add(place, chosen, now);
+        table.learn(place, chosen, true, now);
     }
     Some(chosen)
 }
@@ -60,6 +60,7 @@ pub(super) fn is_overloaded((server, load): (Server, Load), servers: &Servers, l
 
 #[cfg(test)]
 mod tests {
+    use super::super::cache::Lesson;
     use super::super::servers::fixtures::{id, idle, loads, servers};
     use super::*;
     use crate::config::service::Locality;
@@ -78,6 +79,25 @@ mod tests {
         assert_eq!(choose(&[Some(9), Some(0)]), Some(id(0)));
         assert_eq!(choose(&[None, Some(0)]), Some(id(1)));
         assert_eq!(choose(&[None, None]), None);
+    }
+
+    #[test]
+    fn what_one_worker_has_learned_another_one_knows() {
+        let (some, now) = (servers(&[10, 10]), Tick::default());
+        let [mut one, mut other] = [(); 2].map(|()| Table::new(Locality::default()));
+        let on = |table: &mut Table, active: [u32; 2]| {
+            choose(table, SITE.into(), &some, &loads(&active.map(Some)), now).map(ServerId::index)
+        };
+        assert_eq!(on(&mut one, [1, 0]), Some(1));
+        one.take_lessons().for_each(|lesson| other.hear(&lesson));
+        assert_eq!(on(&mut other, [0, 1]), Some(1));
+        assert_eq!(other.take_lessons().count(), 0, "nothing new");
+        assert_eq!(on(&mut other, [4, 11]), Some(0));
+        other.take_lessons().for_each(|lesson| one.hear(&lesson));
+        assert_eq!(on(&mut one, [9, 0]), Some(0));
+        one.hold(SITE.into(), Hold::Pinned, Some(id(0)), now);
+        one.hear(&Lesson { address: SITE.into(), server: id(0), holds: false, at: now });
+        assert_eq!(on(&mut one, [9, 0]), Some(0), "an operator's word stands");
     }
 
     #[test]

@@ -32,7 +32,7 @@ pub fn choose(
     }
     let chosen = wlc(servers, loads)?;
     if hold == Hold::Learned {
-        table.add(place, chosen, now);
+        table.learn(place, chosen, true, now);
     }
     Some(chosen)
 }
@@ -44,7 +44,7 @@ fn tidy(table: &mut Table, place: Place, servers: &Servers, loads: &impl Loads, 
     let settled = table.entry(place).members > 1 && table.is_settled(place, now);
     let gone = gone.or_else(|| if settled { most_loaded(table, place, servers, loads) } else { None });
     if let Some(gone) = gone {
-        table.remove(place, gone, now);
+        table.learn(place, gone, false, now);
     }
 }
 

@@ -1,4 +1,4 @@
-//! What one worker tells the others of its expectations.
+//! What one worker tells the others of its expectations, and of what its schedulers have learned.
 //!
 //! A worker knows by the address pair which worker a packet will come to ([`crate::spread`]). An expectation with a
 //! known source is told to that one, one with an open source to all. The teller fills its `Outbound` while it works on
@@ -8,8 +8,9 @@
 use super::record::Heritage;
 use crate::config::HelperKind;
 use crate::helper::{Expected, Source};
+use crate::sched::cache::Lesson;
 use crate::spread;
-use crate::units::{Tick, WorkerId};
+use crate::units::{ServiceId, Tick, WorkerId};
 use crate::wire::IpProtocol;
 use core::net::SocketAddr;
 use std::collections::VecDeque;
@@ -65,6 +66,13 @@ pub enum News {
         destination: SocketAddr,
         /// Its number.
         serial: Serial,
+    },
+    /// A service's scheduler has learned something.
+    Learned {
+        /// The service.
+        service: ServiceId,
+        /// What.
+        lesson: Lesson,
     },
 }
 

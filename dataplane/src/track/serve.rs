@@ -11,6 +11,7 @@ use super::table::RecordId;
 use super::{End, Owners, Packet, Tracker, tcp};
 use crate::config;
 use crate::counters::{DropReason, FlowClass, FlowProtocol, WorkerCounters};
+use crate::key::FlowKey;
 use crate::parse::Transport;
 use crate::tally::{Activity, Counts, Tallies};
 use crate::units::{Direction, Mark, ServerId, Span, Tick};
@@ -89,6 +90,14 @@ impl Tracker {
     /// No server can take a flow: it ends.
     pub fn refuse(&mut self, record: RecordId, now: Tick) {
         self.end(record, End::Closed, now);
+    }
+
+    /// There is no way for what opens a flow: it is not kept, as in Linux, and what comes next of it is asked about anew.
+    #[cold]
+    pub fn give_up(&mut self, key: &FlowKey, now: Tick) {
+        if let Some(record) = self.table.find_key(key) {
+            self.end(record, End::Closed, now);
+        }
     }
 
     /// A flow that is given to a server is followed by what its client says, since the server's answers need not pass

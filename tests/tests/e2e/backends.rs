@@ -107,12 +107,14 @@ impl Squid {
         Ok(squid)
     }
 
-    /// Pages that it had when it was asked for them, as its log tells.
+    /// Pages of sites that it had when it was asked for them, as its log tells.
     pub(crate) fn hits(&self) -> Result<usize> {
         let log = fs::read_to_string(self.file("access.log"))?;
-        let result =
+        let is_hit =
             |line: &str| line.split_whitespace().nth(3).is_some_and(|word| word.contains("_HIT/200"));
-        Ok(log.lines().filter(|line| result(line)).count())
+        // Checks ask for a page of its own.
+        let of_sites = log.lines().filter(|line| !line.contains("/squid-internal-"));
+        Ok(of_sites.filter(|line| is_hit(line)).count())
     }
 
     /// Ends it as a crash does.

@@ -120,6 +120,12 @@ impl Farm {
         Weir::start_by(&self.gateway, 1, |socket| configuration(socket, services))
     }
 
+    /// The same on DPDK's pcap devices: for the af_packet ones the kernel puts IPv4 fragments together.
+    pub(crate) fn weir_of_fragments(&self, services: &str) -> Result<Weir<'_>> {
+        let by_pcap = |port: &str| format!("net_pcap_{port},rx_iface_in={port},tx_iface={port}");
+        Weir::start_by(&self.gateway, 1, |socket| configuration_with(socket, services, by_pcap))
+    }
+
     /// Makes Linux the gateway: what has a mark by the rules in `mangle` goes to the server of that number, counted
     /// from 1.
     pub(crate) fn linux(&self, mangle: &str) -> Result<()> {
@@ -166,8 +172,15 @@ fn batch(namespace: &Namespace, lines: &str) -> Result<()> {
 
 /// The configuration of a gateway of the farm, with `services` in it.
 pub(crate) fn configuration(socket: &Path, services: &str) -> String {
+    configuration_with(socket, services, |port| format!("net_af_packet_{port},iface={port}"))
+}
+
+/// Servers are checked by the tap of their port.
+fn configuration_with(socket: &Path, services: &str, device: impl Fn(&str) -> String) -> String {
     let ports = PORTS.map(|(port, network)| {
-        format!("\x20 - {{ name: {port}, device: 'net_af_packet_{port},iface={port}', addresses: [{network}.{GATEWAY}/24] }}\n")
+        let tap = if port == "servers" { ", tap: weir-servers" } else { "" };
+        let device = device(port);
+        format!("\x20 - {{ name: {port}, device: '{device}', addresses: [{network}.{GATEWAY}/24]{tap} }}\n")
     });
     format!(
         "node: gw1\n\

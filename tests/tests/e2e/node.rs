@@ -63,6 +63,8 @@ pub(crate) struct Counts {
     pub(crate) verdicts: BTreeMap<String, u64>,
     /// Dropped frames by reason.
     pub(crate) drops: BTreeMap<String, u64>,
+    /// Frames that were left to control, by reason.
+    pub(crate) punts: BTreeMap<String, u64>,
 }
 
 impl Counts {
@@ -148,7 +150,8 @@ impl<'a> Weir<'a> {
         let mut counts = Counts::default();
         let answer = self.ask(&["counters"])?;
         for worker in answer["workers"].as_array().context("no workers")? {
-            for (key, into) in [("verdicts", &mut counts.verdicts), ("drops", &mut counts.drops)] {
+            let Counts { verdicts, drops, punts } = &mut counts;
+            for (key, into) in [("verdicts", verdicts), ("drops", drops), ("punts", punts)] {
                 for (name, count) in worker[key].as_object().with_context(|| format!("no {key}"))? {
                     *into.entry(name.clone()).or_default() += count.as_u64().context("no number")?;
                 }

@@ -2,12 +2,17 @@
 
 use super::clients::Clients;
 use crate::config::service::{Locality, Persistence, Scheduler};
-use crate::sched::cache::Table;
+use crate::sched::cache::{Lesson, Table};
 use crate::sched::{rr, wrr};
-use crate::units::{ServiceId, Tick};
+use crate::track::news::{News, Post};
+use crate::units::{BURST_MAX, ServiceId, Tick};
+use std::collections::VecDeque;
 
 /// Buckets of a table of addresses that are looked at in a tick: all of them in some seconds.
 const SWEEP_A_TICK: u32 = 2;
+
+/// Lessons that may wait to be told: those of a burst, whose packets change two servers each at most.
+const LESSONS_MAX: usize = 2 * BURST_MAX;
 
 /// What a scheduler remembers.
 #[derive(Debug, Default)]
@@ -81,6 +86,8 @@ pub struct Memories {
     list: Vec<Recollection>,
     rover: usize,
     swept: Tick,
+    /// What other workers do not know yet.
+    lessons: VecDeque<(ServiceId, Lesson)>,
 }
 
 impl Memories {
@@ -91,7 +98,8 @@ impl Memories {
         services: impl Iterator<Item = (ServiceId, Scheduler, Option<Persistence>)>,
     ) -> Self {
         let list = services.map(|(id, scheduler, persistence)| Recollection::new(id, scheduler, persistence));
-        Self { version, list: list.collect(), rover: 0, swept: Tick::default() }
+        let lessons = VecDeque::with_capacity(LESSONS_MAX);
+        Self { version, list: list.collect(), rover: 0, swept: Tick::default(), lessons }
     }
 
     /// Which services they are for.
@@ -127,6 +135,31 @@ impl Memories {
     /// The same, to change.
     pub fn find_mut(&mut self, service: ServiceId) -> Option<&mut Recollection> {
         self.list.iter_mut().find(|recollection| recollection.service == service)
+    }
+
+    /// A connection was scheduled: other workers are to know what was learned.
+    #[inline]
+    pub(super) fn share(&mut self, place: usize) {
+        let Some(Recollection { service, memory: Memory::Cache(table), .. }) = self.list.get_mut(place)
+        else {
+            return;
+        };
+        let room = LESSONS_MAX.saturating_sub(self.lessons.len());
+        self.lessons.extend(table.take_lessons().take(room).map(|lesson| (*service, lesson)));
+    }
+
+    /// The next thing to tell the other workers.
+    #[inline]
+    pub fn post(&mut self) -> Option<Post> {
+        let (service, lesson) = self.lessons.pop_front()?;
+        Some(Post { to: None, news: News::Learned { service, lesson } })
+    }
+
+    /// Takes in what another worker has learned of a service.
+    pub fn hear(&mut self, service: ServiceId, lesson: &Lesson) {
+        if let Some(table) = self.find_mut(service).and_then(|found| found.memory.as_cache_mut()) {
+            table.hear(lesson);
+        }
     }
 
     /// Forgets what has been idle too long: a tick's part of it.

@@ -257,6 +257,7 @@ impl Services {
             // For the moment until it has this worker's memory too.
             None => service.choose(&request, &mut Memory::None, &loads, now),
         };
+        memories.share(place);
         (mark, chosen.map_or_else(|| service.fail(), Dispatch::Serve))
     }
 
