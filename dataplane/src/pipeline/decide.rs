@@ -10,7 +10,7 @@ use crate::punt::Punted;
 use crate::snapshot::Snapshot;
 use crate::steer::bridge;
 use crate::steer::delivery::{facts, vlan_of};
-use crate::track::{Origin, Owners, Steering, Tracked};
+use crate::track::{ConnState, Origin, Owners, Steering, Tracked};
 use crate::units::{PortId, Tick};
 use crate::wire::Ethernet;
 
