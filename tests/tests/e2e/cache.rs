@@ -120,6 +120,10 @@ fn the_transparent_cache_keeps_sites_moves_them_and_steps_aside() {
     assert_eq!(killed, BTreeSet::from([Some("squid1".to_owned())]), "all go to the other one");
     let killed = die(&caches.farm, caches.squids.remove(0)).unwrap();
     assert_eq!(killed, BTreeSet::from([None]), "all go straight to the sites");
+    let service = weir.ask(&["service", "show", "web"]).unwrap()["services"][0].clone();
+    let states = [0, 1].map(|n| service["servers"][n]["state"].clone());
+    assert_eq!(states, ["dead", "dead"], "{service}");
+    assert!(service["unserved"]["bypassed"].as_u64() > Some(0), "{service}");
     let visitors: BTreeSet<_> = caches.sites.visits().into_iter().map(|[visitor, ..]| visitor).collect();
     assert!(visitors.contains(&client(0)), "the sites see clients: {visitors:?}");
 

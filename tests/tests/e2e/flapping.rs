@@ -227,9 +227,15 @@ fn refused(visits: &[Visit]) -> Result<()> {
     Ok(())
 }
 
-/// A RST, or an ICMP error: not silence.
+/// A RST, or an ICMP error: not silence. Now and then the client's kernel hangs up and has lost the reason.
 fn is_refusal(kind: ErrorKind) -> bool {
-    matches!(kind, ErrorKind::ConnectionRefused | ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable)
+    matches!(
+        kind,
+        ErrorKind::ConnectionRefused
+            | ErrorKind::HostUnreachable
+            | ErrorKind::NetworkUnreachable
+            | ErrorKind::ConnectionAborted
+    )
 }
 
 /// Does it again and again for some seconds, at the pace of [`FLAP`].

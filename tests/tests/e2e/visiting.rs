@@ -101,7 +101,10 @@ impl Drop for Stopper<'_> {
 pub(crate) fn connect(client: IpAddr, server: SocketAddr) -> Result<TcpStream> {
     let socket = socket2::Socket::new(socket2::Domain::for_address(server), socket2::Type::STREAM, None)?;
     socket.bind(&SocketAddr::new(client, 0).into())?;
-    socket.connect_timeout(&server.into(), PATIENCE).with_context(|| format!("from {client} to {server}"))?;
+    // A call that polls instead may find a refusal without its reason.
+    socket.set_write_timeout(Some(PATIENCE))?;
+    socket.connect(&server.into()).with_context(|| format!("from {client} to {server}"))?;
+    socket.set_write_timeout(None)?;
     Ok(socket.into())
 }
 
