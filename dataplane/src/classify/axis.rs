@@ -4,12 +4,16 @@ use core::ops::RangeInclusive;
 
 /// As many rules as a summary's bits have words of bits.
 pub const RULES_MAX: usize = 64 * 64;
+/// Words that are looked at together: a row is a number of these.
+pub(super) const BLOCK: usize = 8;
 
 /// The rules that hold for one value: a bit each, and a bit for each word of these that is not 0.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Row<'a> {
     pub(super) words: &'a [u64],
     pub(super) summary: u64,
+    /// All rules hold, whatever the value.
+    pub(super) is_open: bool,
 }
 
 /// All values of a property.
@@ -21,6 +25,8 @@ pub(super) struct Axis<T> {
     words: Vec<u64>,
     summaries: Vec<u64>,
     stride: usize,
+    /// No rule is about this property.
+    is_open: bool,
 }
 
 /// A value that has a next one, but for the last.
@@ -51,7 +57,7 @@ impl<T: Step> Axis<T> {
         let mut starts: Vec<T> = rules.iter().flatten().flat_map(bounds).flatten().collect();
         starts.sort_unstable();
         starts.dedup();
-        let (stride, stretches) = (rules.len().div_ceil(64), starts.len() + 1);
+        let (stride, stretches) = (rules.len().div_ceil(64).next_multiple_of(BLOCK), starts.len() + 1);
         let mut words = vec![0_u64; stride * stretches];
         for (number, rule) in rules.iter().enumerate() {
             let stretches = match rule {
@@ -69,7 +75,8 @@ impl<T: Step> Axis<T> {
         let summary =
             |row: &[u64]| row.iter().enumerate().fold(0, |sum, (i, word)| sum | u64::from(*word != 0) << i);
         let summaries = words.chunks_exact(stride.max(1)).map(summary).collect();
-        Self { starts, words, summaries, stride }
+        let is_open = rules.iter().all(Option::is_none);
+        Self { starts, words, summaries, stride, is_open }
     }
 
     /// The rules that hold for a value.
@@ -77,8 +84,9 @@ impl<T: Step> Axis<T> {
     pub(super) fn row(&self, value: T) -> Row<'_> {
         let stretch = stretch(&self.starts, value);
         Row {
-            words: self.words.get(stretch * self.stride..).unwrap_or_default(),
+            words: self.words.get(stretch * self.stride..(stretch + 1) * self.stride).unwrap_or_default(),
             summary: self.summaries.get(stretch).copied().unwrap_or_default(),
+            is_open: self.is_open,
         }
     }
 }

@@ -14,7 +14,7 @@ use crate::key::{Address, Family};
 use crate::subnet::Subnet;
 use crate::units::{Mark, PortId, VlanId};
 use crate::wire::IpProtocol;
-use axis::{Axis, Row, Step};
+use axis::{Axis, BLOCK, Row, Step};
 use core::net::IpAddr;
 use core::ops::RangeInclusive;
 
@@ -38,6 +38,9 @@ pub struct Facts {
     /// Its mark.
     pub mark: Mark,
 }
+
+/// Properties of a packet.
+const PROPERTIES: usize = 8;
 
 /// A list of rules, compiled.
 #[derive(Clone, Debug)]
@@ -90,13 +93,25 @@ impl Classifier {
             self.marks.row(facts.mark.0),
         ];
         let mut summary = rows.iter().fold(u64::MAX, |all, row| all & row.summary);
+        // Properties that no rule is about need not be looked at.
+        let (mut blocks, mut count) = ([[].as_slice(); PROPERTIES], 0);
+        for row in rows.iter().filter(|row| !row.is_open) {
+            (blocks[count], count) = (row.words.as_chunks::<BLOCK>().0, count + 1);
+        }
+        if count == 0 {
+            return (summary != 0).then_some(0);
+        }
         while summary != 0 {
-            let at = summary.trailing_zeros() as usize;
-            let word = rows.iter().fold(u64::MAX, |all, row| all & row.words.get(at).copied().unwrap_or(0));
-            if word != 0 {
-                return Some(at * 64 + word.trailing_zeros() as usize);
+            let at = summary.trailing_zeros() as usize / BLOCK;
+            let mut words = [u64::MAX; BLOCK];
+            for row in &blocks[..count] {
+                let block = row.get(at)?;
+                words.iter_mut().zip(block).for_each(|(word, of)| *word &= of);
             }
-            summary &= summary - 1;
+            if let Some(i) = words.iter().position(|word| *word != 0) {
+                return Some((at * BLOCK + i) * 64 + words[i].trailing_zeros() as usize);
+            }
+            summary &= !(0xff << (at * BLOCK));
         }
         None
     }

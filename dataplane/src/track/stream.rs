@@ -4,6 +4,7 @@
 //! It does what [`Tracker::flow`] would do, in one pass over the record; whatever else a packet is, it is left to
 //! that.
 
+use super::answer::answer;
 use super::record::{Detail, Flags, Hot, Steering};
 use super::serve::DATAGRAM_TIMEOUT;
 use super::table::RecordId;
@@ -14,7 +15,9 @@ use crate::units::{Direction, Span};
 use crate::wire::Tcp;
 
 /// What such a flow has been through: it has been answered, and has proven itself.
-const OPEN: Flags = Flags::LIVE.with(Flags::SEEN_REPLY).with(Flags::ASSURED);
+const OPEN: Flags = PROVEN.with(Flags::SEEN_REPLY);
+/// The same of one whose server's answers do not pass here.
+const PROVEN: Flags = Flags::LIVE.with(Flags::ASSURED);
 
 impl Tracker {
     /// `None`: not such a packet, or `record` is not its flow; nothing has changed.
@@ -28,7 +31,7 @@ impl Tracker {
     ) -> Option<()> {
         let (hot, cold) = self.table.lines_mut(record);
         let plain = hot.key == packet.parsed.key
-            && hot.flags.has(OPEN)
+            && hot.flags.has(PROVEN)
             && hot.extra == Hot::NO_EXTRA
             && hot.epoch == Some(context.owners.ownership_epoch())
             && !context.now.reached(hot.deadline);
@@ -36,6 +39,11 @@ impl Tracker {
             return None;
         }
         let direction = packet.parsed.side.direction(hot.origin());
+        let is_answered = hot.flags.has(Flags::SEEN_REPLY);
+        // The first answer that passes after all changes the flow.
+        if !is_answered && (direction == Direction::Reply || !matches!(cold.detail, Detail::Served(_))) {
+            return None;
+        }
         let mut side = None;
         if context.owners.hears_both_sides()
             && let Some(peer) = context.owners.other_side(hot.owner, packet.port)
@@ -65,15 +73,10 @@ impl Tracker {
         if let Some(at_port) = side {
             hot.sights.count(direction, at_port);
         }
-        let owner = hot.owner;
+        let (owner, state) = (hot.owner, answer(direction, hot.flags));
         self.table.set_deadline(record, context.now.after(timeout));
-        *tracked = Tracked {
-            state: Some(ConnState::Established),
-            reply: direction == Direction::Reply,
-            owner,
-            steering,
-            drop: None,
-        };
+        *tracked =
+            Tracked { state: Some(state), reply: direction == Direction::Reply, owner, steering, drop: None };
         Some(())
     }
 
