@@ -14,6 +14,7 @@ pub mod gate;
 pub mod hash;
 pub mod helper;
 pub mod key;
+pub mod lesson;
 pub mod mailbox;
 pub mod parse;
 pub mod pipeline;

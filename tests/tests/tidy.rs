@@ -17,7 +17,7 @@ const IMPORT_ORDER: &[&[&str]] = &[
     &["snapshot"],
     &["gate", "steer"],
     &["track", "fragment", "rewrite", "sched", "classify"],
-    &["parse", "helper", "spread", "punt", "tally"],
+    &["parse", "helper", "spread", "punt", "tally", "lesson"],
     &["config"],
     &["key", "hash", "wire", "port"],
     &["watch"],

@@ -8,6 +8,7 @@
 
 use crate::config::service::Locality;
 use crate::hash::ipvs::{fold, hash_32};
+use crate::lesson::Lesson;
 use crate::units::{ServerId, Span, Tick};
 use core::net::{IpAddr, Ipv4Addr};
 
@@ -49,19 +50,6 @@ pub struct Entry {
 struct Member {
     server: ServerId,
     next: u32,
-}
-
-/// What a scheduler has learned, for the tables of the other workers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Lesson {
-    /// Where the content comes from.
-    pub address: IpAddr,
-    /// One of its servers.
-    pub server: ServerId,
-    /// Whether it is one from now on, or no longer.
-    pub holds: bool,
-    /// When that was.
-    pub at: Tick,
 }
 
 /// Servers that one choice may change: one leaves and another one comes.

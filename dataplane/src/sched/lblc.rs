@@ -60,10 +60,10 @@ pub(super) fn is_overloaded((server, load): (Server, Load), servers: &Servers, l
 
 #[cfg(test)]
 mod tests {
-    use super::super::cache::Lesson;
     use super::super::servers::fixtures::{id, idle, loads, servers};
     use super::*;
     use crate::config::service::Locality;
+    use crate::lesson::Lesson;
 
     const SITE: [u8; 4] = [198, 51, 100, 7];
 

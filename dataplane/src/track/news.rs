@@ -8,7 +8,7 @@
 use super::record::Heritage;
 use crate::config::HelperKind;
 use crate::helper::{Expected, Source};
-use crate::sched::cache::Lesson;
+use crate::lesson::Lesson;
 use crate::spread;
 use crate::units::{ServiceId, Tick, WorkerId};
 use crate::wire::IpProtocol;

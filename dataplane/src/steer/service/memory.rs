@@ -2,7 +2,8 @@
 
 use super::clients::Clients;
 use crate::config::service::{Locality, Persistence, Scheduler};
-use crate::sched::cache::{Lesson, Table};
+use crate::lesson::Lesson;
+use crate::sched::cache::Table;
 use crate::sched::{rr, wrr};
 use crate::track::news::{News, Post};
 use crate::units::{BURST_MAX, ServiceId, Tick};
