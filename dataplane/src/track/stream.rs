@@ -31,7 +31,7 @@ impl Tracker {
     ) -> Option<()> {
         let (hot, cold) = self.table.lines_mut(record);
         let plain = hot.key == packet.parsed.key
-            && hot.flags.has(PROVEN)
+            && hot.flags.has(OPEN)
             && hot.extra == Hot::NO_EXTRA
             && hot.epoch == Some(context.owners.ownership_epoch())
             && !context.now.reached(hot.deadline);
@@ -39,11 +39,6 @@ impl Tracker {
             return None;
         }
         let direction = packet.parsed.side.direction(hot.origin());
-        let is_answered = hot.flags.has(Flags::SEEN_REPLY);
-        // The first answer that passes after all changes the flow.
-        if !is_answered && (direction == Direction::Reply || !matches!(cold.detail, Detail::Served(_))) {
-            return None;
-        }
         let mut side = None;
         if context.owners.hears_both_sides()
             && let Some(peer) = context.owners.other_side(hot.owner, packet.port)
@@ -73,11 +68,44 @@ impl Tracker {
         if let Some(at_port) = side {
             hot.sights.count(direction, at_port);
         }
-        let (owner, state) = (hot.owner, answer(direction, hot.flags));
+        let owner = hot.owner;
         self.table.set_deadline(record, context.now.after(timeout));
-        *tracked =
-            Tracked { state: Some(state), reply: direction == Direction::Reply, owner, steering, drop: None };
+        *tracked = Tracked {
+            state: Some(ConnState::Established),
+            reply: direction == Direction::Reply,
+            owner,
+            steering,
+            drop: None,
+        };
         Some(())
+    }
+
+    /// The same of this node's flow to a server whose answers do not pass here. The first one that passes after all
+    /// changes the flow. `None`: it is something else; nothing has changed.
+    #[inline]
+    pub(super) fn half<O: Owners>(
+        &mut self,
+        packet: &Packet<'_>,
+        record: RecordId,
+        context: &Context<'_, O>,
+    ) -> Option<Tracked> {
+        let (hot, cold) = self.table.lines_mut(record);
+        let (owner, steering) = (hot.owner, cold.steering);
+        let plain = steering.server().is_some()
+            && hot.key == packet.parsed.key
+            && hot.flags.has(PROVEN)
+            && !hot.flags.has(Flags::SEEN_REPLY)
+            && hot.extra == Hot::NO_EXTRA
+            && hot.epoch == Some(context.owners.ownership_epoch())
+            && !context.now.reached(hot.deadline)
+            && context.owners.is_me(owner);
+        if !plain || packet.parsed.side.direction(hot.origin()) == Direction::Reply {
+            return None;
+        }
+        let timeout = served_timeout(*packet, hot.class, &cold.detail)?;
+        let state = Some(answer(Direction::Original, hot.flags));
+        self.table.set_deadline(record, context.now.after(timeout));
+        Some(Tracked { state, reply: false, owner, steering, drop: None })
     }
 
     /// The second sight of a packet of such a flow, which its owner has forwarded: it changes nothing. Kept apart from the
