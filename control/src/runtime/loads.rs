@@ -1,7 +1,7 @@
 //! The loads that nodes of pools report: datagrams are heard, and agents asked.
 //!
 //! Each report is one line ([`Report`](crate::health::Report)), in a datagram of its own or as the page of an agent.
-//! [`Loads`] says which count. What comes faster than [`BURST`] datagrams each [`LOOK`] waits in the kernel's buffer, and
+//! [`Loads`] says which count. What comes faster than `BURST` datagrams each `LOOK` waits in the kernel's buffer, and
 //! is lost where that is full. All tasks end with the [`Ear`].
 
 use super::health::{Page, Trouble, Way, fetch};
