@@ -15,6 +15,7 @@ use weir_dataplane::counters::{DropReason, PuntReason, Verdict};
 use weir_dataplane::port::mem::MemFrame;
 use weir_dataplane::steer::Router;
 use weir_dataplane::steer::route::{Adjacencies, Neighbour};
+use weir_dataplane::trace::{Filter, Told};
 use weir_dataplane::units::{InterfaceId, Mark, ServerId, ServiceId, Span};
 use weir_dataplane::wire::{IpProtocol, MacAddr};
 use weir_tests::conversation::Side;
@@ -397,6 +398,19 @@ fn errors_and_fragments_go_where_their_flow_goes() {
     assert_eq!(next(&mut node, &error), mac(0));
     let replies = node.counters().server(ServerId::FIRST).reply_packets.read();
     assert_eq!(replies, 1);
+}
+
+#[test]
+fn a_trace_names_the_server_and_not_where_the_destination_is() {
+    let mut node = node(&web(Scheduler::Rr, &[server(0)]));
+    let trace = node.trace(8, Filter::default());
+    next(&mut node, &syn(0));
+    let passage = std::iter::from_fn(|| trace.pop()).find_map(|told| match told {
+        Told::Frame(passage) => Some(passage),
+        _ => None,
+    });
+    let adjacency = passage.unwrap().course.unwrap().adjacency.unwrap();
+    assert_eq!(adjacency.destination, MacAddr(mac(0).0));
 }
 
 #[test]

@@ -2,9 +2,11 @@
 //!
 //! It looks on like any other [`Observer`], and changes nothing. Where nobody traces, a worker's pipeline runs without.
 
+use super::service::target;
 use super::{Observer, Opening, Release, Scene, Sight};
+use crate::config::service::Place;
 use crate::counters::{DropReason, PuntReason, Verdict};
-use crate::key::FlowKey;
+use crate::key::{Address, Family, FlowKey};
 use crate::parse::Class;
 use crate::port::Frame;
 use crate::snapshot::Snapshot;
@@ -157,9 +159,16 @@ fn passage(arrival: Arrival, sight: &Sight, scene: &Scene<'_>, now: Tick) -> Pas
         flow: record.and_then(|record| tracker.view(record, now)),
         share: is_shared.then(|| share(&origin, snapshot)),
         owned: sight.owned,
-        course: router
-            .zip(ends)
-            .map(|(router, ends)| router.course(ends.family, ends.destination, &parsed.key)),
+        course: router.zip(ends).map(|(router, ends)| {
+            // What a server has goes to the server, wherever its destination is.
+            let place = target(snapshot.services(), tracked).map(|target| target.place);
+            match place {
+                Some(Place::Address(server)) => {
+                    router.course(Family::of(server), Address::from_ip(server), &parsed.key)
+                }
+                _ => router.course(ends.family, ends.destination, &parsed.key),
+            }
+        }),
         verdict: sight.verdict,
     }
 }
