@@ -137,14 +137,25 @@ pub fn parse(frame: &[u8], rules: Rules, offload: Offload) -> Parsed {
     parsed
 }
 
-/// Reads one frame into `parsed`; whether it is a fragment.
+/// Of which kind a frame was that has been read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Untagged, of TCP or UDP, with nothing between the link header, that of IP, and that of the transport.
+    Plain,
+    /// A fragment.
+    Fragment,
+    /// Any other.
+    Other,
+}
+
+/// Reads one frame into `parsed`.
 #[inline(always)]
-pub fn parse_into(frame: &[u8], rules: Rules, offload: Offload, parsed: &mut Parsed) -> bool {
+pub fn parse_into(frame: &[u8], rules: Rules, offload: Offload, parsed: &mut Parsed) -> Kind {
     if plain::parse(frame, rules, offload, parsed).is_some() {
-        return false;
+        return Kind::Plain;
     }
     *parsed = parse_any(frame, rules, offload);
-    parsed.class == Class::Fragment
+    if parsed.class == Class::Fragment { Kind::Fragment } else { Kind::Other }
 }
 
 /// Reads one frame, whatever it is.

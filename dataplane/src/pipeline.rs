@@ -6,6 +6,7 @@
 //! Each frame ends in exactly one [`Verdict`]. A bridge changes no byte; what a router forwards is rewritten
 //! as it is emitted.
 
+mod admit;
 mod decide;
 mod fragments;
 mod observer;
@@ -19,17 +20,16 @@ pub use observer::{Observer, Opening, Release, Scene, Sight};
 pub use outbox::Outbox;
 pub use tracer::Tracer;
 
-use crate::counters::{DropReason, PuntReason, Verdict, WorkerCounters};
+use crate::counters::{DropReason, Verdict, WorkerCounters};
 use crate::fragment::Reassembly;
-use crate::parse::{Class, Parsed, Rules, parse_into};
+use crate::parse::{Class, Kind, Parsed, Rules, parse_into};
 use crate::port::{Burst, Frame, FrameDefect};
 use crate::snapshot::{HEARD_FORWARDED, HEARD_SENT, Snapshot};
 use crate::steer::bridge;
-use crate::steer::route::Found;
 use crate::steer::service::Services;
 use crate::steer::service::memory::Memories;
 use crate::track::news::{News, Peers, Post};
-use crate::track::{Context, Lookup, Owners, Packet, Steering, Tracked, Tracker};
+use crate::track::{Context, Lead, Lookup, Owners, Packet, Steering, Tracked, Tracker};
 use crate::units::{BURST_MAX, PortId, Tick};
 use decide::{decide, decide_slowly, hand_on, leads_nowhere};
 use service::{Place, count, dispatch};
@@ -59,13 +59,13 @@ pub struct Pipeline<F> {
     // One array a stage writes and the next reads.
     parsed: [Parsed; BURST_MAX],
     lookups: [Lookup; BURST_MAX],
-    /// Of a router: what the destinations of plain frames come to.
-    found: [Option<Found>; BURST_MAX],
     tracked: [Tracked; BURST_MAX],
     /// Of a router: whether each frame is this node's, and where it goes.
     outcomes: [(bool, Verdict); BURST_MAX],
     /// Bit i: frame i of the burst is what another router has forwarded.
     forwarded: u64,
+    /// Bit i: frame i of the burst is plainly for this router, which has yet to say what becomes of it.
+    pending: u64,
     /// Frames seen before this burst.
     seen: u64,
 }
@@ -105,10 +105,10 @@ impl<F: Frame> Pipeline<F> {
             counters,
             parsed: [Parsed::default(); BURST_MAX],
             lookups: [Lookup::default(); BURST_MAX],
-            found: [None; BURST_MAX],
             tracked: [Tracked::default(); BURST_MAX],
             outcomes: [(false, Verdict::Shadow); BURST_MAX],
             forwarded: 0,
+            pending: 0,
             seen: 0,
         };
         pipeline.know_servers();
@@ -176,21 +176,23 @@ impl<F: Frame> Pipeline<F> {
         let count = burst.len() as u64;
         let has_fragments = match self.snapshot.router() {
             None => self.parse(burst),
-            Some(_) => {
-                self.parse_ahead(burst);
-                self.admit(burst, origins)
-            }
+            Some(_) => self.parse_routed(burst, origins),
         };
-        observer.begin(&Opening {
-            frames: burst,
-            origins,
-            parsed: &self.parsed,
-            forwarded: self.forwarded,
-            seen: self.seen,
-            now,
-            tracker: &self.tracker,
-            snapshot: &self.snapshot,
-        });
+        if O::BEGINS || has_fragments {
+            self.admit_plain(burst, origins);
+        }
+        if O::BEGINS {
+            observer.begin(&Opening {
+                frames: burst,
+                origins,
+                parsed: &self.parsed,
+                forwarded: self.forwarded,
+                seen: self.seen,
+                now,
+                tracker: &self.tracker,
+                snapshot: &self.snapshot,
+            });
+        }
         if has_fragments {
             self.process_with_fragments(burst, origins, now, outbox, observer);
         } else {
@@ -205,45 +207,57 @@ impl<F: Frame> Pipeline<F> {
         let rules = self.snapshot.rules();
         let mut has_fragments = false;
         for ((frame, parsed), lookup) in burst.iter().zip(&mut self.parsed).zip(&mut self.lookups) {
-            has_fragments |= read(frame, rules, parsed);
+            has_fragments |= read(frame, rules, parsed) == Kind::Fragment;
             *lookup = self.tracker.prepare(parsed);
         }
         has_fragments
     }
 
-    /// The same for a router, and asks for what its look-ups read.
+    /// The same for a router, which says at once what it has to say of all frames but the plain ones.
     #[inline(never)]
-    fn parse_ahead(&mut self, burst: &Burst<F>) {
+    fn parse_routed(&mut self, burst: &Burst<F>, origins: &[PortId]) -> bool {
+        let Some(router) = self.snapshot.router() else { return false };
         let (rules, shadows) = (self.snapshot.rules(), self.snapshot.shadows());
-        let Some(router) = self.snapshot.router() else { return };
-        for ((frame, parsed), lookup) in burst.iter().zip(&mut self.parsed).zip(&mut self.lookups) {
-            read(frame, rules, parsed);
+        let (mut pending, mut bit) = (0, 1);
+        let read_into = self.parsed.iter_mut().zip(&mut self.lookups);
+        for ((frame, origin), (parsed, lookup)) in burst.iter().zip(origins).zip(read_into) {
+            let kind = read(frame, rules, parsed);
             *lookup = self.tracker.prepare(parsed);
-            router.prefetch(parsed, shadows);
+            if router.is_plain(frame.bytes(), *origin, kind, parsed) {
+                pending |= bit;
+            } else {
+                router.prefetch(parsed, shadows);
+            }
+            bit <<= 1;
         }
+        (self.pending, self.forwarded) = (pending, 0);
+        pending != bit.wrapping_sub(1) && self.admit_others(burst, origins)
     }
 
-    /// A router's word about each frame before it is tracked; whether a fragment is left.
+    /// A router's word about the frames that are not plain; whether a fragment is left.
     #[inline(never)]
-    fn admit(&mut self, burst: &Burst<F>, origins: &[PortId]) -> bool {
-        let shadows = self.snapshot.shadows();
-        let Some(router) = self.snapshot.router() else { return false };
+    fn admit_others(&mut self, burst: &Burst<F>, origins: &[PortId]) -> bool {
         let mut has_fragments = false;
-        self.forwarded = 0;
-        let read = self.parsed.iter_mut().zip(&mut self.found);
-        for (i, ((frame, origin), (parsed, found))) in burst.iter().zip(origins).zip(read).enumerate() {
-            *found = router.admit_plain(frame.bytes(), *origin, parsed);
-            if found.is_none() {
-                let read = *parsed;
-                let forwarded = router.admit(frame.bytes(), *origin, shadows, parsed);
-                if parsed.class == Class::Punt(PuntReason::Vip) {
-                    *parsed = vips::share(&self.snapshot, &self.counters, (frame.bytes(), *origin), &read);
-                }
-                self.forwarded |= u64::from(forwarded) << i;
-                has_fragments |= parsed.class == Class::Fragment;
+        let read = burst.iter().zip(origins).zip(&mut self.parsed).enumerate();
+        for (i, ((frame, origin), parsed)) in read.filter(|(i, _)| self.pending >> i & 1 == 0) {
+            let passage = (frame.bytes(), *origin);
+            let forwarded = admit::in_full(&self.snapshot, &self.counters, passage, parsed);
+            self.forwarded |= u64::from(forwarded) << i;
+            has_fragments |= parsed.class == Class::Fragment;
+        }
+        has_fragments
+    }
+
+    /// The same about those that are, where it cannot wait.
+    #[inline(never)]
+    fn admit_plain(&mut self, burst: &Burst<F>, origins: &[PortId]) {
+        for i in Set::of(self.pending) {
+            let passage = (burst[i].bytes(), origins[i]);
+            let lead = admit::by_routes(&self.snapshot, &self.counters, passage, &mut self.parsed[i]);
+            if lead == Lead::NONE {
+                self.pending &= !(1 << i);
             }
         }
-        has_fragments
     }
 
     /// The stages behind parse, for frames of which none is a fragment. `first` is the place of the first of them
@@ -260,16 +274,17 @@ impl<F: Frame> Pipeline<F> {
         if frames.is_empty() {
             return;
         }
-        for lookup in &mut self.lookups[..frames.len()] {
-            self.tracker.fetch(lookup);
-        }
         if self.snapshot.router().is_none() {
+            for lookup in &mut self.lookups[..frames.len()] {
+                self.tracker.fetch(lookup);
+            }
             self.track::<false, false>(frames, first, origins, now);
             let out = self.one_way(frames.len(), &origins[first..]);
             if !self.emit_one_way(out, frames, first, origins, outbox, observer) {
                 self.emit::<O, false>(frames, first, origins, now, outbox, observer);
             }
         } else {
+            self.fetch_routed(frames.len(), first);
             match self.forwarded {
                 0 => self.track::<true, false>(frames, first, origins, now),
                 _ => self.track::<true, true>(frames, first, origins, now),
@@ -277,6 +292,18 @@ impl<F: Frame> Pipeline<F> {
             let out = self.route(frames, first, origins, now);
             if !self.emit_one_way(out, frames, first, origins, outbox, observer) {
                 self.emit::<O, true>(frames, first, origins, now, outbox, observer);
+            }
+        }
+    }
+
+    /// Asks for the records of these many frames, and for what a router reads of those that have none.
+    #[inline(always)]
+    fn fetch_routed(&mut self, count: usize, first: usize) {
+        let Some(router) = self.snapshot.router() else { return };
+        let shadows = self.snapshot.shadows();
+        for (i, lookup) in self.lookups[..count].iter_mut().enumerate() {
+            if !self.tracker.fetch(lookup) && self.pending >> (first + i) & 1 == 1 {
+                router.prefetch(&self.parsed[i], shadows);
             }
         }
     }
@@ -292,30 +319,45 @@ impl<F: Frame> Pipeline<F> {
         now: Tick,
     ) {
         let count = frames.len();
-        let Self { tracker, memories, snapshot, parsed, lookups, tracked, forwarded, .. } = self;
+        let Self { tracker, memories, snapshot, counters, parsed, lookups, tracked, .. } = self;
         let context = Context { now, config: snapshot.conntrack(), owners: &**snapshot };
         let changes = tracker.changes();
-        let results = parsed.iter().zip(lookups).zip(tracked);
+        let results = parsed.iter_mut().zip(lookups).zip(tracked);
         let frames = frames.iter().zip(&origins[first..]).zip(results);
-        let mut forwarded = *forwarded >> first;
+        let (mut forwarded, mut pending) = (self.forwarded >> first, self.pending >> first);
         for ((frame, origin), ((parsed, lookup), tracked)) in frames {
             let bytes = frame.bytes();
             let again = FORWARDED && forwarded & 1 == 1;
-            forwarded >>= 1;
+            let waits = (ROUTES && pending & 1 == 1).then_some(*origin);
+            (forwarded, pending) = (forwarded >> 1, pending >> 1);
             let port = if ROUTES { heard(again) } else { *origin };
             let packet = Packet { bytes, parsed, port };
             let told = if again {
                 tracker.glance_again(packet, lookup, &context, tracked)
             } else {
-                tracker.glance(packet, lookup, changes, &context, tracked)
+                tracker.glance(packet, lookup, changes, &context, waits, tracked)
             };
-            if told.is_none() {
-                let packet = (bytes, parsed, port);
+            if told.is_some() {
+                continue;
+            }
+            if !ROUTES {
+                *tracked = track_slowly(tracker, (bytes, parsed, port), lookup, changes, now, snapshot);
+                continue;
+            }
+            let (mut lead, mut fresh) = (Lead::NONE, false);
+            if waits.is_some() {
+                (lead, fresh) = admit::by_flow(tracker, snapshot, counters, (bytes, *origin), lookup, parsed);
+            }
+            let packet = (bytes, &*parsed, port);
+            if !fresh || glance_late(tracker, packet, lookup, changes, now, snapshot, tracked).is_none() {
                 *tracked = track_slowly(tracker, packet, lookup, changes, now, snapshot);
-                if ROUTES && snapshot.services().is_some() {
+                if snapshot.services().is_some() {
                     let place = Place::of(bytes, *origin, now);
                     dispatch(tracker, memories, snapshot, parsed, place, tracked);
                 }
+            }
+            if tracked.drop.is_none() && tracked.steering == Steering::ROUTE {
+                tracked.lead = lead;
             }
         }
         if snapshot.has_lapsed(now) {
@@ -338,10 +380,10 @@ impl<F: Frame> Pipeline<F> {
         let of_others =
             if self.snapshot.shadows() { Verdict::Shadow } else { Verdict::Drop(DropReason::NotOwner) };
         let (mut ways, mut others, mut all_ours) = (Set::default(), Set::default(), true);
-        let read = self.parsed.iter().zip(&self.tracked).zip(&self.found).zip(&mut self.outcomes);
-        for (i, (frame, (((parsed, tracked), found), outcome))) in frames.iter_mut().zip(read).enumerate() {
+        let read = self.parsed.iter().zip(&self.tracked).zip(&mut self.outcomes);
+        for (i, (frame, ((parsed, tracked), outcome))) in frames.iter_mut().zip(read).enumerate() {
             let ours = tracked.owner == me;
-            let plain = found.filter(|_| tracked.drop.is_none() && tracked.steering == Steering::ROUTE);
+            let plain = tracked.lead.found();
             all_ours &= ours;
             if !ours && plain.is_some() {
                 *outcome = (false, of_others);
@@ -452,15 +494,15 @@ impl<F: Frame> Pipeline<F> {
     }
 }
 
-/// Reads a frame into `parsed`; whether it is a fragment.
+/// Reads a frame into `parsed`.
 #[inline(always)]
-fn read<F: Frame>(frame: &F, rules: Rules, parsed: &mut Parsed) -> bool {
+fn read<F: Frame>(frame: &F, rules: Rules, parsed: &mut Parsed) -> Kind {
     match frame.defect() {
         None => return parse_into(frame.bytes(), rules, frame.offload(), parsed),
         Some(FrameDefect::Segmented) => *parsed = Parsed::drop(DropReason::Segmented),
         Some(FrameDefect::Oversize) => *parsed = Parsed::drop(DropReason::Oversize),
     }
-    false
+    Kind::Other
 }
 
 /// The port that a router's frame is heard by, to the tracker.
@@ -472,6 +514,21 @@ const fn heard(forwarded: bool) -> PortId {
 /// Without a lease no packet is this node's, whatever is known of its flow.
 fn disown(tracked: &mut Tracked) {
     tracked.owner = None;
+}
+
+/// [`Tracker::glance`] at a packet that has been admitted without the help of its flow, kept apart as that is rare.
+#[inline(never)]
+fn glance_late(
+    tracker: &mut Tracker,
+    (bytes, parsed, port): (&[u8], &Parsed, PortId),
+    lookup: &Lookup,
+    changes: u64,
+    now: Tick,
+    snapshot: &Snapshot,
+    tracked: &mut Tracked,
+) -> Option<()> {
+    let context = Context { now, config: snapshot.conntrack(), owners: snapshot };
+    tracker.glance(Packet { bytes, parsed, port }, lookup, changes, &context, None, tracked)
 }
 
 /// [`Tracker::track`], kept apart: what it needs in memory the short way need not write there.

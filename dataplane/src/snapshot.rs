@@ -26,7 +26,7 @@ pub const HEARD_FORWARDED: PortId = PortId::SECOND;
 #[derive(Clone, Debug)]
 pub struct Snapshot {
     epoch: Epoch,
-    /// Of the first snapshot with this `cluster`, without a break since.
+    /// Of the first snapshot with this `cluster` and these routes, without a break since.
     ownership_epoch: Epoch,
     me: MemberId,
     rules: Rules,
@@ -80,11 +80,16 @@ impl Snapshot {
         }
     }
 
-    /// The same for workers that go by `before` now: where both say the same of ownership and of who of the servers
-    /// lives, all that flows have been told holds, and none is decided anew.
+    /// The same for workers that go by `before` now: where both say the same of ownership, of who of the servers lives
+    /// and of routes, all that flows have been told and remember holds, and none is decided anew.
     #[must_use]
     pub fn following(self, before: &Self) -> Self {
-        let same = self.cluster == before.cluster && self.dead().eq(before.dead());
+        let same = self.cluster == before.cluster
+            && self.dead().eq(before.dead())
+            && match (&self.router, &before.router) {
+                (Some(router), Some(before)) => router.has_routes_of(before),
+                (router, before) => router.is_none() && before.is_none(),
+            };
         Self { ownership_epoch: if same { before.ownership_epoch } else { self.epoch }, ..self }
     }
 

@@ -290,6 +290,8 @@ struct Traced<'a> {
 }
 
 impl Observer for Traced<'_> {
+    const BEGINS: bool = true;
+
     fn begin<F: Frame>(&mut self, opening: &Opening<'_, F>) {
         self.tracer.begin(opening);
     }

@@ -103,7 +103,11 @@ fn router() -> Router {
 
 /// Of these routes, with the router in the WAN at this MAC address.
 fn router_of(routing: &Routing, uplink: Mac) -> Router {
-    let router = Router::compile(routing);
+    known(routing, &Router::compile(routing), uplink)
+}
+
+/// The same of one that has been made of them.
+fn known(routing: &Routing, router: &Router, uplink: Mac) -> Router {
     let known = [
         (0, CLIENT.into(), HOST),
         (0, CLIENT6.into(), HOST),
@@ -188,12 +192,13 @@ fn a_packet_leaves_with_one_hop_less_from_this_node_to_the_next_with_the_tag_of_
 fn a_neighbour_that_is_learned_moves_packets_and_decides_no_flow_anew() {
     const ELSEWHERE: Mac = Mac::host(19);
     let config = member(2, 0..2, Tracking::All);
-    let mut node = Node::routed(&config, router());
+    let router = router();
+    let mut node = Node::routed(&config, router.clone());
     let sent = || MemFrame::new(datagram(up().ip(CLIENT, SERVER)));
     let answer = MemFrame::new(eth(UPLINK, TO_WAN).ip(SERVER, CLIENT).udp(53, 5000).build());
     assert_eq!(node.verdict(Side::Lan, sent()), Verdict::Forward(port(Side::Wan)));
     assert_eq!(node.verdict(Side::Wan, answer), Verdict::Forward(port(Side::Lan)));
-    node.reroute(&config, router_of(&routing(), ELSEWHERE));
+    node.reroute(&config, known(&routing(), &router, ELSEWHERE));
     assert_eq!(node.verdict(Side::Lan, sent()), Verdict::Forward(port(Side::Wan)));
     let (_, last) = node.departed().pop().unwrap();
     assert_eq!(last[..6], ELSEWHERE.0);

@@ -82,6 +82,8 @@ pub(super) struct Watch<'a, 'b> {
 }
 
 impl Observer for Watch<'_, '_> {
+    const BEGINS: bool = true;
+
     fn begin<F: Frame>(&mut self, opening: &Opening<'_, F>) {
         self.tracer.begin(opening);
     }

@@ -50,7 +50,6 @@ impl<F: Frame> Pipeline<F> {
                 // The stages read from the front; what stood there has been through them.
                 self.parsed[whole.len()] = parsed;
                 self.lookups[whole.len()] = self.lookups[index];
-                self.found[whole.len()] = self.found[index];
                 whole.push(frame);
                 continue;
             }

@@ -75,6 +75,9 @@ pub struct Scene<'a> {
 
 /// Looks on while frames get their outcomes.
 pub trait Observer {
+    /// Whether it is to be called at [`Observer::begin`], and a router has to say all it says by then.
+    const BEGINS: bool = false;
+
     /// Called once a burst.
     #[inline(always)]
     fn begin<F: Frame>(&mut self, _: &Opening<'_, F>) {}

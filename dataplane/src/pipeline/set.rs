@@ -9,6 +9,11 @@ const _: () = assert!(BURST_MAX <= u64::BITS as usize && PORTS_MAX <= u64::BITS 
 pub(super) struct Set(u64);
 
 impl Set {
+    /// Those whose bit is set.
+    pub(super) const fn of(bits: u64) -> Self {
+        Self(bits)
+    }
+
     /// Adds one.
     #[inline(always)]
     pub(super) const fn insert(&mut self, number: usize) {

@@ -180,6 +180,8 @@ fn share(origin: &Origin, snapshot: &Snapshot) -> Share {
 }
 
 impl Observer for Tracer {
+    const BEGINS: bool = true;
+
     #[inline(never)]
     fn begin<F: Frame>(&mut self, opening: &Opening<'_, F>) {
         self.now = opening.now;

@@ -6,11 +6,12 @@
 
 use super::Router;
 use super::route::{Found, Rewrite, reverse_path};
+use super::router::FLOW_SECRET;
 use crate::key::Family;
-use crate::parse::{Class, Parsed};
+use crate::parse::{Class, Kind, Parsed};
 use crate::rewrite::{mac, ttl};
-use crate::units::PortId;
-use crate::wire::{Ethernet, ethernet, ipv4, ipv6};
+use crate::units::{PORTS_MAX, PortId};
+use crate::wire::{MacAddr, ethernet, ipv4, ipv6};
 
 /// Bytes up to where the transport begins. Where it begins there, nothing but the two headers can be before it.
 const HEAD_IPV4: usize = ethernet::HEADER_LEN + ipv4::HEADER_LEN;
@@ -27,25 +28,30 @@ impl Router {
         }
     }
 
-    /// What the destination of a frame that came in by `port` and was read as `parsed` comes to, if the frame is
-    /// plainly for this router.
+    /// Whether a frame that came in by `port` and was read as `parsed` is addressed to this router, and is such that
+    /// nothing but its addresses says what becomes of it.
     #[inline(always)]
-    pub fn admit_plain(&self, frame: &[u8], port: PortId, parsed: &Parsed) -> Option<Found> {
+    pub fn is_plain(&self, frame: &[u8], port: PortId, kind: Kind, parsed: &Parsed) -> bool {
+        let Some(head) = frame.first_chunk() else { return false };
+        let destination = u64::from_le_bytes(*head) & MAC_BITS;
+        destination == self.plain_macs[port.index() % PORTS_MAX]
+            && (kind == Kind::Plain || is_plain_for_its_protocol(parsed))
+    }
+
+    /// Where such a packet leads by itself; `None`: it is not to be sent on, or not for that reason alone. Of several
+    /// next hops that is the flow's own, while it lives.
+    #[inline]
+    pub fn find_plain(&self, port: PortId, parsed: &Parsed) -> Option<Found> {
         let plain = self.plain[port.index()].as_ref()?;
         let family = parsed.family();
-        let at = match family {
-            Family::V4 => HEAD_IPV4,
-            Family::V6 => HEAD_IPV6,
-        };
-        let is_plain = matches!(parsed.class, Class::Flow(_)) && usize::from(parsed.at) == at;
-        if !is_plain || Ethernet::new(frame)?.destination() != plain.mac {
-            return None;
-        }
         let [source, destination] =
             [parsed.side, parsed.side.opposite()].map(|side| parsed.key.address(side));
         reverse_path::check(&self.fib, plain.reverse_path, plain.interface, family, source).ok()?;
         let found = self.fib.find(family, destination);
-        (!self.has_host || !self.fib.is_local(found)).then_some(found)
+        if self.has_host && self.fib.is_local(found) {
+            return None;
+        }
+        Some(self.fib.narrow(found, || parsed.key.hash(FLOW_SECRET), &self.adjacencies))
     }
 
     /// Sends a packet that was read as `parsed` on its way, if that is plain: rewrites the frame and says by which port
@@ -76,11 +82,30 @@ impl Router {
     /// next hops. Kept apart: the others need not save the registers that this needs.
     #[inline(never)]
     fn rewrite_of_several(&self, found: Found, parsed: &Parsed) -> Option<Rewrite> {
-        let destination = parsed.key.address(parsed.side.opposite());
+        let (family, destination) = (parsed.family(), parsed.key.address(parsed.side.opposite()));
+        // A hop that was the flow's own has died.
+        let found = if self.fib.is_narrow(found) { self.fib.find(family, destination) } else { found };
         let way = self.way(found, &parsed.key);
-        Rewrite::of(self.adjacencies.find(way, parsed.family(), destination)?)
+        Rewrite::of(self.adjacencies.find(way, family, destination)?)
     }
 }
+
+/// The same of protocols other than TCP and UDP, which are not read at fixed places.
+#[inline(never)]
+fn is_plain_for_its_protocol(parsed: &Parsed) -> bool {
+    let at = match parsed.family() {
+        Family::V4 => HEAD_IPV4,
+        Family::V6 => HEAD_IPV6,
+    };
+    matches!(parsed.class, Class::Flow(_)) && usize::from(parsed.at) == at
+}
+
+/// A MAC address as the first eight bytes of the frames have it that are for it.
+pub(super) const fn mac_bits(MacAddr([a, b, c, d, e, f]): MacAddr) -> u64 {
+    u64::from_le_bytes([a, b, c, d, e, f, 0, 0])
+}
+
+const MAC_BITS: u64 = mac_bits(MacAddr::BROADCAST);
 
 #[cfg(test)]
 mod tests {
@@ -93,7 +118,6 @@ mod tests {
     use crate::port::mem::MemFrame;
     use crate::steer::route::{Adjacencies, Neighbour};
     use crate::units::{InterfaceId, Tick, VlanId};
-    use crate::wire::MacAddr;
     use core::net::IpAddr;
     use core::num::NonZeroU8;
     use proptest::prelude::*;
@@ -235,7 +259,8 @@ mod tests {
             let ends = [source, destination].map(|end| end.parse().unwrap());
             let mut frame = frame(GATEWAY, false, ends, 64, 0, 20);
             let parsed = read(&frame);
-            let found = router.admit_plain(&frame, PortId::FIRST, &parsed).expect("it is for the router");
+            assert!(router.is_plain(&frame, PortId::FIRST, Kind::Other, &parsed));
+            let found = router.find_plain(PortId::FIRST, &parsed).expect("it is for the router");
             assert_eq!(router.forward_plain(&mut frame, &parsed, found), Some(PortId::SECOND));
             assert_eq!(frame[..6], [2, 0, 0, 0, 9, 9]);
         }
@@ -261,7 +286,10 @@ mod tests {
             let came = plain.clone();
             let port = if second { PortId::SECOND } else { PortId::FIRST };
             let parsed = read(&plain);
-            let Some(found) = router.admit_plain(&plain, port, &parsed) else { return Ok(()) };
+            if !router.is_plain(&plain, port, Kind::Other, &parsed) {
+                return Ok(());
+            }
+            let Some(found) = router.find_plain(port, &parsed) else { return Ok(()) };
             let mut general = parsed;
             prop_assert!(!router.admit(&plain, port, shadows, &mut general), "it is sent to the router");
             prop_assert_eq!(general, parsed);

@@ -4,6 +4,7 @@
 //! no flow. [`Router::forward`] comes after it, for the frames of flows that are this node's. What a router has to say
 //! of a packet is said by control: the frame is left to it as it came in.
 
+use super::plain::mac_bits;
 use super::route::reverse_path::{self, Doubt};
 use super::route::{Adjacencies, Adjacency, Fib, Found, Way};
 use super::service::Services;
@@ -31,6 +32,8 @@ pub struct Router {
     pub(super) doors: Arc<[Door]>,
     /// By port too: what most frames ask of a door.
     pub(super) plain: Arc<[Option<Plain>; PORTS_MAX]>,
+    /// The same: [`mac_bits`] of whom they are addressed to; of a port without such, what no address has.
+    pub(super) plain_macs: Arc<[u64; PORTS_MAX]>,
     /// By interface.
     interfaces: Arc<[Interface]>,
     /// The IPv4 addresses that options are signed with, by the interface that a packet leaves by.
@@ -190,6 +193,7 @@ impl Router {
             door.vip_macs.extend(interface.vips.iter().map(|vip| vip.mac));
         }
         doors.iter_mut().for_each(|door| door.tagged.sort_unstable());
+        let plain_macs = plain.map(|plain: Option<Plain>| plain.map_or(u64::MAX, |plain| mac_bits(plain.mac)));
         let ours: Arc<[Ipv4Addr]> = routing.interfaces.iter().flat_map(ipv4_addresses).collect();
         let any = ours.first().copied().unwrap_or(Ipv4Addr::UNSPECIFIED);
         let signer = |interface| ipv4_addresses(interface).next().unwrap_or(any);
@@ -216,6 +220,7 @@ impl Router {
         Self {
             doors: doors.into(),
             plain: Arc::new(plain),
+            plain_macs: Arc::new(plain_macs),
             interfaces,
             signers,
             sources,
@@ -233,6 +238,11 @@ impl Router {
     #[must_use]
     pub fn with_neighbours(&self, adjacencies: Arc<Adjacencies>) -> Self {
         Self { adjacencies, ..self.clone() }
+    }
+
+    /// Whether both were made of one [`Router::compile`]: what came in and where it went holds, whoever the neighbours are.
+    pub fn has_routes_of(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.fib, &other.fib)
     }
 
     /// What is known of the neighbours.
@@ -306,6 +316,11 @@ impl Router {
             return Entry::Punt(PuntReason::Local);
         }
         Entry::Sent
+    }
+
+    /// Whether other nodes have some address of it too.
+    pub fn has_vips(&self) -> bool {
+        !self.vips.is_empty()
     }
 
     /// Whether it is for an address that other nodes have too. Which of them takes it is the gate's word.

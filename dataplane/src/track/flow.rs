@@ -85,7 +85,7 @@ impl Tracker {
             self.pending = Some(record);
         }
         let reply = direction == Direction::Reply;
-        let mut tracked = Tracked { state: Some(state), reply, owner, steering, drop: None };
+        let mut tracked = Tracked { state: Some(state), reply, owner, steering, ..Tracked::default() };
         // A helper sees what is let through.
         if self.table.hot(record).extra != Hot::NO_EXTRA && context.owners.tracks(owner) {
             tracked.drop = self.help(packet, transport, record, (state, direction), context.now);
@@ -131,7 +131,7 @@ impl Tracker {
             reply: direction == Direction::Reply,
             owner,
             steering: cold.steering,
-            drop: None,
+            ..Tracked::default()
         }
     }
 
@@ -267,7 +267,7 @@ impl Tracker {
         }
         let state = if used.is_some() { ConnState::Related } else { ConnState::New };
         let (owner, steering) = (hot.owner, Steering::ROUTE);
-        let mut tracked = Tracked { state: Some(state), reply: false, owner, steering, drop: None };
+        let mut tracked = Tracked { state: Some(state), owner, steering, ..Tracked::default() };
         if context.owners.is_stray(hot.owner, packet.port) {
             tracked.drop = Some(DropReason::OtherHost);
             return tracked;

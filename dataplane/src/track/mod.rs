@@ -12,6 +12,7 @@ mod first;
 mod flow;
 pub mod gre;
 pub mod index;
+pub mod leads;
 pub mod news;
 mod owner;
 pub mod record;
@@ -27,6 +28,7 @@ mod view;
 pub mod watch;
 pub mod wheel;
 
+pub use leads::Lead;
 pub use owner::Owners;
 pub use record::{Origin, Steering};
 pub use view::{ExpectationView, FlowView};
@@ -102,13 +104,16 @@ pub struct Tracked {
     pub owner: Option<MemberId>,
     /// Who takes its flow, if a packet of its opener's belongs to one.
     pub steering: Steering,
+    /// Where a router sends it, if there is no more to say.
+    pub lead: Lead,
     /// It ends here.
     pub drop: Option<DropReason>,
 }
 
 impl Tracked {
     pub(crate) const fn dropped(reason: DropReason) -> Self {
-        Self { state: None, reply: false, owner: None, steering: Steering::ROUTE, drop: Some(reason) }
+        let (owner, steering, lead) = (None, Steering::ROUTE, Lead::NONE);
+        Self { state: None, reply: false, owner, steering, lead, drop: Some(reason) }
     }
 
     const fn invalid(reason: DropReason) -> Self {
@@ -222,15 +227,17 @@ impl Tracker {
         Lookup { hash: self.table.prepare(&parsed.key), candidate: None }
     }
 
-    /// Second step for each packet of a burst.
+    /// Second step for each packet of a burst; whether it may have a flow.
     #[inline(always)]
-    pub fn fetch(&self, lookup: &mut Lookup) {
+    pub fn fetch(&self, lookup: &mut Lookup) -> bool {
         lookup.candidate = self.table.candidate(lookup.hash);
+        lookup.candidate.is_some()
     }
 
     /// Third step, packet by packet in their order, for the packets that need but a glance: those of flows that stand,
     /// and those that open none. `None`: it is for [`Tracker::track`], and `tracked` says nothing. `changes` is
-    /// [`Tracker::changes`] as it was at the second step.
+    /// [`Tracker::changes`] as it was at the second step. A packet that a router is yet to admit, which came in by the port
+    /// `pending`, needs more than a glance unless its flow remembers.
     #[inline(always)]
     pub fn glance<O: Owners>(
         &mut self,
@@ -238,13 +245,15 @@ impl Tracker {
         lookup: &Lookup,
         changes: u64,
         context: &Context<'_, O>,
+        pending: Option<PortId>,
         tracked: &mut Tracked,
     ) -> Option<()> {
         let Class::Flow(transport @ (Transport::Tcp | Transport::Udp)) = packet.parsed.class else {
             return None;
         };
         match lookup.candidate {
-            Some(record) => self.stream(packet, record, context, tracked),
+            Some(record) => self.stream(packet, record, context, pending, tracked),
+            None if pending.is_some() => None,
             None if changes == self.table.changes() => self.stranger(packet, transport, context, tracked),
             None => None,
         }
@@ -416,6 +425,6 @@ impl Tracker {
         // An error is no answer: it fixes no owner.
         let owner = self.owner(record, Direction::Original, context.owners);
         let (reply, steering) = (quoted == Direction::Original, self.table.cold(record).steering);
-        Tracked { state: Some(ConnState::Related), reply, owner, steering, drop: None }
+        Tracked { state: Some(ConnState::Related), reply, owner, steering, ..Tracked::default() }
     }
 }

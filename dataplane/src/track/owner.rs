@@ -30,6 +30,7 @@
 
 use super::Tracker;
 use super::expect::Used;
+use super::leads::Leads;
 use super::record::{Decided, Flags, Heritage, Hot, Origin};
 use super::table::RecordId;
 use crate::counters::FlowClass;
@@ -152,13 +153,14 @@ impl Tracker {
         owners: &O,
     ) -> Option<MemberId> {
         let bucket = owners.bucket(&self.origin(record));
-        let hot = self.table.hot_mut(record);
+        let (hot, cold) = self.table.lines_mut(record);
         let answered = direction == Direction::Reply || hot.flags.has(Flags::SEEN_REPLY);
         // A server's answers need not pass here: what its client goes on with has been answered.
         let bound = answered || hot.flags.has(Flags::EXPECTED) || hot.flags.has(Flags::ASSURED);
         let before = hot.owner;
         let after = if bound { owners.heir(hot.decided(), bucket) } else { owners.owner(bucket) };
         (hot.bucket, hot.owner, hot.epoch) = (bucket, after, Some(owners.ownership_epoch()));
+        cold.leads = Leads::default();
         if before != after {
             self.counters.flows_of(before).sub(1);
             self.counters.flows_of(after).add(1);

@@ -1,5 +1,6 @@
 //! A flow's record: two cache lines, and a third one for the few flows that need it.
 
+use super::leads::Leads;
 use super::sctp::Association;
 use super::served;
 use super::tcp::Connection;
@@ -173,6 +174,8 @@ pub struct Cold {
     pub detail: Detail,
     /// Who takes it.
     pub steering: Steering,
+    /// Of a router's flow: where its packets lead.
+    pub leads: Leads,
 }
 
 const _: () = assert!(size_of::<Cold>() == 64);

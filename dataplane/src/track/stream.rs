@@ -8,10 +8,10 @@ use super::answer::answer;
 use super::record::{Detail, Flags, Hot, Steering};
 use super::serve::DATAGRAM_TIMEOUT;
 use super::table::RecordId;
-use super::{ConnState, Context, Lookup, Owners, Packet, Tracked, Tracker, tcp};
+use super::{ConnState, Context, Lead, Lookup, Owners, Packet, Tracked, Tracker, tcp};
 use crate::counters::FlowClass;
 use crate::parse::{Class, Transport};
-use crate::units::{Direction, Span};
+use crate::units::{Direction, PortId, Span};
 use crate::wire::Tcp;
 
 /// What such a flow has been through: it has been answered, and has proven itself.
@@ -20,13 +20,15 @@ const OPEN: Flags = PROVEN.with(Flags::SEEN_REPLY);
 const PROVEN: Flags = Flags::LIVE.with(Flags::ASSURED);
 
 impl Tracker {
-    /// `None`: not such a packet, or `record` is not its flow; nothing has changed.
+    /// `None`: not such a packet, or `record` is not its flow; nothing has changed. A packet that a router has yet to
+    /// admit must be one of those that the flow remembers.
     #[inline(always)]
     pub(super) fn stream<O: Owners>(
         &mut self,
         packet: Packet<'_>,
         record: RecordId,
         context: &Context<'_, O>,
+        pending: Option<PortId>,
         tracked: &mut Tracked,
     ) -> Option<()> {
         let (hot, cold) = self.table.lines_mut(record);
@@ -39,6 +41,10 @@ impl Tracker {
             return None;
         }
         let direction = packet.parsed.side.direction(hot.origin());
+        let lead = match pending {
+            Some(port) => cold.leads.recall(direction, port)?,
+            None => Lead::NONE,
+        };
         let mut side = None;
         if context.owners.hears_both_sides()
             && let Some(peer) = context.owners.other_side(hot.owner, packet.port)
@@ -75,6 +81,7 @@ impl Tracker {
             reply: direction == Direction::Reply,
             owner,
             steering,
+            lead: if steering == Steering::ROUTE { lead } else { Lead::NONE },
             drop: None,
         };
         Some(())
@@ -105,7 +112,7 @@ impl Tracker {
         let timeout = served_timeout(*packet, hot.class, &cold.detail)?;
         let state = Some(answer(Direction::Original, hot.flags));
         self.table.set_deadline(record, context.now.after(timeout));
-        Some(Tracked { state, reply: false, owner, steering, drop: None })
+        Some(Tracked { state, owner, steering, ..Tracked::default() })
     }
 
     /// The second sight of a packet of such a flow, which its owner has forwarded: it changes nothing. Kept apart from the

@@ -233,7 +233,7 @@ proptest! {
             let told = if routed && tracks_all && step.port == 1 {
                 short.glance_again(packet, &lookup, &context, &mut said)
             } else {
-                short.glance(packet, &lookup, changes, &context, &mut said)
+                short.glance(packet, &lookup, changes, &context, None, &mut said)
             };
             if told.is_none() {
                 said = short.track(&packet, &lookup, changes, &context);

@@ -135,8 +135,9 @@ impl Adjacencies {
             Choice::One(Way::Gateway(hop)) => Rewrite::of(adjacencies.hop(hop)?),
             _ => None,
         };
-        let rewrites = fib.choices.iter().map(|choice| rewrite(choice).unwrap_or_default());
-        adjacencies.rewrites = rewrites.collect();
+        let of_choices = fib.choices.iter().map(|choice| rewrite(choice).unwrap_or_default());
+        let of_hops = adjacencies.hops.iter().map(|hop| hop.and_then(Rewrite::of).unwrap_or_default());
+        adjacencies.rewrites = of_choices.chain(of_hops).collect();
         adjacencies
     }
 

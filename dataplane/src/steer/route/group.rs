@@ -58,11 +58,24 @@ impl Group {
     /// The one of this flow: its first choice that is alive, and its first if none is.
     #[inline]
     pub(super) fn choose(&self, flow_hash: u64, is_alive: impl Fn(Way) -> bool) -> Way {
+        let first = self.first(flow_hash);
+        if is_alive(first) {
+            return first;
+        }
+        self.choices(flow_hash).find(|way| is_alive(*way)).unwrap_or(first)
+    }
+
+    /// Its first choice.
+    #[inline]
+    pub(super) fn first(&self, flow_hash: u64) -> Way {
+        self.choices(flow_hash).next().unwrap_or(Way::NoRoute)
+    }
+
+    #[inline]
+    fn choices(&self, flow_hash: u64) -> impl Iterator<Item = Way> + '_ {
         #[expect(clippy::cast_possible_truncation, reason = "ten bits are left")]
         let bucket = (flow_hash >> (u64::BITS - BUCKETS.ilog2())) as usize;
-        let mut choices = self.orders[bucket..].iter().step_by(BUCKETS).map(|at| self.ways[*at as usize]);
-        let first = choices.next().unwrap_or(Way::NoRoute);
-        if is_alive(first) { first } else { choices.find(|way| is_alive(*way)).unwrap_or(first) }
+        self.orders[bucket..].iter().step_by(BUCKETS).map(|at| self.ways[*at as usize])
     }
 }
 

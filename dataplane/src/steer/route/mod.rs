@@ -66,9 +66,24 @@ pub struct Hop {
     pub gateway: IpAddr,
 }
 
-/// What a destination comes to in the [`Fib`] that it was looked up in: its position among the choices.
+/// What a destination comes to in the [`Fib`] that it was looked up in: its position among the choices; or, behind them,
+/// among the next hops.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Found(u32);
+
+impl Found {
+    /// At this position.
+    #[inline]
+    pub const fn new(index: u32) -> Self {
+        Self(index)
+    }
+
+    /// Its position.
+    #[inline]
+    pub const fn index(self) -> u32 {
+        self.0
+    }
+}
 
 /// What routes come to.
 #[derive(Clone, Copy, Debug)]
@@ -139,10 +154,32 @@ impl Fib {
     /// The way of a packet whose destination was found: the second half.
     #[inline(always)]
     pub fn way(&self, found: Found, flow_hash: impl FnOnce() -> u64, adjacencies: &Adjacencies) -> Way {
-        match self.choices[found.0 as usize] {
-            Choice::One(way) => way,
-            Choice::Several(group) => self.choose(group, flow_hash(), adjacencies),
+        match self.choices.get(found.0 as usize) {
+            Some(Choice::One(way)) => *way,
+            Some(Choice::Several(group)) => self.choose(*group, flow_hash(), adjacencies),
+            None => Way::Gateway(HopId(found.0 - self.hops_from())),
         }
+    }
+
+    /// What was found, but of several next hops the flow's own alone, if that is alive: the one that it goes by whenever it
+    /// can.
+    pub fn narrow(&self, found: Found, flow_hash: impl FnOnce() -> u64, adjacencies: &Adjacencies) -> Found {
+        let Some(Choice::Several(group)) = self.choices.get(found.0 as usize) else { return found };
+        match self.groups[*group as usize].first(flow_hash()) {
+            way @ Way::Gateway(hop) if adjacencies.is_alive(way) => Found(self.hops_from() + hop.0),
+            _ => found,
+        }
+    }
+
+    /// Whether it is a next hop by itself.
+    pub fn is_narrow(&self, found: Found) -> bool {
+        found.0 >= self.hops_from()
+    }
+
+    /// Where next hops begin behind the choices.
+    #[expect(clippy::cast_possible_truncation, reason = "there are fewer than VALUES_MAX choices")]
+    fn hops_from(&self) -> u32 {
+        self.choices.len() as u32
     }
 
     /// Kept apart: most routes have one next hop, and what this needs in registers they need not save.

@@ -71,7 +71,7 @@ pub struct Connection {
     state: State,
 }
 
-const _: () = assert!(size_of::<Connection>() <= 60);
+const _: () = assert!(size_of::<Connection>() <= 56);
 
 /// What is known of the flow besides.
 #[derive(Clone, Copy, Debug, Default)]
