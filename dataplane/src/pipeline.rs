@@ -294,7 +294,7 @@ impl<F: Frame> Pipeline<F> {
         let count = frames.len();
         let Self { tracker, memories, snapshot, parsed, lookups, tracked, forwarded, .. } = self;
         let context = Context { now, config: snapshot.conntrack(), owners: &**snapshot };
-        let changes = tracker.changes();
+        let (changes, serves) = (tracker.changes(), ROUTES && snapshot.services().is_some());
         let results = parsed.iter().zip(lookups).zip(tracked);
         let frames = frames.iter().zip(&origins[first..]).zip(results);
         let mut forwarded = *forwarded >> first;
@@ -309,12 +309,19 @@ impl<F: Frame> Pipeline<F> {
             } else {
                 tracker.glance(packet, lookup, changes, &context, tracked)
             };
+            let told = match told {
+                None if serves && !again => tracker.glance_half(packet, lookup, &context, tracked),
+                told => told,
+            };
             if told.is_none() {
                 let packet = (bytes, parsed, port);
                 *tracked = track_slowly(tracker, packet, lookup, changes, now, snapshot);
-                if ROUTES && snapshot.services().is_some() {
+                if ROUTES
+                    && let Some(services) = snapshot.services()
+                    && let Some(record) = tracker.take_pending()
+                {
                     let place = Place::of(bytes, *origin, now);
-                    dispatch(tracker, memories, snapshot, parsed, place, tracked);
+                    dispatch(tracker, memories, (snapshot, services), parsed, (record, place), tracked);
                 }
             }
         }
@@ -354,6 +361,10 @@ impl<F: Frame> Pipeline<F> {
                 others.insert(i);
             }
         }
+        if all_ours && others.is_empty() {
+            return ways.only().and_then(PortId::new);
+        }
+        let others = self.deliver(others, frames, first, &mut ways);
         if all_ours && others.is_empty() {
             return ways.only().and_then(PortId::new);
         }

@@ -2,14 +2,16 @@
 //! services, by the snapshots that it adopts.
 
 use super::Pipeline;
+use super::set::Set;
 use crate::config::service::Fallback;
 use crate::counters::{DropReason, Verdict, WorkerCounters};
 use crate::parse::Parsed;
-use crate::port::Frame;
+use crate::port::{Burst, Frame};
 use crate::snapshot::Snapshot;
 use crate::steer::delivery::{facts, vlan_of};
 use crate::steer::service::memory::Memories;
 use crate::steer::service::{Dispatch, Services};
+use crate::track::table::RecordId;
 use crate::track::{Owners, Steering, Tracked, Tracker};
 use crate::units::{PortId, ServiceId, Tick, VlanId};
 use crate::wire::{Ethernet, MacAddr};
@@ -52,6 +54,40 @@ impl<F: Frame> Pipeline<F> {
         core::mem::replace(&mut self.memories, memories)
     }
 
+    /// Sends those of `others` on that are plainly for servers, and adds the ports by which they leave to `ways`. Answers
+    /// the rest. `first` is the place of the first of `frames` in the burst.
+    #[inline(never)]
+    pub(super) fn deliver(
+        &mut self,
+        others: Set,
+        frames: &mut Burst<F>,
+        first: usize,
+        ways: &mut Set,
+    ) -> Set {
+        let Some(router) = self.snapshot.router().filter(|router| router.services().is_some()) else {
+            return others;
+        };
+        let (me, sent) = (Some(self.snapshot.me()), !(self.forwarded >> first));
+        let mut left = Set::default();
+        for i in others {
+            let (parsed, tracked) = (&self.parsed[i], &self.tracked[i]);
+            let is_ours = tracked.owner == me && tracked.drop.is_none() && sent >> i & 1 == 1;
+            let server = tracked.steering.target(tracked.reply).filter(|_| is_ours);
+            let out = server.and_then(|id| router.deliver_plain(frames[i].bytes_mut(), parsed, id));
+            match out.map(Verdict::Forward) {
+                None => left.insert(i),
+                Some(verdict) => {
+                    self.outcomes[i] = (true, verdict);
+                    count(&self.counters, tracked, parsed, verdict);
+                }
+            }
+            if let Some(out) = out {
+                ways.insert(out.index());
+            }
+        }
+        left
+    }
+
     pub(super) fn know_servers(&mut self) {
         if let Some(services) = self.snapshot.services() {
             self.tracker.know_servers(services.servers());
@@ -59,18 +95,16 @@ impl<F: Frame> Pipeline<F> {
     }
 }
 
-/// Says who takes the flow of a packet that has just been tracked, if nobody has yet; `tracked` tells what becomes of the
-/// packet.
+/// Says who takes the flow of a packet that has just been tracked, of which nobody has said it yet; `tracked` tells what
+/// becomes of the packet.
 pub(super) fn dispatch(
     tracker: &mut Tracker,
     memories: &mut Memories,
-    snapshot: &Snapshot,
+    (snapshot, services): (&Snapshot, &Services),
     parsed: &Parsed,
-    place: Place,
+    (record, place): (RecordId, Place),
     tracked: &mut Tracked,
 ) {
-    let Some(services) = snapshot.services() else { return };
-    let Some(record) = tracker.take_pending() else { return };
     let mut facts = facts(parsed, place.port, place.vlan);
     facts.mark = tracker.table().hot(record).mark;
     if !snapshot.is_me(tracked.owner) {

@@ -1,7 +1,7 @@
 //! What a router has to do with services: which packets to its own addresses are theirs, and how packets get to a server.
 
 use super::Router;
-use super::route::Adjacency;
+use super::route::{Adjacency, Rewrite};
 use super::router::{Ends, Link};
 use super::service::{Services, Target};
 use crate::classify::Facts;
@@ -23,7 +23,32 @@ impl Router {
     #[must_use]
     pub fn with_services(mut self, services: Arc<Services>) -> Self {
         self.services = Some(services);
+        self.with_deliveries()
+    }
+
+    /// The same with what is known of how packets to servers leave.
+    #[must_use]
+    pub(super) fn with_deliveries(mut self) -> Self {
+        if let Some(services) = &self.services {
+            let delivery = |target: &Option<Target>| Some(self.delivery(target.as_ref()?)?);
+            let deliveries = services.targets().iter().map(|target| delivery(target).unwrap_or_default());
+            self.deliveries = deliveries.collect();
+        }
         self
+    }
+
+    /// How all packets to a server leave; `None`: as [`Router::forward_to`] says of each.
+    fn delivery(&self, target: &Target) -> Option<Rewrite> {
+        let adjacency = match (target.method, target.place) {
+            (Method::Direct, Place::Mac(interface, mac)) => self.adjacencies.beside(interface, mac)?,
+            (Method::Direct, Place::Address(address)) => {
+                let (family, address) = (Family::of(address), Address::from_ip(address));
+                let &[way] = self.fib.ways(family, address) else { return None };
+                self.adjacencies.find(way, family, address)?
+            }
+            (Method::Ipip, _) => return None,
+        };
+        Rewrite::of(adjacency)
     }
 
     /// Its services, if it has any.

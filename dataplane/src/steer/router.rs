@@ -5,7 +5,7 @@
 //! of a packet is said by control: the frame is left to it as it came in.
 
 use super::route::reverse_path::{self, Doubt};
-use super::route::{Adjacencies, Adjacency, Fib, Found, Way};
+use super::route::{Adjacencies, Adjacency, Fib, Found, Rewrite, Way};
 use super::service::Services;
 use crate::config::route::ReversePath;
 use crate::config::{self, Routing};
@@ -49,6 +49,8 @@ pub struct Router {
     /// and one direction alone tells the tracker nothing.
     pub(super) has_host: bool,
     pub(super) services: Option<Arc<Services>>,
+    /// By server: how packets to it leave, where that depends on nothing else.
+    pub(super) deliveries: Arc<[Rewrite]>,
 }
 
 /// What is to be known of an interface when a packet comes in.
@@ -226,13 +228,14 @@ impl Router {
             looks_up_sources,
             has_host,
             services: None,
+            deliveries: Arc::default(),
         }
     }
 
     /// The same with other neighbours.
     #[must_use]
     pub fn with_neighbours(&self, adjacencies: Arc<Adjacencies>) -> Self {
-        Self { adjacencies, ..self.clone() }
+        Self { adjacencies, ..self.clone() }.with_deliveries()
     }
 
     /// What is known of the neighbours.

@@ -161,6 +161,11 @@ impl Services {
         self.targets.get(server.index())?.as_ref()
     }
 
+    /// How packets get to all of them, by [`ServerId::index`].
+    pub(in crate::steer) fn targets(&self) -> &[Option<Target>] {
+        &self.targets
+    }
+
     /// Whether there is no such server, or it is known to be dead.
     #[inline]
     pub fn is_dead(&self, server: ServerId) -> bool {
