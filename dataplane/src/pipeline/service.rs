@@ -39,8 +39,11 @@ impl<F: Frame> Pipeline<F> {
     pub fn adopt(&mut self, snapshot: Arc<Snapshot>) -> Arc<Snapshot> {
         self.counters.epoch.set(u64::from(snapshot.epoch().number()));
         let old = core::mem::replace(&mut self.snapshot, snapshot);
-        let version = |snapshot: &Snapshot| snapshot.services().map(Services::version);
-        if version(&old) != version(&self.snapshot) {
+        let same = match (old.services(), self.snapshot.services()) {
+            (Some(old), Some(new)) => core::ptr::eq(old, new),
+            (old, new) => old.is_none() && new.is_none(),
+        };
+        if !same {
             self.know_servers();
         }
         old
@@ -130,7 +133,7 @@ pub(super) fn dispatch(
     let (mark, dispatch) = match master {
         Some(server) => (facts.mark, Dispatch::Serve(server)),
         None => {
-            let random = parsed.key.hash(RANDOM);
+            let random = || parsed.key.hash(RANDOM);
             services.dispatch(&facts, random, memories, tracker.tallies(), place.now)
         }
     };

@@ -49,15 +49,16 @@ pub(super) const fn weighted(server: Server, load: Load) -> (u64, u64) {
 /// The first of those whose fraction, as (numerator, denominator), is the least.
 #[inline]
 pub(super) fn first_least(
-    mut servers: impl Iterator<Item = (Server, Load)>,
+    servers: impl Iterator<Item = (Server, Load)>,
     fraction: impl Fn(Server, Load) -> (u64, u64),
 ) -> Option<ServerId> {
-    let (first, load) = servers.next()?;
-    let best = servers.fold((first.id, fraction(first, load)), |best, (server, load)| {
+    // More than any, since no denominator is 0.
+    let none = (ServerId::FIRST, (1, 0));
+    let (id, (_, over)) = servers.fold(none, |best, (server, load)| {
         let candidate = fraction(server, load);
         if is_less(candidate, best.1) { (server.id, candidate) } else { best }
     });
-    Some(best.0)
+    (over != 0).then_some(id)
 }
 
 #[inline]

@@ -18,6 +18,24 @@ use crate::wire::{IpProtocol, MacAddr, ipv4, ipv6};
 use core::net::IpAddr;
 use std::sync::Arc;
 
+/// By server: how packets to it leave, where that depends on nothing else.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Deliveries(Arc<[Rewrite]>);
+
+impl Deliveries {
+    fn compile(router: &Router) -> Self {
+        let targets = router.services().map(Services::targets).unwrap_or_default().iter();
+        let rewrite = |target: &Option<Target>| target.as_ref().and_then(|target| router.delivery(target));
+        Self(targets.map(|target| rewrite(target).unwrap_or_default()).collect())
+    }
+
+    /// It takes no packet where nothing is known.
+    #[inline(always)]
+    pub(super) fn of(&self, server: ServerId) -> Option<&Rewrite> {
+        self.0.get(server.index())
+    }
+}
+
 impl Router {
     /// The same with services.
     #[must_use]
@@ -29,11 +47,7 @@ impl Router {
     /// The same with what is known of how packets to servers leave.
     #[must_use]
     pub(super) fn with_deliveries(mut self) -> Self {
-        if let Some(services) = &self.services {
-            let delivery = |target: &Option<Target>| Some(self.delivery(target.as_ref()?)?);
-            let deliveries = services.targets().iter().map(|target| delivery(target).unwrap_or_default());
-            self.deliveries = deliveries.collect();
-        }
+        self.deliveries = Deliveries::compile(&self);
         self
     }
 

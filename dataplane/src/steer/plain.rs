@@ -69,8 +69,7 @@ impl Router {
         };
         let (at, len) = (usize::from(parsed.at), usize::from(parsed.len));
         let is_plain = matches!(parsed.class, Class::Flow(_)) && at == head_len;
-        let rewrite =
-            self.deliveries.get(server.index()).filter(|rewrite| is_plain && rewrite.takes(at + len))?;
+        let rewrite = self.deliveries.of(server).filter(|rewrite| is_plain && rewrite.takes(at + len))?;
         send(frame, parsed, rewrite)
     }
 

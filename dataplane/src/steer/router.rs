@@ -4,8 +4,9 @@
 //! no flow. [`Router::forward`] comes after it, for the frames of flows that are this node's. What a router has to say
 //! of a packet is said by control: the frame is left to it as it came in.
 
+use super::delivery::Deliveries;
 use super::route::reverse_path::{self, Doubt};
-use super::route::{Adjacencies, Adjacency, Fib, Found, Rewrite, Way};
+use super::route::{Adjacencies, Adjacency, Fib, Found, Way};
 use super::service::Services;
 use crate::config::route::ReversePath;
 use crate::config::{self, Routing};
@@ -49,8 +50,7 @@ pub struct Router {
     /// and one direction alone tells the tracker nothing.
     pub(super) has_host: bool,
     pub(super) services: Option<Arc<Services>>,
-    /// By server: how packets to it leave, where that depends on nothing else.
-    pub(super) deliveries: Arc<[Rewrite]>,
+    pub(super) deliveries: Deliveries,
 }
 
 /// What is to be known of an interface when a packet comes in.
@@ -228,7 +228,7 @@ impl Router {
             looks_up_sources,
             has_host,
             services: None,
-            deliveries: Arc::default(),
+            deliveries: Deliveries::default(),
         }
     }
 

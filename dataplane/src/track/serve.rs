@@ -5,7 +5,7 @@
 
 use super::answer::class_of_served;
 use super::flow::{Touch, reclass};
-use super::record::{Cold, Detail, Flags, Hot, Steering};
+use super::record::{Cold, Detail, Flags, Hot, Origin, Steering};
 use super::served::{Sight, State};
 use super::table::RecordId;
 use super::{End, Owners, Packet, Tracker, tcp};
@@ -57,8 +57,12 @@ impl Tracker {
     }
 
     /// The server of the flow that announced this one.
+    #[inline]
     pub fn server_of_master(&self, record: RecordId) -> Option<ServerId> {
-        let master = self.table.extra(record)?.master?;
+        self.server_of(self.table.extra(record)?.master?)
+    }
+
+    fn server_of(&self, master: Origin) -> Option<ServerId> {
         self.table.cold(self.table.find_key(&master.key)?).steering.server()
     }
 

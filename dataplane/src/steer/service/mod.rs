@@ -14,7 +14,7 @@ use crate::config::service::{
 };
 use crate::sched::{Load, Loads, Server, Servers, dh, lblc, lblcr, least, mh, sh, twos, weightiest};
 use crate::subnet::Subnet;
-use crate::tally::Tallies;
+use crate::tally::{Counts, Tallies};
 use crate::units::{Mark, ServerId, ServiceId, Tick};
 use crate::wire::IpProtocol;
 use core::net::IpAddr;
@@ -26,8 +26,8 @@ use memory::{Memories, Memory, Recollection};
 pub struct Services {
     version: u64,
     rules: Classifier,
-    /// What each rule marks with.
-    marks: Vec<Option<Mark>>,
+    /// What each rule marks with, and the place of that mark's service.
+    marks: Vec<Option<(Mark, Option<usize>)>>,
     assigned: Classifier,
     assignments: Vec<Assignment>,
     by_mark: HashMap<Mark, usize>,
@@ -121,15 +121,16 @@ impl Services {
         let hosts =
             config.marks.iter().map(|(rule, _)| rule).chain(config.assignments.iter().map(|(rule, _)| rule));
         let hosts = hosts.filter_map(|rule| rule.destination.filter(Subnet::is_host));
-        let named = config.services.iter().filter_map(|service| match service.selector {
+        let addressed = config.services.iter().filter_map(|service| match service.selector {
             Some(Selector::Address { address, .. }) => Some(address),
             _ => None,
         });
+        let named = |mark| (mark, by_mark.get(&mark).copied());
         Self {
             version,
-            addresses: hosts.map(|host| host.address).chain(named).collect(),
+            addresses: hosts.map(|host| host.address).chain(addressed).collect(),
             rules: Classifier::compile(&rules),
-            marks: config.marks.iter().map(|(_, mark)| *mark).collect(),
+            marks: config.marks.iter().map(|(_, mark)| mark.map(named)).collect(),
             assigned: Classifier::compile(&assigned),
             assignments: config.assignments.iter().map(|(_, assignment)| *assignment).collect(),
             by_mark,
@@ -226,12 +227,12 @@ impl Services {
     pub fn dispatch(
         &self,
         facts: &Facts,
-        random: u64,
+        random: impl FnOnce() -> u64,
         memories: &mut Memories,
         tallies: &Tallies,
         now: Tick,
     ) -> (Mark, Dispatch) {
-        let mark = self.mark(facts);
+        let (mark, named) = self.marked(facts);
         let place = match self.assignment(&Facts { mark, ..*facts }) {
             Some(Assignment::Server(server)) if self.is_up(server) => {
                 return (mark, Dispatch::Serve(server));
@@ -241,7 +242,7 @@ impl Services {
                 return (mark, of.map_or(Dispatch::Route, Service::fail));
             }
             Some(Assignment::Service(id)) => self.place(id),
-            None => self.find(mark, facts),
+            None => named.or_else(|| self.find(mark, facts)),
         };
         let Some((place, service)) = place.and_then(|place| Some((place, self.services.get(place)?))) else {
             return (mark, Dispatch::Route);
@@ -250,12 +251,11 @@ impl Services {
             source: facts.source.ip(facts.family),
             source_port: facts.ports.0,
             destination: facts.destination.ip(facts.family),
-            random,
+            random: if service.scheduler == Scheduler::Twos { random() } else { 0 },
         };
         let loads = |server| {
-            let counts = tallies.of(server);
-            let overloaded = !self.is_up(server) || tallies.is_over_threshold(server);
-            Load { active: counts.active, inactive: counts.inactive, overloaded }
+            let (Counts { active, inactive }, takes) = tallies.of(server);
+            Load { active, inactive, overloaded: !takes }
         };
         let chosen = match memories.of(place, service.id) {
             Some(memory) => service.choose_for(&request, memory, &loads, now, |server| self.is_up(server)),
@@ -282,11 +282,14 @@ impl Services {
     /// A packet's mark: the one that the first rule gives which it agrees with, else the one it has.
     #[inline]
     pub fn mark(&self, facts: &Facts) -> Mark {
-        if self.marks.is_empty() {
-            return facts.mark;
-        }
+        self.marked(facts).0
+    }
+
+    /// The same, and the place of the service of the mark that a rule gives.
+    #[inline]
+    fn marked(&self, facts: &Facts) -> (Mark, Option<usize>) {
         let rule = self.rules.first(facts).and_then(|rule| self.marks.get(rule));
-        rule.copied().flatten().unwrap_or(facts.mark)
+        rule.copied().flatten().unwrap_or((facts.mark, None))
     }
 
     /// The place of the service of a connection whose first packet has this mark.
