@@ -68,8 +68,11 @@ impl Tallies {
     /// A server is configured so.
     pub fn set(&mut self, server: &service::Server) {
         let tally = &mut self.tallies[server.id.index()];
-        (tally.upper_threshold, tally.lower_threshold) = (server.upper_threshold, server.lower_threshold);
-        self.weigh(server.id);
+        let thresholds = (server.upper_threshold, server.lower_threshold);
+        if (tally.upper_threshold, tally.lower_threshold) != thresholds {
+            (tally.upper_threshold, tally.lower_threshold) = thresholds;
+            self.weigh(server.id);
+        }
     }
 
     /// What the other workers' connections to a server come to.
