@@ -13,8 +13,10 @@ pub struct ServerCells {
     pub connections: Cell,
     /// Of TCP's, those whose client has gone on after its SYN: the server has answered.
     pub answered: Cell,
-    /// Of TCP's, those that ended before that.
+    /// Of TCP's, those whose client has sent its SYN again before that.
     pub unanswered: Cell,
+    /// Of TCP's, those whose SYN it has answered with a reset, as far as its answers pass here.
+    pub refused: Cell,
     /// Packets that it was sent.
     pub packets: Cell,
     /// Their bytes, from the IP header on.

@@ -173,6 +173,8 @@ pub struct Cold {
     pub detail: Detail,
     /// Who takes it.
     pub steering: Steering,
+    /// It waits for its server, and its client has asked again.
+    pub asked_again: bool,
 }
 
 const _: () = assert!(size_of::<Cold>() == 64);

@@ -10,7 +10,7 @@ use super::served::{Sight, State};
 use super::table::RecordId;
 use super::{End, Owners, Packet, Tracker, tcp};
 use crate::config;
-use crate::counters::{DropReason, FlowClass, FlowProtocol, WorkerCounters};
+use crate::counters::{DropReason, FlowClass, FlowProtocol, ServerCells, WorkerCounters};
 use crate::key::FlowKey;
 use crate::parse::Transport;
 use crate::tally::{Activity, Counts, Tallies};
@@ -77,7 +77,7 @@ impl Tracker {
     pub fn bind(&mut self, record: RecordId, server: ServerId, now: Tick) {
         self.follow_alone(record, now);
         let (hot, cold) = self.table.lines_mut(record);
-        cold.steering = Steering::to(server);
+        (cold.steering, cold.asked_again) = (Steering::to(server), false);
         let activity = activity(hot, cold);
         self.tallies.bind(server, activity);
     }
@@ -133,10 +133,6 @@ impl Tracker {
         let (hot, cold) = self.table.lines_mut(record);
         let activity = activity(hot, cold);
         cold.steering = Steering::OPEN;
-        // Its client has not gone on after the SYN.
-        if matches!(cold.detail, Detail::Served(State::SynRecv)) {
-            self.counters.server(server).unanswered.add(1);
-        }
         self.tallies.unbind(server, activity);
     }
 
@@ -185,11 +181,25 @@ impl Tracker {
             if before != now_is {
                 self.tallies.change(server, before, now_is);
             }
-            if after == State::Established && state == State::SynRecv {
-                self.counters.server(server).answered.add(1);
+            if state == State::SynRecv {
+                count_answer(self.counters.server(server), cold, (class, sight), after);
             }
         }
         Ok(Touch::Refresh(after.timeout(), after == State::Established))
+    }
+}
+
+/// Counts what a segment says of a server that is yet to answer a connection. That the connection ends says nothing: it may
+/// have been evicted or deleted, or never been meant.
+fn count_answer(cells: &ServerCells, cold: &mut Cold, heard: (tcp::Class, Sight), after: State) {
+    match (heard, after) {
+        (_, State::Established) => cells.answered.add(1),
+        ((tcp::Class::Rst, Sight::Server), State::Close) => cells.refused.add(1),
+        ((tcp::Class::Syn, Sight::ClientAlone), State::SynRecv) if !cold.asked_again => {
+            cold.asked_again = true;
+            cells.unanswered.add(1);
+        }
+        _ => {}
     }
 }
 

@@ -1,6 +1,7 @@
 //! What servers carry, what is known of them by it, and what they do not get.
 
 use super::*;
+use weir_dataplane::units::Tick;
 
 #[test]
 fn past_the_lease_a_port_that_is_a_nodes_own_is_served_by_others() {
@@ -25,4 +26,39 @@ fn another_threshold_counts_from_the_next_connection_on() {
     assert_eq!(verdict(&mut node, syn(2)), Verdict::Punt(PuntReason::NoServer));
     node.serve(&Config::default(), 1, &with(3));
     assert_eq!(next(&mut node, &syn(2)), mac(0));
+}
+
+/// How many connections a server has answered, left without an answer, and refused.
+fn answers(node: &Node) -> [u64; 3] {
+    let cells = node.counters().server(ServerId::FIRST);
+    [&cells.answered, &cells.unanswered, &cells.refused].map(|cell| cell.read())
+}
+
+#[test]
+fn a_server_that_does_not_answer_is_known_by_who_asks_again_and_one_that_refuses_by_its_reset() {
+    let mut node = node(&web(Scheduler::Rr, &[server(0)]));
+    let from_server = |n, flags| {
+        let answer = eth(mac(0), TO_WAN).ip(VIP, client(n)).tcp(80, 40_000).flags(flags).ack(1);
+        MemFrame::new(answer.build())
+    };
+    next(&mut node, &syn(0));
+    assert_eq!(answers(&node), [0, 0, 0]);
+    for _ in 0..3 {
+        next(&mut node, &syn(0));
+        assert_eq!(answers(&node), [0, 1, 0], "a connection is counted once");
+    }
+    next(&mut node, &ack(0));
+    assert_eq!(answers(&node), [1, 1, 0], "late, but answered");
+    next(&mut node, &syn(1));
+    node.verdict(Side::Wan, from_server(1, Flags(Flags::SYN.0 | Flags::ACK.0)));
+    next(&mut node, &syn(1));
+    assert_eq!(answers(&node), [1, 1, 0], "its answer was seen");
+    next(&mut node, &syn(2));
+    node.verdict(Side::Wan, from_server(2, Flags(Flags::RST.0 | Flags::ACK.0)));
+    assert_eq!(answers(&node), [1, 1, 1]);
+    // None asks again: who knows whether they meant it.
+    (3..40).for_each(|n| drop(next(&mut node, &syn(n))));
+    node.idle(1000, Tick::from_ms(70_000));
+    assert_eq!(active(&node, 0), (1, 0), "all others have ended");
+    assert_eq!(answers(&node), [1, 1, 1]);
 }
