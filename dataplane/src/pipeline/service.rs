@@ -104,7 +104,7 @@ pub(super) fn dispatch(
     tracker.mark(record, mark);
     tracked.steering = match dispatch {
         Dispatch::Route => {
-            tracker.route(record);
+            tracker.route(record, place.now);
             Steering::ROUTE
         }
         Dispatch::Serve(server) => {
@@ -113,7 +113,7 @@ pub(super) fn dispatch(
         }
         Dispatch::Fail(service, fallback) => {
             match fallback {
-                Fallback::Bypass => tracker.route(record),
+                Fallback::Bypass => tracker.route(record, place.now),
                 Fallback::Reject | Fallback::Drop => tracker.refuse(record, place.now),
             }
             fail(tracker.counters(), service, fallback, tracked)

@@ -68,9 +68,17 @@ impl Tracker {
         self.table.lines_mut(record).1.steering = Steering::OPEN;
     }
 
-    /// A flow is no service's, or no longer.
-    pub fn route(&mut self, record: RecordId) {
-        self.table.lines_mut(record).1.steering = Steering::ROUTE;
+    /// A flow is no service's, or no longer. Of an association that a server had nothing is known that it could be followed
+    /// by: it ends, and what comes next of it begins one anew.
+    pub fn route(&mut self, record: RecordId, now: Tick) {
+        let (hot, cold) = self.table.lines_mut(record);
+        let before = core::mem::replace(&mut cold.steering, Steering::ROUTE);
+        if before != Steering::ROUTE
+            && hot.class.kind() == FlowProtocol::Sctp
+            && matches!(cold.detail, Detail::None)
+        {
+            self.end(record, End::Closed, now);
+        }
     }
 
     /// A server takes a flow.

@@ -57,8 +57,25 @@ fn a_server_that_does_not_answer_is_known_by_who_asks_again_and_one_that_refuses
     node.verdict(Side::Wan, from_server(2, Flags(Flags::RST.0 | Flags::ACK.0)));
     assert_eq!(answers(&node), [1, 1, 1]);
     // None asks again: who knows whether they meant it.
-    (3..40).for_each(|n| drop(next(&mut node, &syn(n))));
+    for n in 3..40 {
+        next(&mut node, &syn(n));
+    }
     node.idle(1000, Tick::from_ms(70_000));
     assert_eq!(active(&node, 0), (1, 0), "all others have ended");
     assert_eq!(answers(&node), [1, 1, 1]);
+}
+
+#[test]
+fn an_association_that_has_lost_its_server_begins_anew_without_it() {
+    let with = |state| {
+        let mut services = caching(&[Server { state, ..server(0) }]);
+        services.marks[1].0.protocol = Some(IpProtocol::SCTP);
+        services
+    };
+    let mut node = node(&with(ServerState::Up));
+    let packet = || up().ip(client(0), SITE).sctp(5000, 80);
+    assert_eq!(next(&mut node, &packet().init(7).build()), mac(0));
+    node.serve(&Config::default(), 2, &with(ServerState::Dead));
+    assert_eq!(next(&mut node, &packet().tag(9).data(b"lost").build()), UPLINK);
+    assert_eq!(next(&mut node, &packet().init(8).build()), UPLINK);
 }
