@@ -237,6 +237,7 @@ fn counted(workers: &[WorkerHandle], id: ServerId) -> Counts {
         Counts {
             active: cells.active.read(),
             inactive: cells.inactive.read(),
+            opened: cells.opened.read(),
             connections: cells.connections.read(),
             packets: cells.packets.read(),
             bytes: cells.bytes.read(),

@@ -93,6 +93,7 @@ impl Tracker {
     /// A server has opened a flow from an address that others have as well.
     pub fn bind_opener(&mut self, record: RecordId, server: ServerId) {
         self.table.lines_mut(record).1.steering = Steering::from(server);
+        self.counters.server(server).opened.add(1);
     }
 
     /// No server can take a flow: it ends.
@@ -131,8 +132,11 @@ impl Tracker {
     /// A flow loses its server, because the server is dead or the flow ends.
     #[inline]
     pub(super) fn unbind(&mut self, record: RecordId) {
-        if let Some(server) = self.table.cold(record).steering.server() {
+        let steering = self.table.cold(record).steering;
+        if let Some(server) = steering.server() {
             self.unbind_from(server, record);
+        } else if let Some(server) = steering.opener() {
+            self.counters.server(server).opened.sub(1);
         }
     }
 

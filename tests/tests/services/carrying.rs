@@ -79,3 +79,16 @@ fn an_association_that_has_lost_its_server_begins_anew_without_it() {
     assert_eq!(next(&mut node, &packet().tag(9).data(b"lost").build()), UPLINK);
     assert_eq!(next(&mut node, &packet().init(8).build()), UPLINK);
 }
+
+#[test]
+fn a_server_is_known_by_its_number_while_a_flow_lives_that_it_has_opened() {
+    let mut node = node(&web(Scheduler::Rr, &[server(0)]));
+    for n in 0..2 {
+        let syn = eth(mac(0), TO_WAN).ip(VIP, client(n)).tcp(20, 2000).flags(Flags::SYN).build();
+        assert_eq!(node.verdict(Side::Wan, MemFrame::new(syn)), Verdict::Forward(port(Side::Lan)));
+    }
+    let opened = |node: &Node| node.counters().server(ServerId::FIRST).opened.read();
+    assert_eq!(opened(&node), 2);
+    node.idle(100, Tick::from_ms(130_000));
+    assert_eq!(opened(&node), 0);
+}
