@@ -13,8 +13,11 @@ use std::sync::Arc;
 pub enum Activity {
     /// Established, or about to be.
     Active,
-    /// Over, and not yet forgotten; and what has no connections, such as UDP, is in this count too.
+    /// Over, and not yet forgotten.
     Inactive,
+    /// Of what has no connections, such as UDP: IPVS has it in the count of the inactive ones, and so it is here; but it
+    /// is no less of a load than what is active.
+    Datagrams,
 }
 
 /// Connections to a server.
@@ -24,6 +27,8 @@ pub struct Counts {
     pub active: u32,
     /// All others.
     pub inactive: u32,
+    /// Of those, flows of what has no connections.
+    pub datagrams: u32,
 }
 
 /// One server.
@@ -86,7 +91,7 @@ impl Tallies {
     pub fn bind(&mut self, server: ServerId, activity: Activity) {
         let cells = self.counters.server(server);
         cells.connections.add(1);
-        gauge(cells, activity).add(1);
+        gauges(cells, activity).for_each(|gauge| gauge.add(1));
         let total = self.total(server);
         self.tallies[server.index()].rise(total);
     }
@@ -95,14 +100,14 @@ impl Tallies {
     #[inline]
     pub fn change(&mut self, server: ServerId, from: Activity, to: Activity) {
         let cells = self.counters.server(server);
-        gauge(cells, from).sub(1);
-        gauge(cells, to).add(1);
+        gauges(cells, from).for_each(|gauge| gauge.sub(1));
+        gauges(cells, to).for_each(|gauge| gauge.add(1));
     }
 
     /// A server's connection is forgotten.
     #[inline]
     pub fn unbind(&mut self, server: ServerId, activity: Activity) {
-        gauge(self.counters.server(server), activity).sub(1);
+        gauges(self.counters.server(server), activity).for_each(|gauge| gauge.sub(1));
         let total = self.total(server);
         self.tallies[server.index()].fall(total);
     }
@@ -114,6 +119,7 @@ impl Tallies {
         Counts {
             active: own.active.saturating_add(others.active),
             inactive: own.inactive.saturating_add(others.inactive),
+            datagrams: own.datagrams.saturating_add(others.datagrams),
         }
     }
 
@@ -126,11 +132,13 @@ impl Tallies {
     #[expect(clippy::cast_possible_truncation, reason = "no more than there are flows, which are 32 bits")]
     fn own(&self, server: ServerId) -> Counts {
         let cells = self.counters.server(server);
-        Counts { active: cells.active.read() as u32, inactive: cells.inactive.read() as u32 }
+        let [active, inactive, datagrams] =
+            [&cells.active, &cells.inactive, &cells.datagrams].map(|cell| cell.read() as u32);
+        Counts { active, inactive, datagrams }
     }
 
     fn total(&self, server: ServerId) -> u64 {
-        let Counts { active, inactive } = self.of(server);
+        let Counts { active, inactive, .. } = self.of(server);
         u64::from(active) + u64::from(inactive)
     }
 
@@ -142,11 +150,13 @@ impl Tallies {
     }
 }
 
-fn gauge(cells: &ServerCells, activity: Activity) -> &Cell {
-    match activity {
-        Activity::Active => &cells.active,
-        Activity::Inactive => &cells.inactive,
-    }
+fn gauges(cells: &ServerCells, activity: Activity) -> impl Iterator<Item = &Cell> {
+    let (count, part) = match activity {
+        Activity::Active => (&cells.active, None),
+        Activity::Inactive => (&cells.inactive, None),
+        Activity::Datagrams => (&cells.inactive, Some(&cells.datagrams)),
+    };
+    core::iter::once(count).chain(part)
 }
 
 #[cfg(test)]
@@ -191,12 +201,12 @@ mod tests {
     fn what_others_have_counts_as_well() {
         let mut tallies = tallies(10, 0);
         tallies.bind(SERVER, Inactive);
-        tallies.hear(SERVER, Counts { active: 4, inactive: 5 });
-        assert_eq!(tallies.of(SERVER), Counts { active: 4, inactive: 6 });
+        tallies.hear(SERVER, Counts { active: 4, inactive: 5, datagrams: 2 });
+        assert_eq!(tallies.of(SERVER), Counts { active: 4, inactive: 6, datagrams: 2 });
         assert!(tallies.is_over_threshold(SERVER));
         tallies.hear(SERVER, Counts::default());
         tallies.change(SERVER, Inactive, Active);
-        assert_eq!(tallies.of(SERVER), Counts { active: 1, inactive: 0 });
+        assert_eq!(tallies.of(SERVER), Counts { active: 1, inactive: 0, datagrams: 0 });
         assert!(!tallies.is_over_threshold(SERVER));
     }
 }

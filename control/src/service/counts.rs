@@ -3,13 +3,15 @@
 use core::iter::Sum;
 use core::ops::Add;
 
-/// A server's counts, of all workers together. `active`, `inactive` and `opened` go up and down, all others only grow.
+/// A server's counts, of all workers together. `active` to `opened` go up and down, all others only grow.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Connections that are established, or about to be.
     pub active: u64,
     /// Connections that are over and not yet forgotten, and all of what has no connections.
     pub inactive: u64,
+    /// Of the inactive ones, flows of what has no connections.
+    pub datagrams: u64,
     /// Flows that it has opened itself, from an address that others have as well.
     pub opened: u64,
     /// Connections that it was given.
@@ -29,6 +31,7 @@ impl Counts {
     pub const ZERO: Self = Self {
         active: 0,
         inactive: 0,
+        datagrams: 0,
         opened: 0,
         connections: 0,
         packets: 0,
@@ -53,6 +56,7 @@ impl Counts {
         Self {
             active: self.active,
             inactive: self.inactive,
+            datagrams: self.datagrams,
             opened: self.opened,
             connections: self.connections.saturating_sub(base.connections),
             packets: self.packets.saturating_sub(base.packets),
@@ -70,6 +74,7 @@ impl Add for Counts {
         Self {
             active: self.active + other.active,
             inactive: self.inactive + other.inactive,
+            datagrams: self.datagrams + other.datagrams,
             opened: self.opened + other.opened,
             connections: self.connections + other.connections,
             packets: self.packets + other.packets,

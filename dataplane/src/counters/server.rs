@@ -9,6 +9,8 @@ pub struct ServerCells {
     pub active: Cell,
     /// Connections that are over and not yet forgotten, and flows of what has no connections, such as UDP: a gauge.
     pub inactive: Cell,
+    /// Of the inactive ones, flows of what has no connections: a gauge.
+    pub datagrams: Cell,
     /// Flows that it has opened itself, from an address that others have as well: a gauge.
     pub opened: Cell,
     /// Connections that it was given.

@@ -217,12 +217,12 @@ fn count_answer(cells: &ServerCells, cold: &mut Cold, heard: (tcp::Class, Sight)
 
 /// Which of its server's counts a flow is in.
 fn activity(hot: &Hot, cold: &Cold) -> Activity {
-    let is_active = match cold.detail {
-        Detail::Served(state) => state.is_active(),
-        _ => false,
-    };
     debug_assert!(hot.flags.has(Flags::LIVE), "only live flows count");
-    if is_active { Activity::Active } else { Activity::Inactive }
+    match cold.detail {
+        Detail::Served(state) if state.is_active() => Activity::Active,
+        Detail::Served(_) => Activity::Inactive,
+        _ => Activity::Datagrams,
+    }
 }
 
 /// Whether what a packet belongs to loses nothing when another server gets it.

@@ -92,3 +92,17 @@ fn a_server_is_known_by_its_number_while_a_flow_lives_that_it_has_opened() {
     node.idle(100, Tick::from_ms(130_000));
     assert_eq!(opened(&node), 0);
 }
+
+#[test]
+fn datagrams_are_a_load_of_a_pools_node_as_connections_are() {
+    let nodes = [server(0), server(1)];
+    let pool = Service { selector: None, ..service(Selector::Mark(Mark(0)), Scheduler::LeastLoad, &nodes) };
+    let all = Rule { destination: "10.0.0.80".parse().ok(), ..Rule::default() };
+    let mut node = node(&Services {
+        assignments: vec![(all, Assignment::Service(ServiceId::FIRST))],
+        services: vec![pool],
+        ..Services::default()
+    });
+    assert_eq!(next(&mut node, &syn(0)), mac(0));
+    assert_eq!([0, 1, 2].map(|n| next(&mut node, &question(n))), [1, 0, 1].map(mac));
+}

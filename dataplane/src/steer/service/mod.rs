@@ -14,7 +14,7 @@ use crate::config::service::{
 };
 use crate::sched::{Load, Loads, Server, Servers, dh, lblc, lblcr, least, mh, sh, twos, weightiest};
 use crate::subnet::Subnet;
-use crate::tally::Tallies;
+use crate::tally::{self, Tallies};
 use crate::units::{Mark, ServerId, ServiceId, Tick};
 use crate::wire::IpProtocol;
 use core::net::IpAddr;
@@ -253,7 +253,8 @@ impl Services {
         let loads = |server| {
             let counts = tallies.of(server);
             let overloaded = !self.is_up(server) || tallies.is_over_threshold(server);
-            Load { active: counts.active, inactive: counts.inactive, overloaded }
+            let tally::Counts { active, inactive, datagrams } = counts;
+            Load { active, inactive, datagrams, overloaded }
         };
         let chosen = match memories.of(place, service.id) {
             Some(memory) => service.choose_for(&request, memory, &loads, now, |server| self.is_up(server)),
