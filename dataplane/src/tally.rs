@@ -13,8 +13,11 @@ use std::sync::Arc;
 pub enum Activity {
     /// Established, or about to be.
     Active,
-    /// Over, and not yet forgotten; and what has no connections, such as UDP, is in this count too.
+    /// Over, and not yet forgotten.
     Inactive,
+    /// Of what has no connections, such as UDP: IPVS has it in the count of the inactive ones, and so it is here; but it
+    /// is no less of a load than what is active.
+    Datagrams,
 }
 
 /// Connections to a server.
@@ -24,6 +27,8 @@ pub struct Counts {
     pub active: u32,
     /// All others.
     pub inactive: u32,
+    /// Of those, flows of what has no connections.
+    pub datagrams: u32,
 }
 
 impl Counts {
@@ -31,6 +36,10 @@ impl Counts {
         let count = match activity {
             Activity::Active => &mut self.active,
             Activity::Inactive => &mut self.inactive,
+            Activity::Datagrams => {
+                self.datagrams = self.datagrams.wrapping_add_signed(change);
+                &mut self.inactive
+            }
         };
         *count = count.wrapping_add_signed(change);
     }
@@ -38,7 +47,7 @@ impl Counts {
 
 /// One server. What a choice among servers reads stands in one place, and is worked out when it changes.
 #[derive(Clone, Copy, Debug, Default)]
-#[repr(align(32))]
+#[repr(align(64))]
 struct Tally {
     /// Of all workers,
     counts: Counts,
@@ -52,7 +61,7 @@ struct Tally {
     takes: bool,
 }
 
-const _: () = assert!(size_of::<Tally>() == 32);
+const _: () = assert!(size_of::<Tally>() == 64);
 
 impl Tally {
     #[inline]
@@ -110,6 +119,7 @@ impl Tallies {
         tally.counts = Counts {
             active: counts(tally.counts.active, tally.others.active, others.active),
             inactive: counts(tally.counts.inactive, tally.others.inactive, others.inactive),
+            datagrams: counts(tally.counts.datagrams, tally.others.datagrams, others.datagrams),
         };
         tally.others = others;
         tally.rise();
@@ -121,7 +131,7 @@ impl Tallies {
     pub fn bind(&mut self, server: ServerId, activity: Activity) {
         let cells = self.counters.server(server);
         cells.connections.add(1);
-        gauge(cells, activity).add(1);
+        gauges(cells, activity).for_each(|gauge| gauge.add(1));
         let tally = &mut self.tallies[server.index()];
         tally.counts.add(activity, 1);
         tally.rise();
@@ -131,8 +141,8 @@ impl Tallies {
     #[inline]
     pub fn change(&mut self, server: ServerId, from: Activity, to: Activity) {
         let cells = self.counters.server(server);
-        gauge(cells, from).sub(1);
-        gauge(cells, to).add(1);
+        gauges(cells, from).for_each(|gauge| gauge.sub(1));
+        gauges(cells, to).for_each(|gauge| gauge.add(1));
         let counts = &mut self.tallies[server.index()].counts;
         counts.add(from, -1);
         counts.add(to, 1);
@@ -141,7 +151,7 @@ impl Tallies {
     /// A server's connection is forgotten.
     #[inline]
     pub fn unbind(&mut self, server: ServerId, activity: Activity) {
-        gauge(self.counters.server(server), activity).sub(1);
+        gauges(self.counters.server(server), activity).for_each(|gauge| gauge.sub(1));
         let tally = &mut self.tallies[server.index()];
         tally.counts.add(activity, -1);
         tally.fall();
@@ -156,11 +166,13 @@ impl Tallies {
     }
 }
 
-fn gauge(cells: &ServerCells, activity: Activity) -> &Cell {
-    match activity {
-        Activity::Active => &cells.active,
-        Activity::Inactive => &cells.inactive,
-    }
+fn gauges(cells: &ServerCells, activity: Activity) -> impl Iterator<Item = &Cell> {
+    let (count, part) = match activity {
+        Activity::Active => (&cells.active, None),
+        Activity::Inactive => (&cells.inactive, None),
+        Activity::Datagrams => (&cells.inactive, Some(&cells.datagrams)),
+    };
+    core::iter::once(count).chain(part)
 }
 
 #[cfg(test)]
@@ -205,10 +217,10 @@ mod tests {
     fn what_others_have_counts_as_well() {
         let mut tallies = tallies(10, 0);
         tallies.bind(SERVER, Inactive);
-        tallies.hear(SERVER, Counts { active: 4, inactive: 5 });
-        assert_eq!(tallies.of(SERVER), (Counts { active: 4, inactive: 6 }, false));
+        tallies.hear(SERVER, Counts { active: 4, inactive: 5, datagrams: 2 });
+        assert_eq!(tallies.of(SERVER), (Counts { active: 4, inactive: 6, datagrams: 2 }, false));
         tallies.hear(SERVER, Counts::default());
         tallies.change(SERVER, Inactive, Active);
-        assert_eq!(tallies.of(SERVER), (Counts { active: 1, inactive: 0 }, true));
+        assert_eq!(tallies.of(SERVER), (Counts { active: 1, inactive: 0, datagrams: 0 }, true));
     }
 }

@@ -1,6 +1,6 @@
 //! All services whose servers are watched: whom to ask next, and who lives.
 
-use super::server::{Server, Tally, ms};
+use super::server::{Server, Suspicion, Tally, ms};
 use super::turn::Turn;
 use super::{Change, Group, LastAnswer, Outcome, Reason, ServerView, ServiceView, Subject, Verdict};
 use crate::config::services::{Check, Health};
@@ -111,7 +111,11 @@ impl Board {
     pub fn traffic(&mut self, service: &str, server: &str, tally: Tally, now_ms: u64) {
         let Some(service) = self.services.iter_mut().find(|one| &*one.name == service) else { return };
         if let Some(entry) = service.servers.iter_mut().find(|entry| &*entry.subject.server == server) {
-            self.has_news |= entry.server.traffic(&service.health, tally, now_ms);
+            match entry.server.traffic(&service.health, tally, now_ms) {
+                Suspicion::None => {}
+                Suspicion::Doubt => entry.turn.hasten_for_doubt(now_ms),
+                Suspicion::Death => self.has_news = true,
+            }
         }
     }
 

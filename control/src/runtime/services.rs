@@ -18,6 +18,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use weir_dataplane::config::service as told;
 use weir_dataplane::config::service::{Persistence, Place, Scheduler, ServerState};
+use weir_dataplane::counters::{Cell, ServerCells};
 use weir_dataplane::mailbox::WorkerHandle;
 use weir_dataplane::steer::service::Services as Compiled;
 use weir_dataplane::tally;
@@ -192,13 +193,14 @@ impl Services {
         let known: BTreeSet<ServerId> = self.servers().map(Server::id).collect();
         for (me, told) in workers.iter().zip(&mut self.told) {
             let others = |id: ServerId| {
-                let others = workers.iter().filter(|worker| worker.id() != me.id());
-                let (active, inactive) = others.fold((0, 0), |(active, inactive), worker| {
-                    let cells = worker.counters().server(id);
-                    (active + cells.active.read(), inactive + cells.inactive.read())
-                });
-                let count = |count: u64| u32::try_from(count).unwrap_or(u32::MAX);
-                tally::Counts { active: count(active), inactive: count(inactive) }
+                let sum = |cell: fn(&ServerCells) -> &Cell| {
+                    let others = workers.iter().filter(|worker| worker.id() != me.id());
+                    let sum: u64 = others.map(|worker| cell(worker.counters().server(id)).read()).sum();
+                    u32::try_from(sum).unwrap_or(u32::MAX)
+                };
+                let [active, inactive, datagrams] =
+                    [sum(|of| &of.active), sum(|of| &of.inactive), sum(|of| &of.datagrams)];
+                tally::Counts { active, inactive, datagrams }
             };
             let ids: BTreeSet<ServerId> = known.iter().chain(told.keys()).copied().collect();
             let news = ids.into_iter().map(|id| (id, others(id)));
@@ -237,6 +239,8 @@ fn counted(workers: &[WorkerHandle], id: ServerId) -> Counts {
         Counts {
             active: cells.active.read(),
             inactive: cells.inactive.read(),
+            datagrams: cells.datagrams.read(),
+            opened: cells.opened.read(),
             connections: cells.connections.read(),
             packets: cells.packets.read(),
             bytes: cells.bytes.read(),

@@ -125,8 +125,8 @@ fn tally(workers: &[WorkerHandle], id: ServerId) -> Tally {
         let cells = worker.counters().server(id);
         Tally {
             answered: tally.answered + cells.answered.read(),
-            syn_unanswered: tally.syn_unanswered + cells.unanswered.read(),
-            ..tally
+            unanswered: tally.unanswered + cells.unanswered.read(),
+            refused: tally.refused + cells.refused.read(),
         }
     })
 }

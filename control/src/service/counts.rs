@@ -3,13 +3,17 @@
 use core::iter::Sum;
 use core::ops::Add;
 
-/// A server's counts, of all workers together. `active` and `inactive` go up and down, all others only grow.
+/// A server's counts, of all workers together. `active` to `opened` go up and down, all others only grow.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Connections that are established, or about to be.
     pub active: u64,
     /// Connections that are over and not yet forgotten, and all of what has no connections.
     pub inactive: u64,
+    /// Of the inactive ones, flows of what has no connections.
+    pub datagrams: u64,
+    /// Flows that it has opened itself, from an address that others have as well.
+    pub opened: u64,
     /// Connections that it was given.
     pub connections: u64,
     /// Packets to it.
@@ -27,6 +31,8 @@ impl Counts {
     pub const ZERO: Self = Self {
         active: 0,
         inactive: 0,
+        datagrams: 0,
+        opened: 0,
         connections: 0,
         packets: 0,
         bytes: 0,
@@ -39,12 +45,19 @@ impl Counts {
         self.active + self.inactive
     }
 
+    /// Flows that know it by its number.
+    pub const fn held(&self) -> u64 {
+        self.live() + self.opened
+    }
+
     /// The same counts, of which only those that grow are compared with what they were.
     #[must_use]
     pub const fn since(self, base: Self) -> Self {
         Self {
             active: self.active,
             inactive: self.inactive,
+            datagrams: self.datagrams,
+            opened: self.opened,
             connections: self.connections.saturating_sub(base.connections),
             packets: self.packets.saturating_sub(base.packets),
             bytes: self.bytes.saturating_sub(base.bytes),
@@ -61,6 +74,8 @@ impl Add for Counts {
         Self {
             active: self.active + other.active,
             inactive: self.inactive + other.inactive,
+            datagrams: self.datagrams + other.datagrams,
+            opened: self.opened + other.opened,
             connections: self.connections + other.connections,
             packets: self.packets + other.packets,
             bytes: self.bytes + other.bytes,

@@ -115,6 +115,9 @@ fn a_number_waits_for_connections_and_for_snapshots() {
     registry.set_in_force(removed);
     tick(&mut registry, 20, 3);
     assert_eq!(registry.retired().count(), 1, "it has connections");
+    let opened = |_| Counts { opened: 1, ..Counts::default() };
+    registry.tick(25, opened, |_| ServiceCounts::default());
+    assert_eq!(registry.retired().count(), 1, "it has opened a flow itself");
     assert!(registry.compile().retired.iter().any(|server| server.id.index() == 0));
     tick(&mut registry, 30, 0);
     assert_eq!((registry.retired().count(), all(&registry)), (0, 1), "a snapshot has it");

@@ -39,11 +39,9 @@ impl<F: Frame> Pipeline<F> {
     pub fn adopt(&mut self, snapshot: Arc<Snapshot>) -> Arc<Snapshot> {
         self.counters.epoch.set(u64::from(snapshot.epoch().number()));
         let old = core::mem::replace(&mut self.snapshot, snapshot);
-        let same = match (old.services(), self.snapshot.services()) {
-            (Some(old), Some(new)) => core::ptr::eq(old, new),
-            (old, new) => old.is_none() && new.is_none(),
-        };
-        if !same {
+        // A threshold may be another one where nothing else of the services is.
+        let services = |snapshot: &Snapshot| snapshot.services().map(core::ptr::from_ref::<Services>);
+        if services(&old) != services(&self.snapshot) {
             self.know_servers();
         }
         old
@@ -140,7 +138,7 @@ pub(super) fn dispatch(
     tracker.mark(record, mark);
     tracked.steering = match dispatch {
         Dispatch::Route => {
-            tracker.route(record);
+            tracker.route(record, place.now);
             Steering::ROUTE
         }
         Dispatch::Serve(server) => {
@@ -149,7 +147,7 @@ pub(super) fn dispatch(
         }
         Dispatch::Fail(service, fallback) => {
             match fallback {
-                Fallback::Bypass => tracker.route(record),
+                Fallback::Bypass => tracker.route(record, place.now),
                 Fallback::Reject | Fallback::Drop => tracker.refuse(record, place.now),
             }
             fail(tracker.counters(), service, fallback, tracked)

@@ -173,6 +173,8 @@ pub struct Cold {
     pub detail: Detail,
     /// Who takes it.
     pub steering: Steering,
+    /// It waits for its server, and its client has asked again.
+    pub asked_again: bool,
 }
 
 const _: () = assert!(size_of::<Cold>() == 64);
@@ -213,14 +215,19 @@ impl Steering {
         }
     }
 
+    /// The server that has opened the flow, if one has from an address that others have as well.
+    #[inline]
+    pub const fn opener(self) -> Option<ServerId> {
+        match self.0.checked_sub(Self::FIRST_OPENER) {
+            Some(index) => ServerId::new(index as usize),
+            None => None,
+        }
+    }
+
     /// The server that a packet in this direction is for, if it is for one.
     #[inline]
     pub const fn target(self, reply: bool) -> Option<ServerId> {
-        match self.0.checked_sub(Self::FIRST_OPENER) {
-            Some(index) if reply => ServerId::new(index as usize),
-            None if !reply => self.server(),
-            _ => None,
-        }
+        if reply { self.opener() } else { self.server() }
     }
 }
 

@@ -211,8 +211,18 @@ const fn slices(slices: &Slices) -> SlicesRow {
 }
 
 const fn traffic(counts: Counts) -> TrafficCounts {
-    let Counts { active, inactive, connections, packets, bytes, reply_packets, reply_bytes } = counts;
-    TrafficCounts { active, inactive, connections, packets, bytes, reply_packets, reply_bytes }
+    let Counts {
+        active,
+        inactive,
+        datagrams,
+        opened: _,
+        connections,
+        packets,
+        bytes,
+        reply_packets,
+        reply_bytes,
+    } = counts;
+    TrafficCounts { active, inactive, datagrams, connections, packets, bytes, reply_packets, reply_bytes }
 }
 
 const fn rates(rates: Rates) -> TrafficRates {

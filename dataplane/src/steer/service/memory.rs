@@ -9,8 +9,8 @@ use crate::track::news::{News, Post};
 use crate::units::{BURST_MAX, ServiceId, Tick};
 use std::collections::VecDeque;
 
-/// Buckets of a table of addresses that are looked at in a tick: all of them in some seconds.
-const SWEEP_A_TICK: u32 = 2;
+/// Addresses of a table that are looked at in a tick: Linux's 16384 in a second, the most that may be in eleven minutes.
+const SWEEP_A_TICK: u32 = 256;
 
 /// Lessons that may wait to be told: those of a burst, whose packets change two servers each at most.
 const LESSONS_MAX: usize = 2 * BURST_MAX;

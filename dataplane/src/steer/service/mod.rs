@@ -118,8 +118,11 @@ impl Services {
         for &config::service::Server { id, place, method, state, .. } in &servers {
             targets[id.index()] = Some(Target { place, method, state });
         }
-        let hosts =
-            config.marks.iter().map(|(rule, _)| rule).chain(config.assignments.iter().map(|(rule, _)| rule));
+        // A mark alone makes no packet a service's: somebody must ask for it.
+        let asked: HashSet<Mark> = config.assignments.iter().filter_map(|(rule, _)| rule.mark).collect();
+        let is_asked = |mark: Mark| by_mark.contains_key(&mark) || asked.contains(&mark);
+        let marked = config.marks.iter().filter(|(_, mark)| mark.is_some_and(is_asked)).map(|(rule, _)| rule);
+        let hosts = marked.chain(config.assignments.iter().map(|(rule, _)| rule));
         let hosts = hosts.filter_map(|rule| rule.destination.filter(Subnet::is_host));
         let addressed = config.services.iter().filter_map(|service| match service.selector {
             Some(Selector::Address { address, .. }) => Some(address),
@@ -254,8 +257,8 @@ impl Services {
             random: if service.scheduler == Scheduler::Twos { random() } else { 0 },
         };
         let loads = |server| {
-            let (Counts { active, inactive }, takes) = tallies.of(server);
-            Load { active, inactive, overloaded: !takes }
+            let (Counts { active, inactive, datagrams }, takes) = tallies.of(server);
+            Load { active, inactive, datagrams, overloaded: !takes }
         };
         let chosen = match memories.of(place, service.id) {
             Some(memory) => service.choose_for(&request, memory, &loads, now, |server| self.is_up(server)),

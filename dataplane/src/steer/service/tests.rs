@@ -74,6 +74,29 @@ fn a_service_is_found_by_mark_then_port_then_address() {
 }
 
 #[test]
+fn an_address_is_shared_by_rules_whose_mark_is_asked_for_and_by_no_others() {
+    let host = |n: u8| Rule { destination: format!("192.0.2.{n}").parse().ok(), ..Rule::default() };
+    let asking = Rule { mark: Some(Mark(8)), ..Rule::default() };
+    let services = Services::compile(
+        1,
+        &config::Services {
+            marks: (1..)
+                .zip([None, Some(Mark(6)), Some(Mark(7)), Some(Mark(8))])
+                .map(|(n, mark)| (host(n), mark))
+                .collect(),
+            assignments: vec![
+                (asking, Assignment::Service(ServiceId::FIRST)),
+                (host(5), Assignment::Service(ServiceId::FIRST)),
+            ],
+            services: vec![service(Selector::Mark(Mark(7)), Scheduler::Rr, &[])],
+            ..config::Services::default()
+        },
+    );
+    let shared: Vec<u8> = (1..=6).filter(|n| services.shares([192, 0, 2, *n].into())).collect();
+    assert_eq!(shared, [3, 4, 5]);
+}
+
+#[test]
 fn every_scheduler_gives_a_connection_to_a_server_that_can_take_it() {
     let locality = Locality::default();
     let all = [

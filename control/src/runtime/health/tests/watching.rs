@@ -89,7 +89,7 @@ async fn connections_alone_show_it_where_nothing_is_asked() {
     watch.set(vec![Group { service: "front".into(), health: passive, servers: vec![place] }]);
     living(&mut verdicts, &[("a", true)]).await;
     watch.traffic([("front", "a", Tally::default())]);
-    watch.traffic([("front", "a", Tally { syn_unanswered: 3, ..Tally::default() })]);
+    watch.traffic([("front", "a", Tally { unanswered: 3, ..Tally::default() })]);
     living(&mut verdicts, &[("a", false)]).await;
     living(&mut verdicts, &[("a", true)]).await;
 }
