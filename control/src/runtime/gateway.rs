@@ -4,6 +4,8 @@ mod answers;
 mod services;
 
 use super::crew::{Crew, End};
+use super::drains::Drains;
+use super::errands::Errands;
 use super::followers::Followers;
 use super::kernel::Kernel;
 use super::links::Links;
@@ -86,6 +88,8 @@ pub(super) struct Gateway {
     epoch: Epoch,
     started: Instant,
     running: Running,
+    errands: Errands,
+    drains: Drains,
     followers: Followers,
     tracers: Tracers,
     port_names: Vec<String>,
@@ -111,6 +115,8 @@ impl Gateway {
             config,
             epoch: Epoch::FIRST,
             started: Instant::now(),
+            errands: Errands::new(&running.workers),
+            drains: Drains::default(),
             running,
             followers: Followers::default(),
             tracers: Tracers::default(),
@@ -236,11 +242,7 @@ impl Gateway {
         let wards = self.wards.get_or_insert_with(Wards::start);
         wards.look(&self.config, &mut self.running.services, &self.running.workers);
         let over = self.running.services.look(&self.running.workers);
-        if !over.is_empty()
-            && let Err(refusal) = self.end_flows_of(over).await
-        {
-            warn!("{refusal}");
-        }
+        self.end_flows_of(&over);
         if self.running.services.has_news()
             && let Err(refusal) = self.publish(self.dataplane.clone()).await
         {

@@ -5,8 +5,6 @@
 
 mod rows;
 
-pub(super) use rows::Clients;
-
 use crate::api::{Refusal, ServerOrder};
 use crate::config::services;
 use crate::service::{
