@@ -21,9 +21,13 @@ use std::sync::Arc;
 impl Router {
     /// The same with services.
     #[must_use]
-    pub fn with_services(mut self, services: Arc<Services>) -> Self {
-        self.services = Some(services);
-        self
+    pub fn with_services(self, services: Arc<Services>) -> Self {
+        Self { services: Some(services), ..self }
+    }
+
+    /// Has these services from now on, or none.
+    pub fn serve(&mut self, services: Option<Arc<Services>>) {
+        self.services = services;
     }
 
     /// Its services, if it has any.
