@@ -387,7 +387,9 @@ impl Gateway {
 
     /// Swaps what the workers do, whole, and waits until all of them do it.
     async fn publish(&mut self, dataplane: Config) -> Result<(), Refusal> {
-        let epoch = self.epoch.next();
+        // Whatever comes of it: some worker may have it, and no other snapshot may be taken for it.
+        self.epoch = self.epoch.next();
+        let epoch = self.epoch;
         let services = self.running.services.compile();
         let revision = self.running.services.compiled_revision();
         if let Some(station) = &mut self.running.station {
@@ -405,7 +407,7 @@ impl Gateway {
             worker.publish(Arc::clone(&snapshot)).map_err(|_| stuck(worker))?;
         }
         // From here on workers may have it, whether or not all answer in time.
-        (self.dataplane, self.epoch, self.running.snapshot) = (dataplane, epoch, snapshot);
+        (self.dataplane, self.running.snapshot) = (dataplane, snapshot);
         let deadline = Instant::now() + ANSWER_TIMEOUT;
         for worker in &self.running.workers {
             while !worker.acknowledged(epoch) {
