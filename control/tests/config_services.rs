@@ -180,8 +180,10 @@ fn a_check_asks_the_port_of_the_service_unless_it_names_another() {
     assert_eq!(check(8443, "check: https"), page(true, 8443));
     let named = Check::Dns { port: 53, name: "example.com".to_owned() };
     assert_eq!(check(0, "check: dns, name: example.com"), named);
-    let script = Check::Script { program: "/bin/ask".into(), arguments: vec!["-q".to_owned()] };
-    assert_eq!(check(0, "check: script, program: /bin/ask, arguments: ['-q']"), script);
+    let script = |port| Check::Script { program: "/bin/ask".into(), arguments: vec!["-q".to_owned()], port };
+    let asked = "check: script, program: /bin/ask, arguments: ['-q']";
+    assert_eq!(check(80, asked), script(None));
+    assert_eq!(check(80, &format!("{asked}, port: 81")), script(Some(81)));
     let all = "check: http, path: /up, host: www.example.com, status: 204, body: fine";
     let Check::Http { path, host, status, body, .. } = check(80, all) else { panic!("a page") };
     assert_eq!((path.as_str(), status), ("/up", 204..=204));

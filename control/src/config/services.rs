@@ -198,5 +198,7 @@ pub enum Check {
         program: PathBuf,
         /// Its arguments before those.
         arguments: Vec<String>,
+        /// The port that it is told; `None`: the server's.
+        port: Option<u16>,
     },
 }

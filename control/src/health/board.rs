@@ -173,7 +173,7 @@ impl Board {
         now_ms: u64,
     ) -> Entry {
         let interval_ms = ms(health.interval);
-        let is_asked = health.check.is_some() && subject.address.is_some() && subject.device.is_some();
+        let is_asked = health.check.as_ref().is_some_and(|check| subject.can_be_asked(check));
         let server = match known {
             Some(mut entry) if is_same => {
                 entry.turn.hasten(now_ms, interval_ms);

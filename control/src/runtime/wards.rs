@@ -51,18 +51,18 @@ impl Wards {
     }
 
     fn follow(&mut self, config: &GatewayConfig, groups: &[service::Group]) {
-        let subject = |server: &service::Server| {
+        let subject = |group: &service::Group, server: &service::Server| {
             let address = address(server);
             let device = address.and_then(|address| config::device(config, address));
             Subject {
                 server: server.name().into(),
                 address,
-                port: server.definition().port,
+                port: server.port(group.kind().port()),
                 device: device.map(Into::into),
             }
         };
         let watched = groups.iter().filter_map(|group| {
-            let servers = group.servers().iter().map(subject).collect();
+            let servers = group.servers().iter().map(|server| subject(group, server)).collect();
             Some(Group { service: group.name().into(), health: group.kind().health()?.clone(), servers })
         });
         self.watch.set(watched.collect());

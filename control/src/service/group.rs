@@ -6,6 +6,7 @@ use super::server::Server;
 use crate::config::services::{Health, Pool, Service};
 use core::time::Duration;
 use std::collections::BTreeMap;
+use weir_dataplane::config::service::Selector;
 use weir_dataplane::units::ServiceId;
 
 /// One of the two collections of groups of servers.
@@ -50,6 +51,14 @@ impl Kind {
         match self {
             Self::Service(service) => &service.name,
             Self::Pool(pool) => &pool.name,
+        }
+    }
+
+    /// The port that clients ask for; 0: any, or that of a mark or a pool.
+    pub const fn port(&self) -> u16 {
+        match self {
+            Self::Service(Service { selector: Selector::Address { port, .. }, .. }) => *port,
+            _ => 0,
         }
     }
 

@@ -11,6 +11,7 @@ use weir_dataplane::config::service::{
     Assignment, Fallback, Method, Place, Scheduler, Selector, ServerState,
 };
 use weir_dataplane::units::{Mark, ServerId};
+use weir_dataplane::wire::IpProtocol;
 
 pub(super) fn address(n: u8) -> IpAddr {
     [10, 0, 0, n].into()
@@ -71,6 +72,17 @@ fn change(registry: &mut Registry, name: &str, change: Change) -> Result<(), Cha
 
 fn weight(weight: u16) -> Change {
     Change::Set(Settings { weight: Some(weight), ..Settings::default() })
+}
+
+#[test]
+fn a_server_without_a_port_has_that_of_its_service() {
+    let selector = Selector::Address { protocol: IpProtocol::TCP, address: address(80), port: 443 };
+    let with_port = services::Server { port: 8443, ..server("b", 2) };
+    let https = services::Service { selector, ..service("web", 0, &[server("a", 1), with_port]) };
+    let registry = registry(&Services { services: vec![https], ..Services::default() });
+    let port = registry.groups()[0].kind().port();
+    assert_eq!(["a", "b"].map(|name| web(&registry, name).port(port)), [443, 8443]);
+    assert_eq!(Kind::Service(service("marked", 1, &[])).port(), 0);
 }
 
 /// Everybody has so many connections.

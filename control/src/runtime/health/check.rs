@@ -14,16 +14,18 @@ pub(super) async fn make(job: &Job) -> Outcome {
 }
 
 async fn ask(check: &Check, subject: &Subject) -> Result<(), Trouble> {
-    let way = way(subject)?;
     match check {
-        Check::Icmp => icmp::check(way).await,
-        Check::Tcp { port } => tcp::check(way, *port).await,
+        Check::Icmp => icmp::check(way(subject)?).await,
+        Check::Tcp { port } => tcp::check(way(subject)?, *port).await,
         Check::Http { tls, port, path, host, status, body } => {
             let page = Page { tls: *tls, port: *port, path, host: host.as_deref() };
-            http::check(way, page, status, body.as_deref()).await
+            http::check(way(subject)?, page, status, body.as_deref()).await
         }
-        Check::Dns { port, name } => dns::check(way, *port, name).await,
-        Check::Script { program, arguments } => script::check(program, arguments, subject).await,
+        Check::Dns { port, name } => dns::check(way(subject)?, *port, name).await,
+        // It asks however it likes.
+        Check::Script { program, arguments, port } => {
+            script::check(program, arguments, port.unwrap_or(subject.port), subject).await
+        }
     }
 }
 

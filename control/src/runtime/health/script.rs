@@ -1,7 +1,7 @@
 //! A program that says by its exit status whether a server lives.
 //!
 //! It is called with its arguments, then the server's name, address and port. Its environment is `PATH` and
-//! `WEIR_DEVICE`, the network interface that the server is behind; its folder is `/`, its input and output go nowhere. It
+//! `WEIR_DEVICE`, the network interface that the server is behind, empty where that has no tap; its folder is `/`, its input and output go nowhere. It
 //! is killed with all of its process group when its time is up or the check is ended.
 
 use super::trouble::Trouble;
@@ -19,14 +19,19 @@ const LOOK: Duration = Duration::from_millis(10);
 /// Where it finds programs.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// Runs `program` for the server.
-pub(super) async fn check(program: &Path, arguments: &[String], subject: &Subject) -> Result<(), Trouble> {
+/// Runs `program` for the server, and has it ask at `port`.
+pub(super) async fn check(
+    program: &Path,
+    arguments: &[String],
+    port: u16,
+    subject: &Subject,
+) -> Result<(), Trouble> {
     let unable =
         |error: std::io::Error| Trouble::Unable(format!("cannot run {}: {error}", program.display()));
     let address = subject.address.map_or_else(String::new, |address| address.to_string());
     let child = Command::new(program)
         .args(arguments)
-        .args([&*subject.server, &address, &subject.port.to_string()])
+        .args([&*subject.server, &address, &port.to_string()])
         .env_clear()
         .env("PATH", PATH)
         .env("WEIR_DEVICE", subject.device.as_deref().unwrap_or_default())

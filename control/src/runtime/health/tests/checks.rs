@@ -193,7 +193,7 @@ fn script(folder: &tempfile::TempDir, text: &str) -> Check {
     let program = folder.path().join("check");
     std::fs::write(&program, format!("#!/bin/sh\n{text}\n")).unwrap();
     std::fs::set_permissions(&program, PermissionsExt::from_mode(0o755)).unwrap();
-    Check::Script { program, arguments: vec!["first".to_owned()] }
+    Check::Script { program, arguments: vec!["first".to_owned()], port: None }
 }
 
 #[tokio::test]
@@ -209,8 +209,20 @@ async fn a_script_says_by_its_status_whether_a_server_lives() {
     ] {
         assert_eq!(ask(script(&folder, text)).await, expected, "{text}");
     }
-    let missing = Check::Script { program: PathBuf::from("/nowhere/check"), arguments: Vec::new() };
+    let missing =
+        Check::Script { program: PathBuf::from("/nowhere/check"), arguments: Vec::new(), port: None };
     assert!(is_unable(&ask(missing).await));
+}
+
+#[tokio::test]
+async fn a_script_needs_no_tap_and_is_told_the_port_of_its_check() {
+    let folder = tempfile::tempdir().unwrap();
+    let told = script(&folder, r#"[ "$4" = 8443 ] && [ -z "$WEIR_DEVICE" ]"#);
+    let Check::Script { program, arguments, .. } = told else { unreachable!() };
+    let mut tapless = subject("s", LOCAL, "lo");
+    tapless.device = None;
+    let check = Check::Script { program, arguments, port: Some(8443) };
+    assert_eq!(make(check, tapless).await, Outcome::Good);
 }
 
 #[tokio::test]
