@@ -307,6 +307,11 @@ fn more_than_the_packet_path_takes_is_an_error() {
         refused(format!("{service}{servers}")),
         ["there are 4097 servers and nodes, and 4096 are possible"]
     );
+    let pools: String = (0..1024).map(|i| format!("  - {{name: p{i}, nodes: []}}\n")).collect();
+    assert_eq!(
+        refused(format!("{service}      - {{name: s, address: 10.9.0.1}}\npools:\n{pools}")),
+        ["there are 1025 services and pools, and 1024 are possible"]
+    );
 }
 
 /// `{key: value, …}` with some of these keys.
