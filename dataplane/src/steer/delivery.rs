@@ -21,8 +21,9 @@ use std::sync::Arc;
 impl Router {
     /// The same with services.
     #[must_use]
-    pub fn with_services(self, services: Arc<Services>) -> Self {
-        Self { services: Some(services), ..self }
+    pub fn with_services(mut self, services: Arc<Services>) -> Self {
+        self.services = Some(services);
+        self
     }
 
     /// Has these services from now on, or none.
