@@ -393,7 +393,7 @@ impl Gateway {
         let services = self.running.services.compile();
         let revision = self.running.services.compiled_revision();
         if let Some(station) = &mut self.running.station {
-            station.serve(services, self.running.services.addresses());
+            station.know_services(services, self.running.services.addresses());
         }
         let mut snapshot = station::snapshot(epoch, &dataplane, self.running.station.as_ref());
         if let Some(lease) = self.running.seat.as_ref().and_then(Seat::lease) {

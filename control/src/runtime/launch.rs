@@ -70,7 +70,7 @@ pub(super) fn launch(path: &Path, config: GatewayConfig) -> Result<Gateway, Laun
         let gate = station::gate(config.dataplane());
         let mac_of = |port| ports::mac(&open, port);
         let mut station = Station::new(rings, pool.clone(), taps, network, gate, mac_of, seed);
-        station.serve(services.compile(), services.addresses());
+        station.know_services(services.compile(), services.addresses());
         station
     });
     let first = station::snapshot(Epoch::FIRST, config.dataplane(), station.as_ref());

@@ -198,7 +198,7 @@ impl Station {
     }
 
     /// Routes by these services, as workers do, and keeps their servers known.
-    pub(super) fn serve(&mut self, services: Option<Arc<Services>>, servers: BTreeSet<IpAddr>) {
+    pub(super) fn know_services(&mut self, services: Option<Arc<Services>>, servers: BTreeSet<IpAddr>) {
         self.router.serve(services);
         if servers != self.servers {
             self.servers = servers;
