@@ -253,7 +253,7 @@ fn the_order_is_the_one_that_the_service_wants() {
 #[test]
 fn a_service_gives_its_port_to_servers_without_one() {
     let mut config = one(&[server("a", 1), services::Server { port: 3128, ..server("b", 2) }]);
-    let protocol = weir_dataplane::wire::IpProtocol::TCP;
+    let protocol = IpProtocol::TCP;
     config.services[0].selector = Selector::Address { protocol, address: address(80), port: 80 };
     let ports: Vec<u16> =
         registry(&config).compile().services[0].servers.iter().map(|server| server.port).collect();
@@ -339,7 +339,7 @@ fn a_load_is_told_when_it_is_another() {
 fn what_cannot_be_is_refused_and_changes_nothing() {
     let mut v6 = Definition::new("d".to_owned(), "2001:db8::1".parse().unwrap());
     let mut config = one(&[server("a", 1)]);
-    let protocol = weir_dataplane::wire::IpProtocol::TCP;
+    let protocol = IpProtocol::TCP;
     config.services[0].selector = Selector::Address { protocol, address: address(80), port: 80 };
     let mut registry = registry(&config);
     let add = |name: &str, n| Change::Add(Definition::new(name.to_owned(), address(n)));
