@@ -23,15 +23,16 @@ use super::vips::{self, Counted};
 use super::wards::Wards;
 use crate::api::{Refusal, Reloaded, ServerOrder};
 use crate::cluster::{Order, View};
-use crate::config::{GatewayConfig, NamedInterface};
+use crate::config::{self, GatewayConfig, NamedInterface};
 use crate::observe::{ClusterStatus, Counters, VipRow, collect};
-use crate::service::Collection;
+use crate::service::{Change, Collection, Definition};
 use core::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tracing::{info, warn};
+use weir_dataplane::config::service::Place;
 use weir_dataplane::config::{Config, Membership};
 use weir_dataplane::mailbox::WorkerHandle;
 use weir_dataplane::snapshot::Snapshot;
@@ -253,6 +254,10 @@ impl Gateway {
     /// Changes a server, and has the workers act by it.
     async fn change_server(&mut self, collection: Collection, order: ServerOrder) -> Result<(), Refusal> {
         let ServerOrder { group, server, change } = order.clone();
+        if let Change::Add(Definition { name, place: Place::Address(address), .. }) = &change {
+            let added = config::addition(&self.config, collection.server_word(), name, *address);
+            added.map_err(Refusal::configuration)?;
+        }
         self.running.services.change(collection, order)?;
         info!(group, server, ?change, "{} changed", collection.group_word());
         self.publish(self.dataplane.clone()).await
