@@ -90,10 +90,9 @@ impl Services {
         &self.registry
     }
 
-    /// What is known of a server from outside: whether it lives, and the load that it reports.
-    pub(super) fn hear(&mut self, id: ServerId, alive: bool, load: u32) {
-        self.registry.set_alive(id, alive);
-        self.registry.set_reported_load(id, load);
+    /// What is known of all servers from outside, as in [`Registry::hear`].
+    pub(super) fn hear(&mut self, heard: impl Fn(&str, &Server) -> (bool, u32)) {
+        self.registry.hear(heard);
     }
 
     /// What the packet path is to be told; `None`: there are no services.
@@ -104,7 +103,7 @@ impl Services {
             // Workers' memories are megabytes: they are made anew only for services that are to be remembered otherwise.
             let is_same = self.remembered == remembered;
             let version = self.compiled.version() + u64::from(!is_same);
-            self.compiled = Arc::new(Compiled::compile(version, &config));
+            self.compiled = Arc::new(Compiled::recompile(Some(&self.compiled), version, &config));
             (self.remembered, self.compiled_revision) = (remembered, self.registry.revision());
         }
         (!self.registry.is_empty()).then(|| Arc::clone(&self.compiled))

@@ -100,16 +100,10 @@ impl Wards {
             .collect();
         let loads: HashMap<(&str, &str), u32> =
             loads.iter().map(|load| ((&*load.pool, &*load.node), load.load)).collect();
-        let all = services.registry().all_servers();
-        let all: Vec<_> = all
-            .map(|(group, server)| {
-                let name = (group.name(), server.name());
-                (server.id(), !dead.contains(&name), loads.get(&name).copied().unwrap_or_default())
-            })
-            .collect();
-        for (id, alive, load) in all {
-            services.hear(id, alive, load);
-        }
+        services.hear(|group, server| {
+            let name = (group, server.name());
+            (!dead.contains(&name), loads.get(&name).copied().unwrap_or_default())
+        });
     }
 }
 

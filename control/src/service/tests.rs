@@ -85,6 +85,18 @@ fn a_server_without_a_port_has_that_of_its_service() {
     assert_eq!(Kind::Service(service("marked", 1, &[])).port(), 0);
 }
 
+/// The server of this number lives, or does not; whether that is news.
+fn set_alive(registry: &mut Registry, id: usize, alive: bool) -> bool {
+    let of = |server: &Server| if server.id().index() == id { alive } else { server.is_alive() };
+    registry.hear(|_, server| (of(server), server.reported_load()))
+}
+
+/// The node of this number has reported this load; whether that is news.
+fn set_load(registry: &mut Registry, id: usize, load: u32) -> bool {
+    let of = |server: &Server| if server.id().index() == id { load } else { server.reported_load() };
+    registry.hear(|_, server| (server.is_alive(), of(server)))
+}
+
 /// Everybody has so many connections.
 fn live(active: u64) -> impl Fn(ServerId) -> Counts {
     move |_| Counts { active, ..Counts::default() }
@@ -229,13 +241,13 @@ fn verdicts_are_told_once_and_forgotten_with_the_checks() {
     checked.services[0].health = Some(health);
     let mut registry = registry(&checked);
     let before = registry.revision();
-    assert!(registry.set_alive(ServerId::FIRST, false) && !registry.set_alive(ServerId::FIRST, false));
+    assert!(set_alive(&mut registry, 0, false) && !set_alive(&mut registry, 0, false));
     assert_eq!((registry.revision(), web(&registry, "a").state()), (before + 1, ServerState::Dead));
     registry.reload(&checked, 1).unwrap();
     assert!(!web(&registry, "a").is_alive());
     registry.reload(&unchecked, 1).unwrap();
     assert!(web(&registry, "a").is_alive());
-    assert!(!registry.set_alive(ServerId::new(77).unwrap(), false), "nobody");
+    assert!(!set_alive(&mut registry, 77, false), "nobody");
 }
 
 #[test]
@@ -330,8 +342,8 @@ fn a_node_that_traffic_is_for_alone_stays() {
 #[test]
 fn a_load_is_told_when_it_is_another() {
     let mut registry = registry(&pool());
-    let node = ServerId::new(1).unwrap();
-    assert!(registry.set_reported_load(node, 40) && !registry.set_reported_load(node, 40));
+    let node = 1;
+    assert!(set_load(&mut registry, node, 40) && !set_load(&mut registry, node, 40));
     assert_eq!(registry.compile().services[1].servers[0].reported_load, 40);
 }
 

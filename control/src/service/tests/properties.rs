@@ -129,8 +129,8 @@ fn run(registry: &mut Registry, step: &Step, now_ms: u64) {
                 now_ms,
             ));
         }
-        Step::Alive(id, alive) => drop(registry.set_alive(ServerId::new(*id).unwrap(), *alive)),
-        Step::Load(id, load) => drop(registry.set_reported_load(ServerId::new(*id).unwrap(), *load)),
+        Step::Alive(id, alive) => drop(set_alive(registry, *id, *alive)),
+        Step::Load(id, load) => drop(set_load(registry, *id, *load)),
         Step::Tick(live, caught_up) => {
             if *caught_up {
                 registry.set_in_force(registry.revision());

@@ -8,27 +8,29 @@ pub mod clients;
 pub mod memory;
 
 use crate::classify::{Classifier, Facts};
-use crate::config;
 use crate::config::service::{
     Assignment, Fallback, Method, Persistence, Place, Scheduler, Selector, ServerState,
 };
+use crate::config::{self, Rule};
 use crate::sched::{Load, Loads, Server, Servers, dh, lblc, lblcr, least, mh, sh, twos, weightiest};
 use crate::subnet::Subnet;
 use crate::tally::Tallies;
 use crate::units::{Mark, ServerId, ServiceId, Tick};
 use crate::wire::IpProtocol;
 use core::net::IpAddr;
+use core::ops::Deref;
 use hashbrown::{HashMap, HashSet};
 use memory::{Memories, Memory, Recollection};
+use std::sync::Arc;
 
 /// All services.
 #[derive(Clone, Debug)]
 pub struct Services {
     version: u64,
-    rules: Classifier,
+    rules: Arc<Rules>,
     /// What each rule marks with.
     marks: Vec<Option<Mark>>,
-    assigned: Classifier,
+    assigned: Arc<Rules>,
     assignments: Vec<Assignment>,
     by_mark: HashMap<Mark, usize>,
     by_address: HashMap<(IpProtocol, IpAddr, u16), usize>,
@@ -39,6 +41,31 @@ pub struct Services {
     targets: Vec<Option<Target>>,
     /// As they are configured, for what workers know of their own.
     servers: Vec<config::service::Server>,
+}
+
+/// Rules as they were said, and compiled. It takes milliseconds: all that are made of the same ones share it.
+#[derive(Debug)]
+struct Rules {
+    said: Vec<Rule>,
+    classifier: Classifier,
+}
+
+impl Rules {
+    fn compile(said: Vec<Rule>, before: Option<&Arc<Self>>) -> Arc<Self> {
+        match before.filter(|before| before.said == said) {
+            Some(before) => Arc::clone(before),
+            None => Arc::new(Self { classifier: Classifier::compile(&said), said }),
+        }
+    }
+}
+
+impl Deref for Rules {
+    type Target = Classifier;
+
+    #[inline]
+    fn deref(&self) -> &Classifier {
+        &self.classifier
+    }
 }
 
 /// How packets get to a server.
@@ -60,6 +87,8 @@ pub struct Service {
     scheduler: Scheduler,
     persistence: Option<Persistence>,
     table: Table,
+    /// What `table` was made of.
+    hashed: Hashed,
     fallback: Fallback,
 }
 
@@ -67,9 +96,9 @@ pub struct Service {
 #[derive(Clone, Debug)]
 enum Table {
     None,
-    Dh(dh::Table),
-    Sh(sh::Table),
-    Mh(mh::Table),
+    Dh(Arc<dh::Table>),
+    Sh(Arc<sh::Table>),
+    Mh(Arc<mh::Table>),
 }
 
 /// What becomes of a new connection.
@@ -99,8 +128,19 @@ pub struct Request {
 impl Services {
     /// Workers that have the memory of another version need that of this one.
     pub fn compile(version: u64, config: &config::Services) -> Self {
+        Self::recompile(None, version, config)
+    }
+
+    /// The same; what those `before` have as well is not made again.
+    pub fn recompile(before: Option<&Self>, version: u64, config: &config::Services) -> Self {
         let rules: Vec<_> = config.marks.iter().map(|(rule, _)| rule.clone()).collect();
         let assigned: Vec<_> = config.assignments.iter().map(|(rule, _)| rule.clone()).collect();
+        let services = config.services.iter().enumerate();
+        let services = services.map(|(place, service)| {
+            let known = before.and_then(|before| before.services.get(place));
+            Service::compile(service, known.filter(|known| known.id == service.id))
+        });
+        let services = services.collect();
         let (mut by_mark, mut by_address) = (HashMap::new(), HashMap::new());
         for (place, service) in config.services.iter().enumerate() {
             match service.selector {
@@ -128,13 +168,13 @@ impl Services {
         Self {
             version,
             addresses: hosts.map(|host| host.address).chain(named).collect(),
-            rules: Classifier::compile(&rules),
+            rules: Rules::compile(rules, before.map(|before| &before.rules)),
             marks: config.marks.iter().map(|(_, mark)| *mark).collect(),
-            assigned: Classifier::compile(&assigned),
+            assigned: Rules::compile(assigned, before.map(|before| &before.assigned)),
             assignments: config.assignments.iter().map(|(_, assignment)| *assignment).collect(),
             by_mark,
             by_address,
-            services: config.services.iter().map(Service::compile).collect(),
+            services,
             targets,
             servers,
         }
@@ -303,20 +343,25 @@ impl Services {
 }
 
 impl Service {
-    fn compile(config: &config::service::Service) -> Self {
+    fn compile(config: &config::service::Service, before: Option<&Self>) -> Self {
         let servers = config.servers.iter().map(|server| {
             let &config::service::Server { id, weight, cost, reported_load, .. } = server;
             Server { id, weight, cost, reported_load }
         });
         let servers = Servers::new(servers);
-        let table = match config.scheduler {
-            Scheduler::Dh => Table::Dh(dh::Table::compile(&servers)),
-            Scheduler::Sh(hashing) => Table::Sh(sh::Table::compile(&servers, hashing)),
-            Scheduler::Mh(hashing) => Table::Mh(mh::Table::compile(&config.servers, hashing)),
-            _ => Table::None,
-        };
         let &config::service::Service { id, scheduler, persistence, fallback, .. } = config;
-        Self { id, servers, scheduler, persistence, table, fallback }
+        let hashed = Hashed::compile(config);
+        let is_same = |old: &&Self| old.scheduler == scheduler && old.hashed == hashed;
+        let table = match (before.filter(is_same), scheduler) {
+            (Some(old), _) => old.table.clone(),
+            (None, Scheduler::Dh) => Table::Dh(Arc::new(dh::Table::compile(&servers))),
+            (None, Scheduler::Sh(hashing)) => Table::Sh(Arc::new(sh::Table::compile(&servers, hashing))),
+            (None, Scheduler::Mh(hashing)) => {
+                Table::Mh(Arc::new(mh::Table::compile(&config.servers, hashing)))
+            }
+            (None, _) => Table::None,
+        };
+        Self { id, servers, scheduler, persistence, table, hashed, fallback }
     }
 
     /// Its number.
@@ -392,6 +437,22 @@ impl Service {
             // `wlc`; and while a worker's memory is not yet what the scheduler needs, which is IPVS's default as well.
             _ => least::wlc(servers, loads),
         }
+    }
+}
+
+/// What the table of a hashing scheduler is made of: of each server no more than it looks at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Hashed(Vec<config::service::Server>);
+
+impl Hashed {
+    fn compile(config: &config::service::Service) -> Self {
+        let hashes = matches!(config.scheduler, Scheduler::Dh | Scheduler::Sh(_) | Scheduler::Mh(_));
+        let of = |server: &config::service::Server| {
+            let &config::service::Server { id, place, port, weight, last_weight, .. } = server;
+            let plain = config::service::Server::new(id, place);
+            config::service::Server { port, weight, last_weight, ..plain }
+        };
+        Self(config.servers.iter().filter(|_| hashes).map(of).collect())
     }
 }
 
