@@ -187,11 +187,9 @@ impl WorkerHandle {
     pub fn publish(&self, snapshot: Arc<Snapshot>) -> Result<(), MailboxFull> {
         self.collect();
         // What a worker remembers of services is made here, since it may be much.
-        let news = snapshot
-            .services()
-            .filter(|services| services.version() != self.counters.services_version.read());
-        if let Some(services) = news {
-            self.order(Order::Remember(services.memories()))?;
+        let has = self.counters.services_version.read();
+        if let Some(services) = snapshot.services().filter(|services| services.version() != has) {
+            self.order(Order::Remember(services.memories(Some(has))))?;
         }
         self.order(Order::Adopt(snapshot))
     }

@@ -20,13 +20,17 @@ use crate::wire::IpProtocol;
 use core::net::IpAddr;
 use core::ops::Deref;
 use hashbrown::{HashMap, HashSet};
-use memory::{Memories, Memory, Recollection};
+use memory::{Key, Memories, Memory, Recollection};
 use std::sync::Arc;
 
 /// All services.
 #[derive(Clone, Debug)]
 pub struct Services {
     version: u64,
+    /// What workers remember of them.
+    keys: Vec<Key>,
+    /// What those do that have the memory of the version before.
+    known: Vec<Key>,
     rules: Arc<Rules>,
     /// What each rule marks with.
     marks: Vec<Option<Mark>>,
@@ -167,6 +171,8 @@ impl Services {
         });
         Self {
             version,
+            keys: config.services.iter().map(Key::of).collect(),
+            known: Vec::new(),
             addresses: hosts.map(|host| host.address).chain(named).collect(),
             rules: Rules::compile(rules, before.map(|before| &before.rules)),
             marks: config.marks.iter().map(|(_, mark)| *mark).collect(),
@@ -177,6 +183,17 @@ impl Services {
             services,
             targets,
             servers,
+        }
+    }
+
+    /// Those that come after these: with another version where workers need another memory.
+    #[must_use]
+    pub fn followed_by(&self, config: &config::Services) -> Self {
+        let next = Self::recompile(Some(self), self.version, config);
+        if next.keys == self.keys {
+            Self { known: self.known.clone(), ..next }
+        } else {
+            Self { version: self.version + 1, known: self.keys.clone(), ..next }
         }
     }
 
@@ -213,10 +230,11 @@ impl Services {
         dead.map(|server| server.id)
     }
 
-    /// What a worker remembers of them, from scratch.
-    pub fn memories(&self) -> Memories {
-        let services = self.services.iter();
-        Memories::new(self.version, services.map(|of| (of.id, of.scheduler, of.persistence)))
+    /// What a worker is to remember of them that has the memory of version `has`; `None`: it has none. What it goes on
+    /// with is left out, since it may be megabytes.
+    pub fn memories(&self, has: Option<u64>) -> Memories {
+        let is_last = has.is_some_and(|has| has + 1 == self.version);
+        Memories::new(self.version, &self.keys, if is_last { &self.known } else { &[] })
     }
 
     /// Whether something of this address is a service's. Servers have it too, so packets may come from it.
@@ -377,6 +395,11 @@ impl Service {
     /// How it spreads connections.
     pub const fn scheduler(&self) -> Scheduler {
         self.scheduler
+    }
+
+    /// Whether its clients stay with a server.
+    pub const fn is_persistent(&self) -> bool {
+        self.persistence.is_some()
     }
 
     /// What becomes of a connection that no server can take.

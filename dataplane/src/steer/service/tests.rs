@@ -155,3 +155,27 @@ fn what_services_have_of_those_before_is_shared() {
     config.marks[0].0.destination_port = Some(81..=81);
     assert_eq!(shares(&config), [false, false]);
 }
+
+#[test]
+fn a_worker_is_sent_what_it_does_not_remember_yet() {
+    let persistence =
+        Persistence { timeout: crate::units::Span::MAX, ipv4_prefix_len: 32, ipv6_prefix_len: 128 };
+    let one = |id, port| Config {
+        id: ServiceId::new(id).unwrap(),
+        persistence: Some(persistence),
+        ..service(at(port), Scheduler::Rr, &[server(0, 1)])
+    };
+    let mut config = config::Services { services: vec![one(0, 80)], ..config::Services::default() };
+    let first = Services::compile(1, &config);
+    config.services[0].servers[0].weight = 7;
+    let same = first.followed_by(&config);
+    assert_eq!(same.version(), 1, "workers go on with what they have");
+    config.services.push(one(1, 443));
+    let more = same.followed_by(&config);
+    let made = |has| {
+        let memories = more.memories(has);
+        [0, 1].map(|id| memories.find(ServiceId::new(id).unwrap()).unwrap().clients.is_some())
+    };
+    assert_eq!((more.version(), made(Some(1))), (2, [false, true]));
+    assert_eq!((made(None), made(Some(0))), ([true; 2], [true; 2]), "it has another memory, or none");
+}
