@@ -6,21 +6,22 @@
 
 pub mod clients;
 pub mod memory;
+mod shared;
 
-use crate::classify::{Classifier, Facts};
+use crate::classify::Facts;
+use crate::config;
 use crate::config::service::{
     Assignment, Fallback, Method, Persistence, Place, Scheduler, Selector, ServerState,
 };
-use crate::config::{self, Rule};
-use crate::sched::{Load, Loads, Server, Servers, dh, lblc, lblcr, least, mh, sh, twos, weightiest};
+use crate::sched::{Load, Loads, Server, Servers, lblc, lblcr, least, twos, weightiest};
 use crate::subnet::Subnet;
 use crate::tally::Tallies;
 use crate::units::{Mark, ServerId, ServiceId, Tick};
 use crate::wire::IpProtocol;
 use core::net::IpAddr;
-use core::ops::Deref;
 use hashbrown::{HashMap, HashSet};
 use memory::{Key, Memories, Memory, Recollection};
+use shared::{Hashed, Rules, Table};
 use std::sync::Arc;
 
 /// All services.
@@ -47,31 +48,6 @@ pub struct Services {
     servers: Vec<config::service::Server>,
 }
 
-/// Rules as they were said, and compiled. It takes milliseconds: all that are made of the same ones share it.
-#[derive(Debug)]
-struct Rules {
-    said: Vec<Rule>,
-    classifier: Classifier,
-}
-
-impl Rules {
-    fn compile(said: Vec<Rule>, before: Option<&Arc<Self>>) -> Arc<Self> {
-        match before.filter(|before| before.said == said) {
-            Some(before) => Arc::clone(before),
-            None => Arc::new(Self { classifier: Classifier::compile(&said), said }),
-        }
-    }
-}
-
-impl Deref for Rules {
-    type Target = Classifier;
-
-    #[inline]
-    fn deref(&self) -> &Classifier {
-        &self.classifier
-    }
-}
-
 /// How packets get to a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Target {
@@ -91,18 +67,7 @@ pub struct Service {
     scheduler: Scheduler,
     persistence: Option<Persistence>,
     table: Table,
-    /// What `table` was made of.
-    hashed: Hashed,
     fallback: Fallback,
-}
-
-/// What the hashing schedulers have worked out beforehand.
-#[derive(Clone, Debug)]
-enum Table {
-    None,
-    Dh(Arc<dh::Table>),
-    Sh(Arc<sh::Table>),
-    Mh(Arc<mh::Table>),
 }
 
 /// What becomes of a new connection.
@@ -368,18 +333,8 @@ impl Service {
         });
         let servers = Servers::new(servers);
         let &config::service::Service { id, scheduler, persistence, fallback, .. } = config;
-        let hashed = Hashed::compile(config);
-        let is_same = |old: &&Self| old.scheduler == scheduler && old.hashed == hashed;
-        let table = match (before.filter(is_same), scheduler) {
-            (Some(old), _) => old.table.clone(),
-            (None, Scheduler::Dh) => Table::Dh(Arc::new(dh::Table::compile(&servers))),
-            (None, Scheduler::Sh(hashing)) => Table::Sh(Arc::new(sh::Table::compile(&servers, hashing))),
-            (None, Scheduler::Mh(hashing)) => {
-                Table::Mh(Arc::new(mh::Table::compile(&config.servers, hashing)))
-            }
-            (None, _) => Table::None,
-        };
-        Self { id, servers, scheduler, persistence, table, hashed, fallback }
+        let table = Table::compile(config, &servers, before.map(|before| &before.table));
+        Self { id, servers, scheduler, persistence, table, fallback }
     }
 
     /// Its number.
@@ -438,7 +393,7 @@ impl Service {
         now: Tick,
     ) -> Option<ServerId> {
         let (servers, source) = (&self.servers, (request.source, request.source_port));
-        match (self.scheduler, memory, &self.table) {
+        match (self.scheduler, memory, &self.table.hashed) {
             (Scheduler::Rr, Memory::Rr(round), _) => round.choose(servers, loads),
             (Scheduler::Wrr, Memory::Wrr(round), _) => round.choose(servers, loads),
             (Scheduler::Lc, ..) => least::lc(servers, loads),
@@ -448,9 +403,9 @@ impl Service {
             (Scheduler::Fo, ..) => weightiest::fo(servers, loads),
             (Scheduler::Ovf, ..) => weightiest::ovf(servers, loads),
             (Scheduler::Twos, ..) => twos::choose(servers, loads, request.random),
-            (_, _, Table::Dh(table)) => table.choose(request.destination, servers, loads),
-            (_, _, Table::Sh(table)) => table.choose(source, servers, loads),
-            (_, _, Table::Mh(table)) => table.choose(source, servers, loads),
+            (_, _, Hashed::Dh(table)) => table.choose(request.destination, servers, loads),
+            (_, _, Hashed::Sh(table)) => table.choose(source, servers, loads),
+            (_, _, Hashed::Mh(table)) => table.choose(source, servers, loads),
             (Scheduler::Lblc(_), Memory::Cache(cache), _) => {
                 lblc::choose(cache, request.destination, servers, loads, now)
             }
@@ -460,22 +415,6 @@ impl Service {
             // `wlc`; and while a worker's memory is not yet what the scheduler needs, which is IPVS's default as well.
             _ => least::wlc(servers, loads),
         }
-    }
-}
-
-/// What the table of a hashing scheduler is made of: of each server no more than it looks at.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Hashed(Vec<config::service::Server>);
-
-impl Hashed {
-    fn compile(config: &config::service::Service) -> Self {
-        let hashes = matches!(config.scheduler, Scheduler::Dh | Scheduler::Sh(_) | Scheduler::Mh(_));
-        let of = |server: &config::service::Server| {
-            let &config::service::Server { id, place, port, weight, last_weight, .. } = server;
-            let plain = config::service::Server::new(id, place);
-            config::service::Server { port, weight, last_weight, ..plain }
-        };
-        Self(config.servers.iter().filter(|_| hashes).map(of).collect())
     }
 }
 

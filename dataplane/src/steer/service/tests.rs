@@ -125,8 +125,8 @@ fn a_memory_of_another_scheduler_does_no_harm() {
 
 #[test]
 fn what_services_have_of_those_before_is_shared() {
-    let table = |services: &Services| match &services.services[0].table {
-        Table::Mh(table) => Arc::clone(table),
+    let table = |services: &Services| match &services.services[0].table.hashed {
+        Hashed::Mh(table) => Arc::clone(table),
         other => panic!("{other:?}"),
     };
     let servers = [server(0, 1), server(1, 1)];
