@@ -89,7 +89,7 @@ impl Kind {
     /// The servers that the configuration gives it, in its order.
     pub(super) fn definitions(&self) -> Vec<Definition> {
         match self {
-            Self::Service(service) => service.servers.iter().map(Definition::from).collect(),
+            Self::Service(service) => service.servers.clone(),
             Self::Pool(pool) => pool.nodes.iter().map(Definition::from).collect(),
         }
     }

@@ -26,6 +26,7 @@ pub(super) fn server(name: &str, n: u8) -> services::Server {
         weight: 1,
         upper_threshold: 0,
         lower_threshold: 0,
+        cost: 1,
         drain: false,
     }
 }
@@ -194,7 +195,7 @@ fn servers_that_operators_add_and_take_away_stay_so() {
 fn a_server_that_was_taken_away_can_be_added_as_it_was() {
     let mut registry = registry(&one(&[server("a", 1)]));
     change(&mut registry, "a", Change::Remove).unwrap();
-    change(&mut registry, "a", Change::Add(Definition::from(&server("a", 1)))).unwrap();
+    change(&mut registry, "a", Change::Add(server("a", 1))).unwrap();
     assert_eq!((id(&registry, "web", "a"), web(&registry, "a").is_added()), (0, false));
     registry.reload(&Services::default(), 5).unwrap();
     assert_eq!((registry.groups().len(), registry.retired().count()), (0, 1));

@@ -5,7 +5,6 @@ use crate::api::Refusal;
 use crate::config::services::{Pool, Service, Slices};
 use crate::observe::{
     DrainRow, PersistenceRow, PoolRow, Pools, SelectorRow, ServerRow, ServiceRow, SlicesRow, TrafficCounts,
-    TrafficRates, UnservedCounts,
 };
 use crate::service::{Collection, Counts, Definition, Group, Kind, Rates, Server, ServiceCounts, Settings};
 use weir_dataplane::config::service::{
@@ -112,7 +111,7 @@ impl Services {
             changed: server.settings() != Settings::default(),
             persistent: 0,
             counts: traffic(counts),
-            rates: rates(self.sampler.of(server.id())),
+            rates: self.sampler.of(server.id()),
         }
     }
 
@@ -132,14 +131,12 @@ impl Services {
         traffic(all + group.past())
     }
 
-    fn all_rates(&self, group: &Group) -> TrafficRates {
-        rates(self.all(group).map(|id| self.sampler.of(id)).sum())
+    fn all_rates(&self, group: &Group) -> Rates {
+        self.all(group).map(|id| self.sampler.of(id)).sum()
     }
 
-    fn unserved(&self, group: &Group, workers: &[WorkerHandle]) -> UnservedCounts {
-        let counts = self.registry.service_counts_of(group, counted_service(workers, group.id()));
-        let ServiceCounts { refused, bypassed, dropped } = counts;
-        UnservedCounts { refused, bypassed, dropped }
+    fn unserved(&self, group: &Group, workers: &[WorkerHandle]) -> ServiceCounts {
+        self.registry.service_counts_of(group, counted_service(workers, group.id()))
     }
 }
 
@@ -200,9 +197,4 @@ const fn slices(slices: &Slices) -> SlicesRow {
 const fn traffic(counts: Counts) -> TrafficCounts {
     let Counts { active, inactive, connections, packets, bytes, reply_packets, reply_bytes } = counts;
     TrafficCounts { active, inactive, connections, packets, bytes, reply_packets, reply_bytes }
-}
-
-const fn rates(rates: Rates) -> TrafficRates {
-    let Rates { connections, packets, bytes, reply_packets, reply_bytes } = rates;
-    TrafficRates { connections, packets, bytes, reply_packets, reply_bytes }
 }
