@@ -26,7 +26,6 @@ use crate::port::{Burst, Frame, FrameDefect};
 use crate::snapshot::{HEARD_FORWARDED, HEARD_SENT, Snapshot};
 use crate::steer::bridge;
 use crate::steer::route::Found;
-use crate::steer::service::Services;
 use crate::steer::service::memory::Memories;
 use crate::track::news::{News, Peers, Post};
 use crate::track::{Context, Lookup, Owners, Packet, Steering, Tracked, Tracker};
@@ -89,7 +88,7 @@ impl<F: Frame> Pipeline<F> {
     ) -> Self {
         counters.epoch.set(u64::from(snapshot.epoch().number()));
         let workers = u32::try_from(peers.workers).unwrap_or(u32::MAX);
-        let memories = snapshot.services().map(Services::memories).unwrap_or_default();
+        let memories = snapshot.services().map(|services| services.memories(None)).unwrap_or_default();
         counters.services_version.set(memories.version());
         let mut pipeline = Self {
             memories,

@@ -108,7 +108,7 @@ impl Node {
         self.epoch = snapshot.epoch();
         let snapshot = snapshot.following(self.pipeline.snapshot());
         if let Some(services) = snapshot.services() {
-            self.pipeline.remember(services.memories());
+            self.pipeline.remember(services.memories(None));
         }
         self.pipeline.adopt(Arc::new(snapshot));
     }

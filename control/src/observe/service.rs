@@ -1,6 +1,7 @@
 //! Services and pools, as the API speaks of them.
 
 use crate::health::ServerView;
+pub use crate::service::{Rates as TrafficRates, ServiceCounts as UnservedCounts};
 use core::net::IpAddr;
 use serde::{Deserialize, Serialize};
 use weir_dataplane::sched::Load;
@@ -166,32 +167,6 @@ pub struct TrafficCounts {
     pub reply_packets: u64,
     /// Their bytes.
     pub reply_bytes: u64,
-}
-
-/// In a second, as IPVS estimates it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct TrafficRates {
-    /// New connections.
-    pub connections: f64,
-    /// Packets from clients.
-    pub packets: f64,
-    /// Bytes from clients.
-    pub bytes: f64,
-    /// Packets to clients.
-    pub reply_packets: f64,
-    /// Bytes to clients.
-    pub reply_bytes: f64,
-}
-
-/// What became of new connections that no server could take, since the start.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct UnservedCounts {
-    /// Their senders were told.
-    pub refused: u64,
-    /// They went on without the service.
-    pub bypassed: u64,
-    /// They ended without a word.
-    pub dropped: u64,
 }
 
 /// Connections that servers have.

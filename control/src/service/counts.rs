@@ -2,6 +2,7 @@
 
 use core::iter::Sum;
 use core::ops::Add;
+use serde::{Deserialize, Serialize};
 
 /// A server's counts, of all workers together. `active` to `opened` go up and down, all others only grow.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -92,7 +93,7 @@ impl Sum for Counts {
 }
 
 /// What became of a service's new connections that no server could take; all only grow.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ServiceCounts {
     /// Their senders were told.
     pub refused: u64,
@@ -105,11 +106,15 @@ pub struct ServiceCounts {
 impl ServiceCounts {
     /// Since the counts were these.
     #[must_use]
-    pub const fn since(self, base: Self) -> Self {
+    pub fn since(self, base: Self) -> Self {
+        self.with(base, u64::saturating_sub)
+    }
+
+    fn with(self, other: Self, of_both: impl Fn(u64, u64) -> u64) -> Self {
         Self {
-            refused: self.refused.saturating_sub(base.refused),
-            bypassed: self.bypassed.saturating_sub(base.bypassed),
-            dropped: self.dropped.saturating_sub(base.dropped),
+            refused: of_both(self.refused, other.refused),
+            bypassed: of_both(self.bypassed, other.bypassed),
+            dropped: of_both(self.dropped, other.dropped),
         }
     }
 }
@@ -118,11 +123,7 @@ impl Add for ServiceCounts {
     type Output = Self;
 
     fn add(self, other: Self) -> Self {
-        Self {
-            refused: self.refused + other.refused,
-            bypassed: self.bypassed + other.bypassed,
-            dropped: self.dropped + other.dropped,
-        }
+        self.with(other, u64::add)
     }
 }
 

@@ -100,14 +100,19 @@ impl Registry {
         self.in_force = self.in_force.max(revision);
     }
 
-    /// Its checks find a server alive, or dead; whether that is news.
-    pub fn set_alive(&mut self, id: ServerId, alive: bool) -> bool {
-        self.update(id, |server| core::mem::replace(&mut server.alive, alive) != alive)
-    }
-
-    /// A node has reported its load; whether that is news.
-    pub fn set_reported_load(&mut self, id: ServerId, load: u32) -> bool {
-        self.update(id, |server| core::mem::replace(&mut server.reported_load, load) != load)
+    /// What is known of all servers from outside: `heard` says of a server, and its service or pool's name, whether its
+    /// checks find it alive, and the load that it has reported. Whether that is news.
+    pub fn hear(&mut self, heard: impl Fn(&str, &Server) -> (bool, u32)) -> bool {
+        let mut changed = false;
+        for Group { kind, servers, .. } in &mut self.groups {
+            for server in servers {
+                let (alive, load) = heard(kind.name(), server);
+                changed |= core::mem::replace(&mut server.alive, alive) != alive;
+                changed |= core::mem::replace(&mut server.reported_load, load) != load;
+            }
+        }
+        self.revision += u64::from(changed);
+        changed
     }
 
     /// What a server has carried, when `counts` is what was counted under its number.
@@ -119,13 +124,6 @@ impl Registry {
     /// its number.
     pub fn service_counts_of(&self, group: &Group, counts: ServiceCounts) -> ServiceCounts {
         counts.since(self.services.base(group.id.index()))
-    }
-
-    fn update(&mut self, id: ServerId, change: impl FnOnce(&mut Server) -> bool) -> bool {
-        let mut servers = self.groups.iter_mut().flat_map(|group| &mut group.servers);
-        let changed = servers.find(|server| server.id == id).is_some_and(change);
-        self.revision += u64::from(changed);
-        changed
     }
 
     /// Time has passed, and `counts` is what has been counted under the numbers of servers, `services` under those of

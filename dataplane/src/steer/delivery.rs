@@ -65,6 +65,12 @@ impl Router {
         Rewrite::of(adjacency)
     }
 
+    /// Has these services from now on, or none.
+    pub fn serve(&mut self, services: Option<Arc<Services>>) {
+        self.services = services;
+        self.deliveries = Deliveries::compile(self);
+    }
+
     /// Its services, if it has any.
     #[inline]
     pub fn services(&self) -> Option<&Services> {

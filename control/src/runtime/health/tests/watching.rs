@@ -119,6 +119,7 @@ async fn all_ends_with_the_watch() {
             "-c".to_owned(),
             format!("echo $$ > {}.new; mv {0}.new {0}; exec sleep 60", pid.display()),
         ],
+        port: None,
     };
     let long = |check| Health { timeout: Duration::from_secs(60), ..health(check) };
     let watch = Watch::start();
