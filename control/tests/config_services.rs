@@ -180,8 +180,10 @@ fn a_check_asks_the_port_of_the_service_unless_it_names_another() {
     assert_eq!(check(8443, "check: https"), page(true, 8443));
     let named = Check::Dns { port: 53, name: "example.com".to_owned() };
     assert_eq!(check(0, "check: dns, name: example.com"), named);
-    let script = Check::Script { program: "/bin/ask".into(), arguments: vec!["-q".to_owned()] };
-    assert_eq!(check(0, "check: script, program: /bin/ask, arguments: ['-q']"), script);
+    let script = |port| Check::Script { program: "/bin/ask".into(), arguments: vec!["-q".to_owned()], port };
+    let asked = "check: script, program: /bin/ask, arguments: ['-q']";
+    assert_eq!(check(80, asked), script(None));
+    assert_eq!(check(80, &format!("{asked}, port: 81")), script(Some(81)));
     let all = "check: http, path: /up, host: www.example.com, status: 204, body: fine";
     let Check::Http { path, host, status, body, .. } = check(80, all) else { panic!("a page") };
     assert_eq!((path.as_str(), status), ("/up", 204..=204));
@@ -304,6 +306,11 @@ fn more_than_the_packet_path_takes_is_an_error() {
     assert_eq!(
         refused(format!("{service}{servers}")),
         ["there are 4097 servers and nodes, and 4096 are possible"]
+    );
+    let pools: String = (0..1024).map(|i| format!("  - {{name: p{i}, nodes: []}}\n")).collect();
+    assert_eq!(
+        refused(format!("{service}      - {{name: s, address: 10.9.0.1}}\npools:\n{pools}")),
+        ["there are 1025 services and pools, and 1024 are possible"]
     );
 }
 

@@ -113,7 +113,7 @@ fn a_gateway_goes_by_keepalived_conf() {
     assert_eq!(host.as_deref(), Some("www.example.com"));
     assert_eq!((health.interval.as_millis(), health.timeout.as_millis()), (2000, 1500));
     assert_eq!((health.rise, health.fall), (1, 3));
-    let Some(Check::Script { program, arguments }) = &services[6].health.as_ref().unwrap().check else {
+    let Some(Check::Script { program, arguments, .. }) = &services[6].health.as_ref().unwrap().check else {
         panic!("a program")
     };
     assert_eq!(program, Path::new("/usr/local/bin/check"));

@@ -89,6 +89,7 @@ fn walk<T>(next: &mut u32, capacity: usize, dump: &Dump<T>, mut visit: impl FnMu
             dump.push(item);
         }
         *next += 1;
+        dump.has_seen(*next);
     }
     false
 }

@@ -11,7 +11,7 @@ use crate::track::watch::FlowWatch;
 use crate::track::{ExpectationView, FlowView};
 use crate::units::{Epoch, ServerId, ServiceId, WorkerId};
 use core::net::IpAddr;
-use core::sync::atomic::{AtomicBool, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use crossbeam::queue::ArrayQueue;
 use std::sync::Arc;
 
@@ -23,12 +23,15 @@ const ORDERS_MAX: usize = 16;
 pub struct Dump<T> {
     items: ArrayQueue<T>,
     complete: AtomicBool,
+    /// Entries of its table that the worker has looked at.
+    seen: AtomicU32,
 }
 
 impl<T> Dump<T> {
     /// A dump that holds at most `room` things at a time (at least one).
     pub fn new(room: usize) -> Arc<Self> {
-        Arc::new(Self { items: ArrayQueue::new(room.max(1)), complete: AtomicBool::new(false) })
+        let items = ArrayQueue::new(room.max(1));
+        Arc::new(Self { items, complete: AtomicBool::new(false), seen: AtomicU32::new(0) })
     }
 
     /// Takes one out.
@@ -44,6 +47,15 @@ impl<T> Dump<T> {
     /// Whether the worker has seen its whole table, or need not. What it has added may still be in here.
     pub fn is_complete(&self) -> bool {
         self.complete.load(Ordering::Acquire)
+    }
+
+    /// Entries of its table that the worker has looked at: it gets on with it as long as they become more.
+    pub fn seen(&self) -> u32 {
+        self.seen.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn has_seen(&self, entries: u32) {
+        self.seen.store(entries, Ordering::Relaxed);
     }
 
     pub(crate) fn has_room(&self) -> bool {
@@ -175,11 +187,9 @@ impl WorkerHandle {
     pub fn publish(&self, snapshot: Arc<Snapshot>) -> Result<(), MailboxFull> {
         self.collect();
         // What a worker remembers of services is made here, since it may be much.
-        let news = snapshot
-            .services()
-            .filter(|services| services.version() != self.counters.services_version.read());
-        if let Some(services) = news {
-            self.order(Order::Remember(services.memories()))?;
+        let has = self.counters.services_version.read();
+        if let Some(services) = snapshot.services().filter(|services| services.version() != has) {
+            self.order(Order::Remember(services.memories(Some(has))))?;
         }
         self.order(Order::Adopt(snapshot))
     }

@@ -26,7 +26,6 @@ use crate::parse::{Class, Kind, Parsed, Rules, parse_into};
 use crate::port::{Burst, Frame, FrameDefect};
 use crate::snapshot::{HEARD_FORWARDED, HEARD_SENT, Snapshot};
 use crate::steer::bridge;
-use crate::steer::service::Services;
 use crate::steer::service::memory::Memories;
 use crate::track::news::{News, Peers, Post};
 use crate::track::{Context, Lead, Lookup, Owners, Packet, Steering, Tracked, Tracker};
@@ -89,7 +88,7 @@ impl<F: Frame> Pipeline<F> {
     ) -> Self {
         counters.epoch.set(u64::from(snapshot.epoch().number()));
         let workers = u32::try_from(peers.workers).unwrap_or(u32::MAX);
-        let memories = snapshot.services().map(Services::memories).unwrap_or_default();
+        let memories = snapshot.services().map(|services| services.memories(None)).unwrap_or_default();
         counters.services_version.set(memories.version());
         let mut pipeline = Self {
             memories,
@@ -321,7 +320,7 @@ impl<F: Frame> Pipeline<F> {
         let count = frames.len();
         let Self { tracker, memories, snapshot, counters, parsed, lookups, tracked, .. } = self;
         let context = Context { now, config: snapshot.conntrack(), owners: &**snapshot };
-        let changes = tracker.changes();
+        let (changes, serves) = (tracker.changes(), ROUTES && snapshot.services().is_some());
         let results = parsed.iter_mut().zip(lookups).zip(tracked);
         let frames = frames.iter().zip(&origins[first..]).zip(results);
         let (mut forwarded, mut pending) = (self.forwarded >> first, self.pending >> first);
@@ -337,6 +336,10 @@ impl<F: Frame> Pipeline<F> {
             } else {
                 tracker.glance(packet, lookup, changes, &context, waits, tracked)
             };
+            let told = match told {
+                None if serves && !again => tracker.glance_half(packet, lookup, &context, waits, tracked),
+                told => told,
+            };
             if told.is_some() {
                 continue;
             }
@@ -351,9 +354,11 @@ impl<F: Frame> Pipeline<F> {
             let packet = (bytes, &*parsed, port);
             if !fresh || glance_late(tracker, packet, lookup, changes, now, snapshot, tracked).is_none() {
                 *tracked = track_slowly(tracker, packet, lookup, changes, now, snapshot);
-                if snapshot.services().is_some() {
+                if let Some(services) = snapshot.services()
+                    && let Some(record) = tracker.take_pending()
+                {
                     let place = Place::of(bytes, *origin, now);
-                    dispatch(tracker, memories, snapshot, parsed, place, tracked);
+                    dispatch(tracker, memories, (snapshot, services), parsed, (record, place), tracked);
                 }
             }
             if tracked.drop.is_none() && tracked.steering == Steering::ROUTE {
@@ -396,6 +401,10 @@ impl<F: Frame> Pipeline<F> {
                 others.insert(i);
             }
         }
+        if all_ours && others.is_empty() {
+            return ways.only().and_then(PortId::new);
+        }
+        let others = self.deliver(others, frames, first, &mut ways);
         if all_ours && others.is_empty() {
             return ways.only().and_then(PortId::new);
         }

@@ -105,12 +105,6 @@ impl Snapshot {
         Self { lease: Some(lease), ..self }
     }
 
-    /// The same for a router that has services; a bridge has none.
-    #[must_use]
-    pub fn with_services(self, services: Arc<Services>) -> Self {
-        Self { router: self.router.map(|router| router.with_services(services)), ..self }
-    }
-
     /// Its services; `None`: it has none.
     #[inline]
     pub fn services(&self) -> Option<&Services> {

@@ -3,7 +3,7 @@
 //! A worker counts the connections that it has given out itself, in its counters, and is told from time to time what
 //! all others carry.
 
-use crate::config::service;
+use crate::config::service::{self, ServerState};
 use crate::counters::{Cell, ServerCells, WorkerCounters};
 use crate::units::{SERVERS_MAX, ServerId};
 use std::sync::Arc;
@@ -13,8 +13,11 @@ use std::sync::Arc;
 pub enum Activity {
     /// Established, or about to be.
     Active,
-    /// Over, and not yet forgotten; and what has no connections, such as UDP, is in this count too.
+    /// Over, and not yet forgotten.
     Inactive,
+    /// Of what has no connections, such as UDP: IPVS has it in the count of the inactive ones, and so it is here; but it
+    /// is no less of a load than what is active.
+    Datagrams,
 }
 
 /// Connections to a server.
@@ -24,31 +27,66 @@ pub struct Counts {
     pub active: u32,
     /// All others.
     pub inactive: u32,
+    /// Of those, flows of what has no connections.
+    pub datagrams: u32,
 }
 
-/// One server.
+impl Counts {
+    const fn add(&mut self, activity: Activity, change: i32) {
+        let count = match activity {
+            Activity::Active => &mut self.active,
+            Activity::Inactive => &mut self.inactive,
+            Activity::Datagrams => {
+                self.datagrams = self.datagrams.wrapping_add_signed(change);
+                &mut self.inactive
+            }
+        };
+        *count = count.wrapping_add_signed(change);
+    }
+}
+
+/// One server. What a choice among servers reads stands in one place, and is worked out when it changes.
 #[derive(Clone, Copy, Debug, Default)]
+#[repr(align(64))]
 struct Tally {
+    /// Of all workers,
+    counts: Counts,
+    /// and of all but this one.
     others: Counts,
     upper_threshold: u32,
     lower_threshold: u32,
     over_threshold: bool,
+    is_up: bool,
+    /// It is up, and not over its threshold.
+    takes: bool,
 }
 
+const _: () = assert!(size_of::<Tally>() == 64);
+
 impl Tally {
+    #[inline]
+    const fn total(&self) -> u64 {
+        self.counts.active as u64 + self.counts.inactive as u64
+    }
+
     /// A connection more: with as many as its upper threshold a server gets no new ones.
-    fn rise(&mut self, total: u64) {
-        self.over_threshold |= self.upper_threshold != 0 && total >= self.upper_threshold.into();
+    #[inline]
+    fn rise(&mut self) {
+        self.over_threshold |= self.upper_threshold != 0 && self.total() >= self.upper_threshold.into();
+        self.takes = self.is_up && !self.over_threshold;
     }
 
     /// A connection less: with fewer than its lower threshold it gets new ones again; without one, with fewer than
     /// three quarters of the upper one.
-    fn fall(&mut self, total: u64) {
+    #[inline]
+    fn fall(&mut self) {
+        let total = self.total();
         let (upper, lower) = (u64::from(self.upper_threshold), u64::from(self.lower_threshold));
         let low = if lower == 0 { total * 4 < upper * 3 } else { total < lower };
         if low || upper == 0 {
             self.over_threshold = false;
         }
+        self.takes = self.is_up && !self.over_threshold;
     }
 }
 
@@ -69,13 +107,23 @@ impl Tallies {
     pub fn set(&mut self, server: &service::Server) {
         let tally = &mut self.tallies[server.id.index()];
         (tally.upper_threshold, tally.lower_threshold) = (server.upper_threshold, server.lower_threshold);
-        self.weigh(server.id);
+        tally.is_up = server.state == ServerState::Up;
+        tally.rise();
+        tally.fall();
     }
 
     /// What the other workers' connections to a server come to.
     pub fn hear(&mut self, server: ServerId, others: Counts) {
-        self.tallies[server.index()].others = others;
-        self.weigh(server);
+        let tally = &mut self.tallies[server.index()];
+        let counts = |all: u32, before: u32, now: u32| all.wrapping_sub(before).wrapping_add(now);
+        tally.counts = Counts {
+            active: counts(tally.counts.active, tally.others.active, others.active),
+            inactive: counts(tally.counts.inactive, tally.others.inactive, others.inactive),
+            datagrams: counts(tally.counts.datagrams, tally.others.datagrams, others.datagrams),
+        };
+        tally.others = others;
+        tally.rise();
+        tally.fall();
     }
 
     /// A server gets a connection.
@@ -83,67 +131,48 @@ impl Tallies {
     pub fn bind(&mut self, server: ServerId, activity: Activity) {
         let cells = self.counters.server(server);
         cells.connections.add(1);
-        gauge(cells, activity).add(1);
-        let total = self.total(server);
-        self.tallies[server.index()].rise(total);
+        gauges(cells, activity).for_each(|gauge| gauge.add(1));
+        let tally = &mut self.tallies[server.index()];
+        tally.counts.add(activity, 1);
+        tally.rise();
     }
 
     /// A connection goes from one count to the other.
     #[inline]
     pub fn change(&mut self, server: ServerId, from: Activity, to: Activity) {
         let cells = self.counters.server(server);
-        gauge(cells, from).sub(1);
-        gauge(cells, to).add(1);
+        gauges(cells, from).for_each(|gauge| gauge.sub(1));
+        gauges(cells, to).for_each(|gauge| gauge.add(1));
+        let counts = &mut self.tallies[server.index()].counts;
+        counts.add(from, -1);
+        counts.add(to, 1);
     }
 
     /// A server's connection is forgotten.
     #[inline]
     pub fn unbind(&mut self, server: ServerId, activity: Activity) {
-        gauge(self.counters.server(server), activity).sub(1);
-        let total = self.total(server);
-        self.tallies[server.index()].fall(total);
-    }
-
-    /// All connections to a server.
-    #[inline]
-    pub fn of(&self, server: ServerId) -> Counts {
-        let (own, others) = (self.own(server), self.tallies[server.index()].others);
-        Counts {
-            active: own.active.saturating_add(others.active),
-            inactive: own.inactive.saturating_add(others.inactive),
-        }
-    }
-
-    /// Whether its upper threshold was reached, and its lower one not since.
-    #[inline]
-    pub fn is_over_threshold(&self, server: ServerId) -> bool {
-        self.tallies[server.index()].over_threshold
-    }
-
-    #[expect(clippy::cast_possible_truncation, reason = "no more than there are flows, which are 32 bits")]
-    fn own(&self, server: ServerId) -> Counts {
-        let cells = self.counters.server(server);
-        Counts { active: cells.active.read() as u32, inactive: cells.inactive.read() as u32 }
-    }
-
-    fn total(&self, server: ServerId) -> u64 {
-        let Counts { active, inactive } = self.of(server);
-        u64::from(active) + u64::from(inactive)
-    }
-
-    fn weigh(&mut self, server: ServerId) {
-        let total = self.total(server);
+        gauges(self.counters.server(server), activity).for_each(|gauge| gauge.sub(1));
         let tally = &mut self.tallies[server.index()];
-        tally.rise(total);
-        tally.fall(total);
+        tally.counts.add(activity, -1);
+        tally.fall();
+    }
+
+    /// All connections to a server, and whether it may get another one: it is up, and its upper threshold was not
+    /// reached, or its lower one since.
+    #[inline]
+    pub fn of(&self, server: ServerId) -> (Counts, bool) {
+        let tally = &self.tallies[server.index()];
+        (tally.counts, tally.takes)
     }
 }
 
-fn gauge(cells: &ServerCells, activity: Activity) -> &Cell {
-    match activity {
-        Activity::Active => &cells.active,
-        Activity::Inactive => &cells.inactive,
-    }
+fn gauges(cells: &ServerCells, activity: Activity) -> impl Iterator<Item = &Cell> {
+    let (count, part) = match activity {
+        Activity::Active => (&cells.active, None),
+        Activity::Inactive => (&cells.inactive, None),
+        Activity::Datagrams => (&cells.inactive, Some(&cells.datagrams)),
+    };
+    core::iter::once(count).chain(part)
 }
 
 #[cfg(test)]
@@ -165,12 +194,12 @@ mod tests {
     fn turns(upper: u32, lower: u32) -> (u32, u32) {
         let mut tallies = tallies(upper, lower);
         let mut count = 0;
-        while !tallies.is_over_threshold(SERVER) {
+        while tallies.of(SERVER).1 {
             tallies.bind(SERVER, Active);
             count += 1;
         }
         let most = count;
-        while tallies.is_over_threshold(SERVER) {
+        while !tallies.of(SERVER).1 {
             tallies.unbind(SERVER, Active);
             count -= 1;
         }
@@ -188,12 +217,10 @@ mod tests {
     fn what_others_have_counts_as_well() {
         let mut tallies = tallies(10, 0);
         tallies.bind(SERVER, Inactive);
-        tallies.hear(SERVER, Counts { active: 4, inactive: 5 });
-        assert_eq!(tallies.of(SERVER), Counts { active: 4, inactive: 6 });
-        assert!(tallies.is_over_threshold(SERVER));
+        tallies.hear(SERVER, Counts { active: 4, inactive: 5, datagrams: 2 });
+        assert_eq!(tallies.of(SERVER), (Counts { active: 4, inactive: 6, datagrams: 2 }, false));
         tallies.hear(SERVER, Counts::default());
         tallies.change(SERVER, Inactive, Active);
-        assert_eq!(tallies.of(SERVER), Counts { active: 1, inactive: 0 });
-        assert!(!tallies.is_over_threshold(SERVER));
+        assert_eq!(tallies.of(SERVER), (Counts { active: 1, inactive: 0, datagrams: 0 }, true));
     }
 }

@@ -98,11 +98,17 @@ impl Node {
         self.adopt(Snapshot::compile(self.next_epoch(), config).with_router(router));
     }
 
+    /// From the next frame on this node owns nothing: its lease is over.
+    pub fn lapse(&mut self) {
+        let snapshot = self.pipeline.snapshot().clone();
+        self.adopt(snapshot.with_lease(Arc::default()));
+    }
+
     fn adopt(&mut self, snapshot: Snapshot) {
         self.epoch = snapshot.epoch();
         let snapshot = snapshot.following(self.pipeline.snapshot());
         if let Some(services) = snapshot.services() {
-            self.pipeline.remember(services.memories());
+            self.pipeline.remember(services.memories(None));
         }
         self.pipeline.adopt(Arc::new(snapshot));
     }

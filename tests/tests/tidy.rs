@@ -33,7 +33,7 @@ const NOT_IN_PACKET_PATH: &[&str] =
 const PACKET_PATH_BAN: Ban<'_> = Ban {
     always: &["dyn", "format!", "Instant", "SystemTime", "Mutex", "RwLock", "println!", "eprintln!"],
     but_in_constructors: &["Box", "Vec::new", "vec!", ".to_vec()", ".collect()", ".collect::"],
-    constructors: &["new", "with_capacity", "compile"],
+    constructors: &["new", "with_capacity", "compile", "recompile"],
 };
 
 const PACKET_PATH_EXCEPTIONS: &[Exception] = &[

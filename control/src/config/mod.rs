@@ -5,6 +5,7 @@
 //! column, the text in question and what to do about it. The machine is not looked at: a file may be checked
 //! where it is not going to run.
 
+mod addition;
 mod device;
 mod finding;
 mod gateway;
@@ -21,6 +22,7 @@ mod validate;
 mod words;
 mod yaml;
 
+pub use addition::addition;
 pub use device::device;
 pub use gateway::{
     Descriptors, Device, GatewayConfig, Idle, MacAddr, Memory, Placement, Port, Promiscuous, Queues, Rss,

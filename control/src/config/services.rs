@@ -54,10 +54,10 @@ pub enum Order {
     Address,
 }
 
-/// A server of a service.
-#[derive(Clone, Debug, PartialEq)]
+/// A server of a service, or a node of a pool.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Server {
-    /// Its name.
+    /// Its name in its service or pool.
     pub name: String,
     /// Where it is.
     pub place: Place,
@@ -71,6 +71,8 @@ pub struct Server {
     pub upper_threshold: u32,
     /// With fewer than these it gets new ones again; 0: with fewer than three quarters of `upper_threshold`.
     pub lower_threshold: u32,
+    /// What a connection adds to a node's load; at least 1.
+    pub cost: u16,
     /// It keeps its connections and gets no new ones.
     pub drain: bool,
 }
@@ -198,5 +200,7 @@ pub enum Check {
         program: PathBuf,
         /// Its arguments before those.
         arguments: Vec<String>,
+        /// The port that it is told; `None`: the server's.
+        port: Option<u16>,
     },
 }

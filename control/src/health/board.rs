@@ -1,16 +1,20 @@
 //! All services whose servers are watched: whom to ask next, and who lives.
 
-use super::server::{Server, Tally, ms};
+use super::server::{Server, Suspicion, Tally, ms};
 use super::turn::Turn;
 use super::{Change, Group, LastAnswer, Outcome, Reason, ServerView, ServiceView, Subject, Verdict};
 use crate::config::services::{Check, Health};
 use fastrand::Rng;
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// What an answer belongs to. Each server has its own, and a new one when it is another server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Ticket(u64);
+
+/// Where servers are, by their names.
+type Places = HashMap<Arc<str>, usize>;
 
 /// A check that is to be made now.
 #[derive(Clone, Debug, PartialEq)]
@@ -29,6 +33,8 @@ pub struct Job {
 #[derive(Debug)]
 pub struct Board {
     services: Vec<Service>,
+    /// Where each server is, by the names of its service and its own.
+    places: HashMap<Arc<str>, (usize, Places)>,
     rng: Rng,
     tickets: u64,
     has_news: bool,
@@ -52,7 +58,13 @@ struct Entry {
 impl Board {
     /// Without services; `seed` shifts the checks against each other.
     pub fn new(seed: u64) -> Self {
-        Self { services: Vec::new(), rng: Rng::with_seed(seed), tickets: 0, has_news: false }
+        Self {
+            services: Vec::new(),
+            places: HashMap::new(),
+            rng: Rng::with_seed(seed),
+            tickets: 0,
+            has_news: false,
+        }
     }
 
     /// Watches these and no others. What is known of a server stays where service and server have kept their names, and
@@ -73,6 +85,13 @@ impl Board {
             let servers = entries.collect();
             self.services.push(Service { name: service, health, servers });
         }
+        let services = self.services.iter().enumerate();
+        let places = services.map(|(place, service)| {
+            let servers = service.servers.iter().enumerate();
+            let servers = servers.map(|(place, entry)| (Arc::clone(&entry.subject.server), place));
+            (Arc::clone(&service.name), (place, servers.collect()))
+        });
+        self.places = places.collect();
         self.has_news = true;
     }
 
@@ -109,9 +128,14 @@ impl Board {
 
     /// Takes in what has become of a server's connections.
     pub fn traffic(&mut self, service: &str, server: &str, tally: Tally, now_ms: u64) {
-        let Some(service) = self.services.iter_mut().find(|one| &*one.name == service) else { return };
-        if let Some(entry) = service.servers.iter_mut().find(|entry| &*entry.subject.server == server) {
-            self.has_news |= entry.server.traffic(&service.health, tally, now_ms);
+        let Some((place, servers)) = self.places.get(service) else { return };
+        let Service { health, servers: entries, .. } = &mut self.services[*place];
+        if let Some(entry) = servers.get(server).map(|place| &mut entries[*place]) {
+            match entry.server.traffic(health, tally, now_ms) {
+                Suspicion::None => {}
+                Suspicion::Doubt => entry.turn.hasten_for_doubt(now_ms),
+                Suspicion::Death => self.has_news = true,
+            }
         }
     }
 
@@ -173,7 +197,7 @@ impl Board {
         now_ms: u64,
     ) -> Entry {
         let interval_ms = ms(health.interval);
-        let is_asked = health.check.is_some() && subject.address.is_some() && subject.device.is_some();
+        let is_asked = health.check.as_ref().is_some_and(|check| subject.can_be_asked(check));
         let server = match known {
             Some(mut entry) if is_same => {
                 entry.turn.hasten(now_ms, interval_ms);

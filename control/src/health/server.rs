@@ -21,10 +21,21 @@ const HISTORY_MAX: usize = 16;
 pub struct Tally {
     /// The server has answered.
     pub answered: u64,
-    /// Nobody has answered the SYN in its time.
-    pub syn_unanswered: u64,
+    /// The client has had to send its SYN again.
+    pub unanswered: u64,
     /// The answer to the SYN was a reset.
-    pub resets: u64,
+    pub refused: u64,
+}
+
+/// What follows from what has become of a server's connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Suspicion {
+    /// Nothing.
+    None,
+    /// So many have failed that the server is to be asked at once.
+    Doubt,
+    /// So many have failed that the server, of which nothing is asked, is dead, and was not.
+    Death,
 }
 
 /// How often what was seen.
@@ -50,7 +61,7 @@ pub(super) struct Server {
     tally: Option<Tally>,
     /// Connections in a row that failed.
     unanswered: u64,
-    resets: u64,
+    refused: u64,
     hold: Hold,
     counts: Counts,
     last: Option<(u64, u64, Outcome)>,
@@ -69,7 +80,7 @@ impl Server {
             bad: 0,
             tally: None,
             unanswered: 0,
-            resets: 0,
+            refused: 0,
             hold: Hold::default(),
             counts: Counts::default(),
             last: None,
@@ -110,25 +121,28 @@ impl Server {
         falls
     }
 
-    /// Takes in what has become of its connections; whether it is dead by that, and was not. An answer between two
-    /// tallies breaks the row, whichever of them came last.
-    pub(super) fn traffic(&mut self, health: &Health, tally: Tally, now_ms: u64) -> bool {
+    /// Takes in what has become of its connections. An answer between two tallies breaks the row, whichever of them came
+    /// last. Where there is a check that decides: whoever can send SYNs could kill a server otherwise.
+    pub(super) fn traffic(&mut self, health: &Health, tally: Tally, now_ms: u64) -> Suspicion {
         let last = self.tally.replace(tally).unwrap_or(tally);
-        let unanswered = tally.syn_unanswered.saturating_sub(last.syn_unanswered);
-        let resets = tally.resets.saturating_sub(last.resets);
         if tally.answered > last.answered || !self.is_alive {
-            (self.unanswered, self.resets) = (0, 0);
-            return false;
+            (self.unanswered, self.refused) = (0, 0);
+            return Suspicion::None;
         }
-        self.unanswered = self.unanswered.saturating_add(unanswered);
-        self.resets = self.resets.saturating_add(resets);
-        let row = self.unanswered.saturating_add(self.resets);
-        let falls = health.passive_fall.is_some_and(|limit| row >= u64::from(limit.max(1)));
-        if falls {
-            let reason = Reason::Connections { unanswered: self.unanswered, refused: self.resets };
-            self.fall(health, reason, ms(health.interval).max(PASSIVE_HOLD_MS), now_ms);
+        self.unanswered = self.unanswered.saturating_add(tally.unanswered.saturating_sub(last.unanswered));
+        self.refused = self.refused.saturating_add(tally.refused.saturating_sub(last.refused));
+        let (unanswered, refused) = (self.unanswered, self.refused);
+        let row = unanswered.saturating_add(refused);
+        if health.passive_fall.is_none_or(|limit| row < u64::from(limit.max(1))) {
+            return Suspicion::None;
         }
-        falls
+        (self.unanswered, self.refused) = (0, 0);
+        if self.is_asked {
+            return Suspicion::Doubt;
+        }
+        let reason = Reason::Connections { unanswered, refused };
+        self.fall(health, reason, ms(health.interval).max(PASSIVE_HOLD_MS), now_ms);
+        Suspicion::Death
     }
 
     /// Looks at the time; whether the server is alive by it, and was not.
@@ -136,7 +150,6 @@ impl Server {
         let rises = self.rises_ms(health).is_some_and(|at_ms| now_ms >= at_ms);
         if rises {
             let reason = if self.is_asked { Reason::Answers(self.good) } else { Reason::TriedAgain };
-            (self.unanswered, self.resets) = (0, 0);
             self.change(true, reason, now_ms);
         }
         rises

@@ -1,6 +1,6 @@
 //! Whom to ask, and how.
 
-use crate::config::services::Health;
+use crate::config::services::{Check, Health};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -22,9 +22,16 @@ pub struct Subject {
     pub server: Arc<str>,
     /// Where it is; `None`: it has no address, and its connections alone show whether it lives.
     pub address: Option<IpAddr>,
-    /// Its port, which scripts are told.
+    /// Its port, or that of its service, which scripts are told; 0: none.
     pub port: u16,
     /// The network interface that checks leave by: the tap of the port that the server is behind. `None`: there is none,
-    /// and no check can be made.
+    /// and only a script can ask.
     pub device: Option<Arc<str>>,
+}
+
+impl Subject {
+    /// Whether a check of it can come out.
+    pub(super) const fn can_be_asked(&self, check: &Check) -> bool {
+        self.address.is_some() && (self.device.is_some() || matches!(check, Check::Script { .. }))
+    }
 }

@@ -178,31 +178,31 @@ fn who_has_lasted_is_kept_out_no_longer_than_the_first_time() {
 #[test]
 fn connections_in_a_row_without_an_answer_make_a_server_dead_for_a_while() {
     let mut board = board(&passive(), 1);
-    let mut tally = Tally { answered: 100, syn_unanswered: 50, resets: 50 };
+    let mut tally = Tally { answered: 100, unanswered: 50, refused: 50 };
     let tell = |board: &mut Board, tally, now_ms| board.traffic("cache", "s0", tally, now_ms);
     tell(&mut board, tally, 0);
     assert_eq!(living(&board), "1", "what was before is not counted");
-    tally.syn_unanswered += 2;
+    tally.unanswered += 2;
     tell(&mut board, tally, 100);
     tally.answered += 1;
-    tally.resets += 5;
+    tally.refused += 5;
     tell(&mut board, tally, 200);
     assert_eq!(living(&board), "1", "an answer breaks the row");
-    tally.syn_unanswered += 1;
+    tally.unanswered += 1;
     tell(&mut board, tally, 300);
-    tally.resets += 2;
+    tally.refused += 2;
     tell(&mut board, tally, 400);
     assert_eq!(living(&board), "0");
     assert_eq!(board.verdicts()[0].reason, Reason::Connections { unanswered: 1, refused: 2 });
     assert_eq!(board.next_ms(), Some(5_400));
     // What comes of its last connections while it is dead does not count.
-    tally.resets += 10;
+    tally.refused += 10;
     tell(&mut board, tally, 5_000);
     board.look(5_399);
     assert_eq!(living(&board), "0");
     board.look(5_400);
     assert_eq!((living(&board).as_str(), &board.verdicts()[0].reason), ("1", &Reason::TriedAgain));
-    tally.syn_unanswered += 3;
+    tally.unanswered += 3;
     tell(&mut board, tally, 5_500);
     assert_eq!(board.next_ms(), Some(15_500), "twice as long");
 }
@@ -210,21 +210,40 @@ fn connections_in_a_row_without_an_answer_make_a_server_dead_for_a_while() {
 #[test]
 fn tallies_that_begin_anew_are_no_failures() {
     let mut board = board(&passive(), 1);
-    board.traffic("cache", "s0", Tally { answered: 9, syn_unanswered: 9, resets: 9 }, 0);
-    board.traffic("cache", "s0", Tally { answered: 0, syn_unanswered: 2, resets: 0 }, 100);
+    board.traffic("cache", "s0", Tally { answered: 9, unanswered: 9, refused: 9 }, 0);
+    board.traffic("cache", "s0", Tally { answered: 0, unanswered: 2, refused: 0 }, 100);
     assert_eq!(living(&board), "1");
 }
 
 #[test]
-fn where_there_is_a_check_good_answers_bring_a_server_back_from_failed_connections() {
-    let mut board = board(&Health { passive_fall: Some(1), ..health() }, 1);
+fn where_there_is_a_check_failed_connections_hasten_it_and_it_decides() {
+    let mut board = board(&Health { passive_fall: Some(2), ..health() }, 1);
     run(&mut board, 0, 10_000, |_, _| Outcome::Good);
-    let tally = Tally { resets: 1, ..Tally::default() };
-    board.traffic("cache", "s0", Tally::default(), 10_000);
+    let mut tally = Tally::default();
     board.traffic("cache", "s0", tally, 10_000);
-    assert_eq!(living(&board), "0");
-    run(&mut board, 10_000, 30_000, |_, now_ms| if now_ms < 20_000 { bad() } else { Outcome::Good });
-    assert_eq!((living(&board).as_str(), &board.verdicts()[0].reason), ("1", &Reason::Answers(2)));
+    let was_due_ms = board.next_ms().unwrap();
+    let fail = |board: &mut Board, tally: &mut Tally, now_ms| {
+        tally.unanswered += 2;
+        board.traffic("cache", "s0", *tally, now_ms);
+    };
+    // Whoever forges SYNs makes no server dead that answers.
+    let mut checks = 0;
+    for now_ms in (10_000..20_000).step_by(100) {
+        fail(&mut board, &mut tally, now_ms);
+        for job in board.due(now_ms, 1) {
+            checks += 1;
+            board.answer(job.ticket, Outcome::Good, now_ms);
+        }
+        assert_eq!(living(&board), "1");
+    }
+    assert!((18..=21).contains(&checks), "{checks} in five intervals, instead of 5 or 6");
+    let at_ms = was_due_ms + 20_000;
+    run(&mut board, 20_000, at_ms, |_, _| Outcome::Good);
+    fail(&mut board, &mut tally, at_ms);
+    let hastened_ms = board.next_ms().unwrap();
+    assert!(hastened_ms <= at_ms + INTERVAL_MS / 4, "{hastened_ms} after {at_ms}");
+    run(&mut board, at_ms, at_ms + 3 * INTERVAL_MS, |_, _| bad());
+    assert!(living(&board) == "0" && matches!(board.verdicts()[0].reason, Reason::Checks(..)));
 }
 
 #[test]
@@ -236,7 +255,7 @@ fn a_server_without_an_address_or_a_device_comes_back_by_time_alone() {
         let mut board = Board::new(1);
         board.set(vec![group], 0);
         board.traffic("cache", "s0", Tally::default(), 0);
-        board.traffic("cache", "s0", Tally { resets: 1, ..Tally::default() }, 0);
+        board.traffic("cache", "s0", Tally { refused: 1, ..Tally::default() }, 0);
         assert_eq!(living(&board), "0");
         assert_eq!(board.due(1_000, 8).len(), usize::from(address), "who has no address is not asked");
         board.look(5_000);

@@ -2,10 +2,15 @@
 
 use fastrand::Rng;
 
+/// Checks of which failed connections hasten each are so many times closer together than others, at most.
+const DOUBT_DIVISOR: u64 = 4;
+
 /// A server's place in the order of checks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Turn {
     due_ms: u64,
+    /// However much there is to doubt of it, it is not asked before.
+    not_before_ms: u64,
     /// When it was asked, while there is no answer.
     asked_ms: Option<u64>,
 }
@@ -13,7 +18,8 @@ pub(super) struct Turn {
 impl Turn {
     /// Its first check comes within a tenth of an interval.
     pub(super) fn first(now_ms: u64, interval_ms: u64, rng: &mut Rng) -> Self {
-        Self { due_ms: now_ms.saturating_add(rng.u64(0..=interval_ms / 10)), asked_ms: None }
+        let due_ms = now_ms.saturating_add(rng.u64(0..=interval_ms / 10));
+        Self { due_ms, not_before_ms: now_ms, asked_ms: None }
     }
 
     /// When it is to be asked; `None` while there is no answer.
@@ -34,7 +40,13 @@ impl Turn {
         let next_ms =
             asked_ms.saturating_add(interval_ms - tenth_ms).saturating_add(rng.u64(0..=2 * tenth_ms));
         self.due_ms = next_ms.max(now_ms);
+        self.not_before_ms = asked_ms.saturating_add(interval_ms / DOUBT_DIVISOR);
         now_ms.saturating_sub(asked_ms)
+    }
+
+    /// Its connections fail: it is asked at once, or as soon as it may be.
+    pub(super) fn hasten_for_doubt(&mut self, now_ms: u64) {
+        self.due_ms = self.due_ms.min(self.not_before_ms.max(now_ms));
     }
 
     /// With another interval it is not asked later than that would have it.
@@ -63,6 +75,21 @@ mod tests {
         assert!(gaps.iter().all(|gap| (1_800..=2_200).contains(gap)), "{gaps:?}");
         let (least, most) = (gaps.iter().min().unwrap(), gaps.iter().max().unwrap());
         assert!(most - least > 300, "they differ");
+    }
+
+    #[test]
+    fn who_is_in_doubt_is_asked_at_once_but_not_all_the_time() {
+        let mut rng = Rng::with_seed(1);
+        let mut turn = Turn::first(0, 2_000, &mut rng);
+        turn.ask(1_000);
+        turn.hasten_for_doubt(1_010);
+        turn.answered(1_020, 2_000, &mut rng);
+        turn.hasten_for_doubt(1_030);
+        assert_eq!(turn.due_ms(), Some(1_500), "a quarter of the interval after the last");
+        turn.ask(1_500);
+        turn.answered(1_510, 2_000, &mut rng);
+        turn.hasten_for_doubt(2_500);
+        assert_eq!(turn.due_ms(), Some(2_500));
     }
 
     #[test]

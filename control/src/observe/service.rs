@@ -1,8 +1,11 @@
 //! Services and pools, as the API speaks of them.
 
 use crate::health::ServerView;
+pub use crate::service::{Rates as TrafficRates, ServiceCounts as UnservedCounts};
 use core::net::IpAddr;
 use serde::{Deserialize, Serialize};
+use weir_dataplane::sched::Load;
+use weir_dataplane::sched::least::load_in_256ths;
 
 /// Services.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -126,8 +129,11 @@ impl ServerRow {
 
     /// What new connections are weighed by in a pool.
     pub fn load(&self) -> u64 {
-        let connections = self.counts.active + self.counts.inactive;
-        u64::from(self.reported_load).saturating_add(connections.saturating_mul(self.cost.into()))
+        let TrafficCounts { active, inactive, datagrams, .. } = self.counts;
+        let [active, inactive, datagrams] =
+            [active, inactive, datagrams].map(|count| u32::try_from(count).unwrap_or(u32::MAX));
+        let load = Load { active, inactive, datagrams, overloaded: false };
+        load_in_256ths(self.reported_load, self.cost, load) / 256
     }
 }
 
@@ -149,6 +155,8 @@ pub struct TrafficCounts {
     pub active: u64,
     /// Connections that are over and not yet forgotten, and all of what has no connections.
     pub inactive: u64,
+    /// Of the inactive ones, flows of what has no connections.
+    pub datagrams: u64,
     /// New connections.
     pub connections: u64,
     /// Packets from clients.
@@ -159,32 +167,6 @@ pub struct TrafficCounts {
     pub reply_packets: u64,
     /// Their bytes.
     pub reply_bytes: u64,
-}
-
-/// In a second, as IPVS estimates it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct TrafficRates {
-    /// New connections.
-    pub connections: f64,
-    /// Packets from clients.
-    pub packets: f64,
-    /// Bytes from clients.
-    pub bytes: f64,
-    /// Packets to clients.
-    pub reply_packets: f64,
-    /// Bytes to clients.
-    pub reply_bytes: f64,
-}
-
-/// What became of new connections that no server could take, since the start.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct UnservedCounts {
-    /// Their senders were told.
-    pub refused: u64,
-    /// They went on without the service.
-    pub bypassed: u64,
-    /// They ended without a word.
-    pub dropped: u64,
 }
 
 /// Connections that servers have.
@@ -316,6 +298,7 @@ pub(super) mod fixtures {
         let counts = TrafficCounts {
             active: 12,
             inactive: 3,
+            datagrams: 2,
             connections: 1_234,
             packets: 99_999_999,
             bytes: 100_000_000,

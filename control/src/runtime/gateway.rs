@@ -4,6 +4,8 @@ mod answers;
 mod services;
 
 use super::crew::{Crew, End};
+use super::drains::Drains;
+use super::errands::Errands;
 use super::followers::Followers;
 use super::kernel::Kernel;
 use super::links::Links;
@@ -21,15 +23,16 @@ use super::vips::{self, Counted};
 use super::wards::Wards;
 use crate::api::{Refusal, Reloaded, ServerOrder};
 use crate::cluster::{Order, View};
-use crate::config::{GatewayConfig, NamedInterface};
+use crate::config::{self, GatewayConfig, NamedInterface};
 use crate::observe::{ClusterStatus, Counters, VipRow, collect};
-use crate::service::Collection;
+use crate::service::{Change, Collection, Definition};
 use core::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tracing::{info, warn};
+use weir_dataplane::config::service::Place;
 use weir_dataplane::config::{Config, Membership};
 use weir_dataplane::mailbox::WorkerHandle;
 use weir_dataplane::snapshot::Snapshot;
@@ -86,6 +89,8 @@ pub(super) struct Gateway {
     epoch: Epoch,
     started: Instant,
     running: Running,
+    errands: Errands,
+    drains: Drains,
     followers: Followers,
     tracers: Tracers,
     port_names: Vec<String>,
@@ -111,6 +116,8 @@ impl Gateway {
             config,
             epoch: Epoch::FIRST,
             started: Instant::now(),
+            errands: Errands::new(&running.workers),
+            drains: Drains::default(),
             running,
             followers: Followers::default(),
             tracers: Tracers::default(),
@@ -236,11 +243,7 @@ impl Gateway {
         let wards = self.wards.get_or_insert_with(Wards::start);
         wards.look(&self.config, &mut self.running.services, &self.running.workers);
         let over = self.running.services.look(&self.running.workers);
-        if !over.is_empty()
-            && let Err(refusal) = self.end_flows_of(over).await
-        {
-            warn!("{refusal}");
-        }
+        self.end_flows_of(&over);
         if self.running.services.has_news()
             && let Err(refusal) = self.publish(self.dataplane.clone()).await
         {
@@ -251,6 +254,10 @@ impl Gateway {
     /// Changes a server, and has the workers act by it.
     async fn change_server(&mut self, collection: Collection, order: ServerOrder) -> Result<(), Refusal> {
         let ServerOrder { group, server, change } = order.clone();
+        if let Change::Add(Definition { name, place: Place::Address(address), .. }) = &change {
+            let added = config::addition(&self.config, collection.server_word(), name, *address);
+            added.map_err(Refusal::configuration)?;
+        }
         self.running.services.change(collection, order)?;
         info!(group, server, ?change, "{} changed", collection.group_word());
         self.publish(self.dataplane.clone()).await
@@ -385,13 +392,15 @@ impl Gateway {
 
     /// Swaps what the workers do, whole, and waits until all of them do it.
     async fn publish(&mut self, dataplane: Config) -> Result<(), Refusal> {
-        let epoch = self.epoch.next();
+        // Whatever comes of it: some worker may have it, and no other snapshot may be taken for it.
+        self.epoch = self.epoch.next();
+        let epoch = self.epoch;
         let services = self.running.services.compile();
         let revision = self.running.services.compiled_revision();
         if let Some(station) = &mut self.running.station {
-            station.know_servers(self.running.services.addresses());
+            station.know_services(services, self.running.services.addresses());
         }
-        let mut snapshot = station::snapshot(epoch, &dataplane, self.running.station.as_ref(), services);
+        let mut snapshot = station::snapshot(epoch, &dataplane, self.running.station.as_ref());
         if let Some(lease) = self.running.seat.as_ref().and_then(Seat::lease) {
             snapshot = snapshot.with_lease(lease);
         }
@@ -403,7 +412,7 @@ impl Gateway {
             worker.publish(Arc::clone(&snapshot)).map_err(|_| stuck(worker))?;
         }
         // From here on workers may have it, whether or not all answer in time.
-        (self.dataplane, self.epoch, self.running.snapshot) = (dataplane, epoch, snapshot);
+        (self.dataplane, self.running.snapshot) = (dataplane, snapshot);
         let deadline = Instant::now() + ANSWER_TIMEOUT;
         for worker in &self.running.workers {
             while !worker.acknowledged(epoch) {

@@ -50,6 +50,7 @@ pub struct Watch {
 #[derive(Debug)]
 struct Shared {
     board: Mutex<Board>,
+    remains: script::Remains,
     wake: Notify,
     start: Instant,
 }
@@ -68,7 +69,12 @@ impl Watch {
     /// Watches nobody yet. Call it inside a tokio runtime.
     pub fn start() -> Self {
         let board = Mutex::new(Board::new(RandomState::new().hash_one("checks")));
-        let shared = Arc::new(Shared { board, wake: Notify::new(), start: Instant::now() });
+        let shared = Arc::new(Shared {
+            board,
+            remains: script::Remains::default(),
+            wake: Notify::new(),
+            start: Instant::now(),
+        });
         let (publish, verdicts) = watch::channel(Arc::from([]));
         let task = tokio::spawn(run(Arc::clone(&shared), publish)).abort_handle();
         Self { shared, verdicts, task }
@@ -121,7 +127,7 @@ struct Checks {
 impl Checks {
     fn begin(&mut self, job: Job, shared: &Arc<Shared>) {
         let (ticket, server, clock) = (job.ticket, Arc::clone(&job.subject.server), Arc::clone(shared));
-        let task = self.tasks.spawn(async move { (check::make(&job).await, clock.now_ms()) });
+        let task = self.tasks.spawn(async move { (check::make(&job, &clock.remains).await, clock.now_ms()) });
         self.servers.insert(task.id(), (ticket, server));
     }
 

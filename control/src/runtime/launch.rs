@@ -70,10 +70,10 @@ pub(super) fn launch(path: &Path, config: GatewayConfig) -> Result<Gateway, Laun
         let gate = station::gate(config.dataplane());
         let mac_of = |port| ports::mac(&open, port);
         let mut station = Station::new(rings, pool.clone(), taps, network, gate, mac_of, seed);
-        station.know_servers(services.addresses());
+        station.know_services(services.compile(), services.addresses());
         station
     });
-    let first = station::snapshot(Epoch::FIRST, config.dataplane(), station.as_ref(), services.compile());
+    let first = station::snapshot(Epoch::FIRST, config.dataplane(), station.as_ref());
     let snapshot = Arc::new(first);
     let clock = TscClock::new(&eal);
     let setups = setups(clock, &config, &mut open, ends, &snapshot);

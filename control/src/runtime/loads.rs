@@ -26,6 +26,9 @@ const LOOK: Duration = Duration::from_millis(10);
 /// Between two attempts to listen: the address may not be there yet.
 const RETRY: Duration = Duration::from_secs(1);
 
+/// Between two words in the log on the same reason why reports do not count.
+const SILENCE_MS: u64 = 60_000;
+
 /// The loads of all nodes that may report; news when one changes.
 pub type Published = watch::Receiver<Arc<[Load]>>;
 
@@ -152,14 +155,15 @@ async fn hear(address: SocketAddr, shared: &Shared) -> io::Result<std::convert::
     info!(%address, "hears reports of loads");
     // One byte more than any report has, so that a longer one is seen to be longer.
     let mut datagram = [0; crate::health::REPORT_MAX + 1];
-    let mut refused = None;
+    let mut complaints = Complaints::default();
     loop {
         socket.readable().await?;
         for _ in 0..BURST {
             match socket.try_recv_from(&mut datagram) {
                 Ok((len, from)) => {
-                    let taken = shared.loads().take(from.ip(), &datagram[..len], shared.now_ms());
-                    note(from, taken, &mut refused);
+                    let now_ms = shared.now_ms();
+                    let taken = shared.loads().take(from.ip(), &datagram[..len], now_ms);
+                    complaints.note(from, taken, now_ms);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 Err(error) => return Err(error),
@@ -170,12 +174,26 @@ async fn hear(address: SocketAddr, shared: &Shared) -> io::Result<std::convert::
     }
 }
 
-/// Says why reports do not count, when that is another reason than the last.
-fn note(from: SocketAddr, taken: Result<(), Refused>, last: &mut Option<Refused>) {
-    if let Err(error) = taken
-        && last.replace(error) != Some(error)
-    {
-        warn!(%from, "a report of a load does not count: {error}");
+/// Says why reports do not count: whoever sends them, and however the reasons take turns, each reason once in a while.
+#[derive(Debug, Default)]
+struct Complaints(Vec<(Refused, u64)>);
+
+impl Complaints {
+    fn note(&mut self, from: SocketAddr, taken: Result<(), Refused>, now_ms: u64) {
+        if let Err(error) = taken
+            && self.is_due(error, now_ms)
+        {
+            warn!(%from, "a report of a load does not count: {error}");
+        }
+    }
+
+    fn is_due(&mut self, error: Refused, now_ms: u64) -> bool {
+        self.0.retain(|(_, said_at_ms)| now_ms < said_at_ms + SILENCE_MS);
+        let is_due = self.0.iter().all(|(said, _)| *said != error);
+        if is_due {
+            self.0.push((error, now_ms));
+        }
+        is_due
     }
 }
 
@@ -259,6 +277,16 @@ mod tests {
         drop(ear);
         tokio::time::sleep(2 * LOOK).await;
         UdpSocket::bind(address).await.expect("nobody listens any more");
+    }
+
+    #[test]
+    fn reasons_that_take_turns_are_said_once_in_a_while_each() {
+        let mut complaints = Complaints::default();
+        let mut said = |now_ms| {
+            let turns = [Refused::Stranger, Refused::Other].into_iter().cycle().take(100);
+            turns.filter(|error| complaints.is_due(*error, now_ms)).count()
+        };
+        assert_eq!([said(0), said(SILENCE_MS - 1), said(SILENCE_MS)], [2, 0, 2]);
     }
 
     #[tokio::test]

@@ -2,6 +2,7 @@
 
 mod control;
 mod crew;
+mod drains;
 mod ears;
 mod errands;
 mod followers;

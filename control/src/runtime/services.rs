@@ -5,8 +5,6 @@
 
 mod rows;
 
-pub(super) use rows::Clients;
-
 use crate::api::{Refusal, ServerOrder};
 use crate::config::services;
 use crate::service::{
@@ -17,7 +15,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use weir_dataplane::config::service as told;
-use weir_dataplane::config::service::{Persistence, Place, Scheduler, ServerState};
+use weir_dataplane::config::service::{Place, ServerState};
+use weir_dataplane::counters::{Cell, ServerCells};
 use weir_dataplane::mailbox::WorkerHandle;
 use weir_dataplane::steer::service::Services as Compiled;
 use weir_dataplane::tally;
@@ -34,8 +33,6 @@ pub(super) struct Services {
     compiled: Arc<Compiled>,
     /// The revision that `compiled` was made of.
     compiled_revision: u64,
-    /// What workers' memories depend on.
-    remembered: Vec<(ServiceId, Scheduler, Option<Persistence>)>,
     /// The revision that all workers go by.
     in_force: u64,
     /// What each worker was told last that the others carry.
@@ -54,7 +51,6 @@ impl Services {
             sampler: Sampler::default(),
             compiled: Arc::new(Compiled::compile(0, &told::Services::default())),
             compiled_revision: 0,
-            remembered: Vec::new(),
             in_force: 0,
             told: Vec::new(),
             start: Instant::now(),
@@ -92,22 +88,16 @@ impl Services {
         &self.registry
     }
 
-    /// What is known of a server from outside: whether it lives, and the load that it reports.
-    pub(super) fn hear(&mut self, id: ServerId, alive: bool, load: u32) {
-        self.registry.set_alive(id, alive);
-        self.registry.set_reported_load(id, load);
+    /// What is known of all servers from outside, as in [`Registry::hear`].
+    pub(super) fn hear(&mut self, heard: impl Fn(&str, &Server) -> (bool, u32)) {
+        self.registry.hear(heard);
     }
 
     /// What the packet path is to be told; `None`: there are no services.
     pub(super) fn compile(&mut self) -> Option<Arc<Compiled>> {
         if self.compiled_revision != self.registry.revision() {
-            let config = self.registry.compile();
-            let remembered = config.services.iter().map(|of| (of.id, of.scheduler, of.persistence)).collect();
-            // Workers' memories are megabytes: they are made anew only for services that are to be remembered otherwise.
-            let is_same = self.remembered == remembered;
-            let version = self.compiled.version() + u64::from(!is_same);
-            self.compiled = Arc::new(Compiled::compile(version, &config));
-            (self.remembered, self.compiled_revision) = (remembered, self.registry.revision());
+            self.compiled = Arc::new(self.compiled.followed_by(&self.registry.compile()));
+            self.compiled_revision = self.registry.revision();
         }
         (!self.registry.is_empty()).then(|| Arc::clone(&self.compiled))
     }
@@ -161,8 +151,7 @@ impl Services {
 
     /// The services whose clients stay with a server.
     pub(super) fn persistent(&self) -> Vec<ServiceId> {
-        let persistent = self.remembered.iter().filter(|(_, _, persistence)| persistence.is_some());
-        persistent.map(|(id, ..)| *id).collect()
+        self.compiled.list().iter().filter(|service| service.is_persistent()).map(|of| of.id()).collect()
     }
 
     /// Looks at what servers carry. Answers the servers whose drain is over and that still carry connections.
@@ -192,13 +181,14 @@ impl Services {
         let known: BTreeSet<ServerId> = self.servers().map(Server::id).collect();
         for (me, told) in workers.iter().zip(&mut self.told) {
             let others = |id: ServerId| {
-                let others = workers.iter().filter(|worker| worker.id() != me.id());
-                let (active, inactive) = others.fold((0, 0), |(active, inactive), worker| {
-                    let cells = worker.counters().server(id);
-                    (active + cells.active.read(), inactive + cells.inactive.read())
-                });
-                let count = |count: u64| u32::try_from(count).unwrap_or(u32::MAX);
-                tally::Counts { active: count(active), inactive: count(inactive) }
+                let sum = |cell: fn(&ServerCells) -> &Cell| {
+                    let others = workers.iter().filter(|worker| worker.id() != me.id());
+                    let sum: u64 = others.map(|worker| cell(worker.counters().server(id)).read()).sum();
+                    u32::try_from(sum).unwrap_or(u32::MAX)
+                };
+                let [active, inactive, datagrams] =
+                    [sum(|of| &of.active), sum(|of| &of.inactive), sum(|of| &of.datagrams)];
+                tally::Counts { active, inactive, datagrams }
             };
             let ids: BTreeSet<ServerId> = known.iter().chain(told.keys()).copied().collect();
             let news = ids.into_iter().map(|id| (id, others(id)));
@@ -237,6 +227,8 @@ fn counted(workers: &[WorkerHandle], id: ServerId) -> Counts {
         Counts {
             active: cells.active.read(),
             inactive: cells.inactive.read(),
+            datagrams: cells.datagrams.read(),
+            opened: cells.opened.read(),
             connections: cells.connections.read(),
             packets: cells.packets.read(),
             bytes: cells.bytes.read(),

@@ -197,8 +197,9 @@ impl Station {
         self.neighbours.manage(managed, now_ms);
     }
 
-    /// Keeps these servers known.
-    pub(super) fn know_servers(&mut self, servers: BTreeSet<IpAddr>) {
+    /// Routes by these services, as workers do, and keeps their servers known.
+    pub(super) fn know_services(&mut self, services: Option<Arc<Services>>, servers: BTreeSet<IpAddr>) {
+        self.router.serve(services);
         if servers != self.servers {
             self.servers = servers;
             self.manage(self.now_ms());
@@ -424,18 +425,11 @@ fn wrong_option(packet: &[u8]) -> Option<u16> {
     }
 }
 
-/// What workers do: with the routes of `station`, if the gateway is one, and with services, if a station has any.
-pub(super) fn snapshot(
-    epoch: Epoch,
-    dataplane: &Config,
-    station: Option<&Station>,
-    services: Option<Arc<Services>>,
-) -> Snapshot {
+/// What workers do: with the routes and the services of `station`, if the gateway is one.
+pub(super) fn snapshot(epoch: Epoch, dataplane: &Config, station: Option<&Station>) -> Snapshot {
     let snapshot = Snapshot::compile(epoch, dataplane);
-    let Some(station) = station else { return snapshot };
-    let snapshot = snapshot.with_router(station.router.clone());
-    match services {
-        Some(services) => snapshot.with_services(services),
+    match station {
+        Some(station) => snapshot.with_router(station.router.clone()),
         None => snapshot,
     }
 }

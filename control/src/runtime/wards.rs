@@ -51,18 +51,18 @@ impl Wards {
     }
 
     fn follow(&mut self, config: &GatewayConfig, groups: &[service::Group]) {
-        let subject = |server: &service::Server| {
+        let subject = |group: &service::Group, server: &service::Server| {
             let address = address(server);
             let device = address.and_then(|address| config::device(config, address));
             Subject {
                 server: server.name().into(),
                 address,
-                port: server.definition().port,
+                port: server.port(group.kind().port()),
                 device: device.map(Into::into),
             }
         };
         let watched = groups.iter().filter_map(|group| {
-            let servers = group.servers().iter().map(subject).collect();
+            let servers = group.servers().iter().map(|server| subject(group, server)).collect();
             Some(Group { service: group.name().into(), health: group.kind().health()?.clone(), servers })
         });
         self.watch.set(watched.collect());
@@ -100,16 +100,10 @@ impl Wards {
             .collect();
         let loads: HashMap<(&str, &str), u32> =
             loads.iter().map(|load| ((&*load.pool, &*load.node), load.load)).collect();
-        let all = services.registry().all_servers();
-        let all: Vec<_> = all
-            .map(|(group, server)| {
-                let name = (group.name(), server.name());
-                (server.id(), !dead.contains(&name), loads.get(&name).copied().unwrap_or_default())
-            })
-            .collect();
-        for (id, alive, load) in all {
-            services.hear(id, alive, load);
-        }
+        services.hear(|group, server| {
+            let name = (group, server.name());
+            (!dead.contains(&name), loads.get(&name).copied().unwrap_or_default())
+        });
     }
 }
 
@@ -125,8 +119,8 @@ fn tally(workers: &[WorkerHandle], id: ServerId) -> Tally {
         let cells = worker.counters().server(id);
         Tally {
             answered: tally.answered + cells.answered.read(),
-            syn_unanswered: tally.syn_unanswered + cells.unanswered.read(),
-            ..tally
+            unanswered: tally.unanswered + cells.unanswered.read(),
+            refused: tally.refused + cells.refused.read(),
         }
     })
 }

@@ -5,7 +5,7 @@ use super::registry::{Registry, Retired};
 use super::server::Server;
 use crate::config::services::{Order, Service, Slices};
 use weir_dataplane::config::Rule;
-use weir_dataplane::config::service::{self, Assignment, Scheduler, Selector, Services};
+use weir_dataplane::config::service::{self, Assignment, Scheduler, Services};
 use weir_dataplane::subnet::Subnet;
 
 impl Registry {
@@ -36,10 +36,7 @@ fn service(group: &Group) -> service::Service {
 }
 
 fn of_service(group: &Group, config: &Service) -> service::Service {
-    let port = match config.selector {
-        Selector::Address { port, .. } => port,
-        Selector::Mark(_) => 0,
-    };
+    let port = group.kind.port();
     let mut servers: Vec<_> = group.servers.iter().map(|server| server.compile(port)).collect();
     match config.order {
         Order::NewestFirst => servers.reverse(),

@@ -2,14 +2,19 @@
 
 use core::iter::Sum;
 use core::ops::Add;
+use serde::{Deserialize, Serialize};
 
-/// A server's counts, of all workers together. `active` and `inactive` go up and down, all others only grow.
+/// A server's counts, of all workers together. `active` to `opened` go up and down, all others only grow.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Connections that are established, or about to be.
     pub active: u64,
     /// Connections that are over and not yet forgotten, and all of what has no connections.
     pub inactive: u64,
+    /// Of the inactive ones, flows of what has no connections.
+    pub datagrams: u64,
+    /// Flows that it has opened itself, from an address that others have as well.
+    pub opened: u64,
     /// Connections that it was given.
     pub connections: u64,
     /// Packets to it.
@@ -27,6 +32,8 @@ impl Counts {
     pub const ZERO: Self = Self {
         active: 0,
         inactive: 0,
+        datagrams: 0,
+        opened: 0,
         connections: 0,
         packets: 0,
         bytes: 0,
@@ -39,12 +46,19 @@ impl Counts {
         self.active + self.inactive
     }
 
+    /// Flows that know it by its number.
+    pub const fn held(&self) -> u64 {
+        self.live() + self.opened
+    }
+
     /// The same counts, of which only those that grow are compared with what they were.
     #[must_use]
     pub const fn since(self, base: Self) -> Self {
         Self {
             active: self.active,
             inactive: self.inactive,
+            datagrams: self.datagrams,
+            opened: self.opened,
             connections: self.connections.saturating_sub(base.connections),
             packets: self.packets.saturating_sub(base.packets),
             bytes: self.bytes.saturating_sub(base.bytes),
@@ -61,6 +75,8 @@ impl Add for Counts {
         Self {
             active: self.active + other.active,
             inactive: self.inactive + other.inactive,
+            datagrams: self.datagrams + other.datagrams,
+            opened: self.opened + other.opened,
             connections: self.connections + other.connections,
             packets: self.packets + other.packets,
             bytes: self.bytes + other.bytes,
@@ -77,7 +93,7 @@ impl Sum for Counts {
 }
 
 /// What became of a service's new connections that no server could take; all only grow.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ServiceCounts {
     /// Their senders were told.
     pub refused: u64,
@@ -90,11 +106,15 @@ pub struct ServiceCounts {
 impl ServiceCounts {
     /// Since the counts were these.
     #[must_use]
-    pub const fn since(self, base: Self) -> Self {
+    pub fn since(self, base: Self) -> Self {
+        self.with(base, u64::saturating_sub)
+    }
+
+    fn with(self, other: Self, of_both: impl Fn(u64, u64) -> u64) -> Self {
         Self {
-            refused: self.refused.saturating_sub(base.refused),
-            bypassed: self.bypassed.saturating_sub(base.bypassed),
-            dropped: self.dropped.saturating_sub(base.dropped),
+            refused: of_both(self.refused, other.refused),
+            bypassed: of_both(self.bypassed, other.bypassed),
+            dropped: of_both(self.dropped, other.dropped),
         }
     }
 }
@@ -103,11 +123,7 @@ impl Add for ServiceCounts {
     type Output = Self;
 
     fn add(self, other: Self) -> Self {
-        Self {
-            refused: self.refused + other.refused,
-            bypassed: self.bypassed + other.bypassed,
-            dropped: self.dropped + other.dropped,
-        }
+        self.with(other, u64::add)
     }
 }
 

@@ -1,31 +1,10 @@
 //! What a server is said to be.
 
-use crate::config::services;
+use crate::config::services::Node;
 use core::net::IpAddr;
 use weir_dataplane::config::service::{Method, Place};
 
-/// A server of a service, or a node of a pool, as the configuration or an operator defines it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Definition {
-    /// Its name in its service or pool.
-    pub name: String,
-    /// Where it is.
-    pub place: Place,
-    /// Its port; 0: that of the service.
-    pub port: u16,
-    /// How packets get there.
-    pub method: Method,
-    /// Its share of new connections beside the others'; 0: none.
-    pub weight: u16,
-    /// With so many connections it gets no new ones; 0: however many it has.
-    pub upper_threshold: u32,
-    /// With fewer than these it gets new ones again; 0: with fewer than three quarters of `upper_threshold`.
-    pub lower_threshold: u32,
-    /// What a connection adds to a node's load.
-    pub cost: u16,
-    /// It keeps its connections and gets no new ones.
-    pub drain: bool,
-}
+pub use crate::config::services::Server as Definition;
 
 impl Definition {
     /// A server of weight and cost 1, without thresholds, reached directly.
@@ -55,38 +34,10 @@ impl Definition {
     }
 }
 
-impl From<&services::Server> for Definition {
-    fn from(server: &services::Server) -> Self {
-        let services::Server { name, place, port, method, weight, upper_threshold, lower_threshold, drain } =
-            server;
-        Self {
-            name: name.clone(),
-            place: *place,
-            port: *port,
-            method: *method,
-            weight: *weight,
-            upper_threshold: *upper_threshold,
-            lower_threshold: *lower_threshold,
-            cost: 1,
-            drain: *drain,
-        }
-    }
-}
-
-impl From<&services::Node> for Definition {
-    fn from(node: &services::Node) -> Self {
-        let services::Node { name, place, up, cost } = node;
-        Self {
-            name: name.clone(),
-            place: *place,
-            port: 0,
-            method: Method::Direct,
-            weight: 1,
-            upper_threshold: 0,
-            lower_threshold: 0,
-            cost: *cost,
-            drain: !up,
-        }
+impl From<&Node> for Definition {
+    fn from(node: &Node) -> Self {
+        let Node { name, place, up, cost } = node;
+        Self { place: *place, cost: *cost, drain: !up, ..Self::new(name.clone(), place.address()) }
     }
 }
 

@@ -6,6 +6,7 @@ use super::server::Server;
 use crate::config::services::{Health, Pool, Service};
 use core::time::Duration;
 use std::collections::BTreeMap;
+use weir_dataplane::config::service::Selector;
 use weir_dataplane::units::ServiceId;
 
 /// One of the two collections of groups of servers.
@@ -53,6 +54,14 @@ impl Kind {
         }
     }
 
+    /// The port that clients ask for; 0: any, or that of a mark or a pool.
+    pub const fn port(&self) -> u16 {
+        match self {
+            Self::Service(Service { selector: Selector::Address { port, .. }, .. }) => *port,
+            _ => 0,
+        }
+    }
+
     /// How its servers are known to live.
     pub const fn health(&self) -> Option<&Health> {
         match self {
@@ -80,7 +89,7 @@ impl Kind {
     /// The servers that the configuration gives it, in its order.
     pub(super) fn definitions(&self) -> Vec<Definition> {
         match self {
-            Self::Service(service) => service.servers.iter().map(Definition::from).collect(),
+            Self::Service(service) => service.servers.clone(),
             Self::Pool(pool) => pool.nodes.iter().map(Definition::from).collect(),
         }
     }

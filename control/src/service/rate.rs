@@ -7,6 +7,7 @@ use super::counts::Counts;
 use core::iter::Sum;
 use core::ops::Add;
 use core::time::Duration;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use weir_dataplane::units::ServerId;
 
@@ -17,7 +18,7 @@ const INTERVAL: Duration = Duration::from_secs(2);
 const WEIGHT: f64 = 0.25;
 
 /// In a second.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Rates {
     /// New connections.
     pub connections: f64,
@@ -46,13 +47,16 @@ impl Rates {
 
     /// A step towards `seen`.
     fn approach(self, seen: Self) -> Self {
-        let step = |from: f64, to: f64| from + (to - from) * WEIGHT;
+        self.with(seen, |from, to| from + (to - from) * WEIGHT)
+    }
+
+    fn with(self, other: Self, of_both: impl Fn(f64, f64) -> f64) -> Self {
         Self {
-            connections: step(self.connections, seen.connections),
-            packets: step(self.packets, seen.packets),
-            bytes: step(self.bytes, seen.bytes),
-            reply_packets: step(self.reply_packets, seen.reply_packets),
-            reply_bytes: step(self.reply_bytes, seen.reply_bytes),
+            connections: of_both(self.connections, other.connections),
+            packets: of_both(self.packets, other.packets),
+            bytes: of_both(self.bytes, other.bytes),
+            reply_packets: of_both(self.reply_packets, other.reply_packets),
+            reply_bytes: of_both(self.reply_bytes, other.reply_bytes),
         }
     }
 }
@@ -61,13 +65,7 @@ impl Add for Rates {
     type Output = Self;
 
     fn add(self, other: Self) -> Self {
-        Self {
-            connections: self.connections + other.connections,
-            packets: self.packets + other.packets,
-            bytes: self.bytes + other.bytes,
-            reply_packets: self.reply_packets + other.reply_packets,
-            reply_bytes: self.reply_bytes + other.reply_bytes,
-        }
+        self.with(other, f64::add)
     }
 }
 

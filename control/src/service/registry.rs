@@ -100,14 +100,19 @@ impl Registry {
         self.in_force = self.in_force.max(revision);
     }
 
-    /// Its checks find a server alive, or dead; whether that is news.
-    pub fn set_alive(&mut self, id: ServerId, alive: bool) -> bool {
-        self.update(id, |server| core::mem::replace(&mut server.alive, alive) != alive)
-    }
-
-    /// A node has reported its load; whether that is news.
-    pub fn set_reported_load(&mut self, id: ServerId, load: u32) -> bool {
-        self.update(id, |server| core::mem::replace(&mut server.reported_load, load) != load)
+    /// What is known of all servers from outside: `heard` says of a server, and its service or pool's name, whether its
+    /// checks find it alive, and the load that it has reported. Whether that is news.
+    pub fn hear(&mut self, heard: impl Fn(&str, &Server) -> (bool, u32)) -> bool {
+        let mut changed = false;
+        for Group { kind, servers, .. } in &mut self.groups {
+            for server in servers {
+                let (alive, load) = heard(kind.name(), server);
+                changed |= core::mem::replace(&mut server.alive, alive) != alive;
+                changed |= core::mem::replace(&mut server.reported_load, load) != load;
+            }
+        }
+        self.revision += u64::from(changed);
+        changed
     }
 
     /// What a server has carried, when `counts` is what was counted under its number.
@@ -119,13 +124,6 @@ impl Registry {
     /// its number.
     pub fn service_counts_of(&self, group: &Group, counts: ServiceCounts) -> ServiceCounts {
         counts.since(self.services.base(group.id.index()))
-    }
-
-    fn update(&mut self, id: ServerId, change: impl FnOnce(&mut Server) -> bool) -> bool {
-        let mut servers = self.groups.iter_mut().flat_map(|group| &mut group.servers);
-        let changed = servers.find(|server| server.id == id).is_some_and(change);
-        self.revision += u64::from(changed);
-        changed
     }
 
     /// Time has passed, and `counts` is what has been counted under the numbers of servers, `services` under those of
@@ -144,7 +142,7 @@ impl Registry {
         }
         let next = self.revision + 1;
         for retired in &mut self.retired {
-            let is_idle = counts(retired.server.id).live() == 0;
+            let is_idle = counts(retired.server.id).held() == 0;
             if retired.gone.is_none() && retired.since <= in_force && is_idle {
                 retired.gone = Some(next);
                 changed = true;
@@ -161,7 +159,7 @@ impl Registry {
     fn forget(&mut self, counts: &impl Fn(ServerId) -> Counts) {
         let Self { groups, retired, servers, in_force, .. } = self;
         let is_gone = |retired: &mut Retired| {
-            retired.gone.is_some_and(|gone| gone <= *in_force) && counts(retired.server.id).live() == 0
+            retired.gone.is_some_and(|gone| gone <= *in_force) && counts(retired.server.id).held() == 0
         };
         for Retired { group, server, .. } in retired.extract_if(.., is_gone) {
             let (id, counts) = (server.id, counts(server.id));

@@ -54,6 +54,11 @@ impl Server {
         &self.definition
     }
 
+    /// Its port, where its service has `service_port`; 0: none.
+    pub const fn port(&self, service_port: u16) -> u16 {
+        if self.definition.port == 0 { service_port } else { self.definition.port }
+    }
+
     /// What an operator has set.
     pub const fn settings(&self) -> Settings {
         self.settings
@@ -131,7 +136,7 @@ impl Server {
         service::Server {
             id: self.id,
             place,
-            port: if self.definition.port == 0 { port } else { self.definition.port },
+            port: self.port(port),
             method,
             state: self.state(),
             weight: self.weight(),

@@ -11,6 +11,7 @@ use weir_dataplane::config::service::{
     Assignment, Fallback, Method, Place, Scheduler, Selector, ServerState,
 };
 use weir_dataplane::units::{Mark, ServerId};
+use weir_dataplane::wire::IpProtocol;
 
 pub(super) fn address(n: u8) -> IpAddr {
     [10, 0, 0, n].into()
@@ -25,6 +26,7 @@ pub(super) fn server(name: &str, n: u8) -> services::Server {
         weight: 1,
         upper_threshold: 0,
         lower_threshold: 0,
+        cost: 1,
         drain: false,
     }
 }
@@ -73,6 +75,29 @@ fn weight(weight: u16) -> Change {
     Change::Set(Settings { weight: Some(weight), ..Settings::default() })
 }
 
+#[test]
+fn a_server_without_a_port_has_that_of_its_service() {
+    let selector = Selector::Address { protocol: IpProtocol::TCP, address: address(80), port: 443 };
+    let with_port = services::Server { port: 8443, ..server("b", 2) };
+    let https = services::Service { selector, ..service("web", 0, &[server("a", 1), with_port]) };
+    let registry = registry(&Services { services: vec![https], ..Services::default() });
+    let port = registry.groups()[0].kind().port();
+    assert_eq!(["a", "b"].map(|name| web(&registry, name).port(port)), [443, 8443]);
+    assert_eq!(Kind::Service(service("marked", 1, &[])).port(), 0);
+}
+
+/// The server of this number lives, or does not; whether that is news.
+fn set_alive(registry: &mut Registry, id: usize, alive: bool) -> bool {
+    let of = |server: &Server| if server.id().index() == id { alive } else { server.is_alive() };
+    registry.hear(|_, server| (of(server), server.reported_load()))
+}
+
+/// The node of this number has reported this load; whether that is news.
+fn set_load(registry: &mut Registry, id: usize, load: u32) -> bool {
+    let of = |server: &Server| if server.id().index() == id { load } else { server.reported_load() };
+    registry.hear(|_, server| (server.is_alive(), of(server)))
+}
+
 /// Everybody has so many connections.
 fn live(active: u64) -> impl Fn(ServerId) -> Counts {
     move |_| Counts { active, ..Counts::default() }
@@ -115,6 +140,9 @@ fn a_number_waits_for_connections_and_for_snapshots() {
     registry.set_in_force(removed);
     tick(&mut registry, 20, 3);
     assert_eq!(registry.retired().count(), 1, "it has connections");
+    let opened = |_| Counts { opened: 1, ..Counts::default() };
+    registry.tick(25, opened, |_| ServiceCounts::default());
+    assert_eq!(registry.retired().count(), 1, "it has opened a flow itself");
     assert!(registry.compile().retired.iter().any(|server| server.id.index() == 0));
     tick(&mut registry, 30, 0);
     assert_eq!((registry.retired().count(), all(&registry)), (0, 1), "a snapshot has it");
@@ -170,7 +198,7 @@ fn servers_that_operators_add_and_take_away_stay_so() {
 fn a_server_that_was_taken_away_can_be_added_as_it_was() {
     let mut registry = registry(&one(&[server("a", 1)]));
     change(&mut registry, "a", Change::Remove).unwrap();
-    change(&mut registry, "a", Change::Add(Definition::from(&server("a", 1)))).unwrap();
+    change(&mut registry, "a", Change::Add(server("a", 1))).unwrap();
     assert_eq!((id(&registry, "web", "a"), web(&registry, "a").is_added()), (0, false));
     registry.reload(&Services::default(), 5).unwrap();
     assert_eq!((registry.groups().len(), registry.retired().count()), (0, 1));
@@ -217,13 +245,13 @@ fn verdicts_are_told_once_and_forgotten_with_the_checks() {
     checked.services[0].health = Some(health);
     let mut registry = registry(&checked);
     let before = registry.revision();
-    assert!(registry.set_alive(ServerId::FIRST, false) && !registry.set_alive(ServerId::FIRST, false));
+    assert!(set_alive(&mut registry, 0, false) && !set_alive(&mut registry, 0, false));
     assert_eq!((registry.revision(), web(&registry, "a").state()), (before + 1, ServerState::Dead));
     registry.reload(&checked, 1).unwrap();
     assert!(!web(&registry, "a").is_alive());
     registry.reload(&unchecked, 1).unwrap();
     assert!(web(&registry, "a").is_alive());
-    assert!(!registry.set_alive(ServerId::new(77).unwrap(), false), "nobody");
+    assert!(!set_alive(&mut registry, 77, false), "nobody");
 }
 
 #[test]
@@ -241,7 +269,7 @@ fn the_order_is_the_one_that_the_service_wants() {
 #[test]
 fn a_service_gives_its_port_to_servers_without_one() {
     let mut config = one(&[server("a", 1), services::Server { port: 3128, ..server("b", 2) }]);
-    let protocol = weir_dataplane::wire::IpProtocol::TCP;
+    let protocol = IpProtocol::TCP;
     config.services[0].selector = Selector::Address { protocol, address: address(80), port: 80 };
     let ports: Vec<u16> =
         registry(&config).compile().services[0].servers.iter().map(|server| server.port).collect();
@@ -318,8 +346,8 @@ fn a_node_that_traffic_is_for_alone_stays() {
 #[test]
 fn a_load_is_told_when_it_is_another() {
     let mut registry = registry(&pool());
-    let node = ServerId::new(1).unwrap();
-    assert!(registry.set_reported_load(node, 40) && !registry.set_reported_load(node, 40));
+    let node = 1;
+    assert!(set_load(&mut registry, node, 40) && !set_load(&mut registry, node, 40));
     assert_eq!(registry.compile().services[1].servers[0].reported_load, 40);
 }
 
@@ -327,7 +355,7 @@ fn a_load_is_told_when_it_is_another() {
 fn what_cannot_be_is_refused_and_changes_nothing() {
     let mut v6 = Definition::new("d".to_owned(), "2001:db8::1".parse().unwrap());
     let mut config = one(&[server("a", 1)]);
-    let protocol = weir_dataplane::wire::IpProtocol::TCP;
+    let protocol = IpProtocol::TCP;
     config.services[0].selector = Selector::Address { protocol, address: address(80), port: 80 };
     let mut registry = registry(&config);
     let add = |name: &str, n| Change::Add(Definition::new(name.to_owned(), address(n)));

@@ -1,98 +1,120 @@
-//! One property of packets, cut where rules begin and end: which rules hold on each stretch.
+//! One property of packets, cut where rules begin and end: on each stretch the same rules hold.
+//!
+//! A value's *class* is the number of the set of rules that hold for it. Small numbers have a table of classes, in pages
+//! of which equal ones are one; large ones are searched for.
 
+use super::sets::{Set, Sets};
 use core::ops::RangeInclusive;
+use hashbrown::HashMap;
 
-/// As many rules as a summary's bits have words of bits.
-pub const RULES_MAX: usize = 64 * 64;
-/// Words that are looked at together: a row is a number of these.
-pub(super) const BLOCK: usize = 8;
-
-/// The rules that hold for one value: a bit each, and a bit for each word of these that is not 0.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Row<'a> {
-    pub(super) words: &'a [u64],
-    pub(super) summary: u64,
-    /// All rules hold, whatever the value.
-    pub(super) is_open: bool,
-}
-
-/// All values of a property.
-#[derive(Clone, Debug)]
-pub(super) struct Axis<T> {
-    /// Where each stretch begins but the first, which begins at the least value; in order.
-    starts: Vec<T>,
-    /// The rows of all stretches, `stride` words each.
-    words: Vec<u64>,
-    summaries: Vec<u64>,
-    stride: usize,
-    /// No rule is about this property.
-    is_open: bool,
-}
-
-/// A value that has a next one, but for the last.
+/// A number that ranges are of.
 pub(super) trait Step: Copy + Ord {
-    /// The next value.
-    fn next(self) -> Option<Self>;
+    /// The highest.
+    const LAST: Self;
+    /// The one before it.
+    fn before(self) -> Option<Self>;
 }
 
 macro_rules! steps {
     ($($number:ty),*) => {
         $(impl Step for $number {
-            #[inline]
-            fn next(self) -> Option<Self> {
-                self.checked_add(1)
+            const LAST: Self = Self::MAX;
+
+            fn before(self) -> Option<Self> {
+                self.checked_sub(1)
             }
         })*
     };
 }
-steps!(u8, u16, u32, u128);
+steps!(u16, u32, u128);
 
-impl<T: Step> Axis<T> {
-    /// Of these rules in order, up to [`RULES_MAX`], each with the values that it holds for; `None`: for all, and an
-    /// empty range: for none.
-    pub(super) fn compile(rules: impl Iterator<Item = Option<RangeInclusive<T>>>) -> Self {
+/// The values of a property, cut.
+#[derive(Clone, Debug)]
+pub(super) struct Stretches<T> {
+    /// The last value of each, in order; that of the last one is the highest.
+    lasts: Vec<T>,
+    /// The classes.
+    classes: Vec<u16>,
+}
+
+impl<T: Step> Stretches<T> {
+    /// For these rules in order, each with the values that it holds for; `None`: for all, and an empty range: for none.
+    pub(super) fn compile(rules: impl Iterator<Item = Option<RangeInclusive<T>>>, sets: &mut Sets) -> Self {
         let rules: Vec<_> = rules.collect();
-        debug_assert!(rules.len() <= RULES_MAX);
-        let bounds = |range: &RangeInclusive<T>| [Some(*range.start()), range.end().next()];
-        let mut starts: Vec<T> = rules.iter().flatten().flat_map(bounds).flatten().collect();
-        starts.sort_unstable();
-        starts.dedup();
-        let (stride, stretches) = (rules.len().div_ceil(64).next_multiple_of(BLOCK), starts.len() + 1);
-        let mut words = vec![0_u64; stride * stretches];
-        for (number, rule) in rules.iter().enumerate() {
-            let stretches = match rule {
-                None => 0..stretches,
-                Some(range) if range.is_empty() => 0..0,
-                Some(range) => {
-                    let end = range.end().next().map_or(stretches, |next| stretch(&starts, next));
-                    stretch(&starts, *range.start())..end
-                }
-            };
-            for stretch in stretches {
-                words[stretch * stride + number / 64] |= 1 << (number % 64);
-            }
+        let ranges = || rules.iter().flatten().filter(|range| !range.is_empty());
+        let bounds = |range: &RangeInclusive<T>| [range.start().before(), Some(*range.end())];
+        let mut lasts: Vec<T> = ranges().flat_map(bounds).flatten().chain([T::LAST]).collect();
+        lasts.sort_unstable();
+        lasts.dedup();
+        let mut always = Set::new(rules.len());
+        let open = rules.iter().enumerate().filter(|(_, range)| range.is_none());
+        open.for_each(|(rule, _)| always.add(rule));
+        let mut holding = vec![always; lasts.len()];
+        for (rule, range) in rules.iter().enumerate() {
+            let Some(range) = range.as_ref().filter(|range| !range.is_empty()) else { continue };
+            let first = lasts.partition_point(|last| last < range.start());
+            let end = lasts.partition_point(|last| last <= range.end());
+            holding[first..end].iter_mut().for_each(|set| set.add(rule));
         }
-        let summary =
-            |row: &[u64]| row.iter().enumerate().fold(0, |sum, (i, word)| sum | u64::from(*word != 0) << i);
-        let summaries = words.chunks_exact(stride.max(1)).map(summary).collect();
-        let is_open = rules.iter().all(Option::is_none);
-        Self { starts, words, summaries, stride, is_open }
+        let classes = holding.into_iter().map(|set| sets.number(set)).collect();
+        Self { lasts, classes }
     }
 
-    /// The rules that hold for a value.
+    /// Counts each class as so many from now on.
+    pub(super) fn scale(&mut self, by: u16) {
+        self.classes.iter_mut().for_each(|class| *class *= by);
+    }
+
+    /// The class of a number.
     #[inline]
-    pub(super) fn row(&self, value: T) -> Row<'_> {
-        let stretch = stretch(&self.starts, value);
-        Row {
-            words: self.words.get(stretch * self.stride..(stretch + 1) * self.stride).unwrap_or_default(),
-            summary: self.summaries.get(stretch).copied().unwrap_or_default(),
-            is_open: self.is_open,
-        }
+    pub(super) fn class(&self, of: T) -> usize {
+        self.classes[self.lasts.partition_point(|last| *last < of)].into()
     }
 }
 
-/// Where a value lies.
-#[inline]
-fn stretch<T: Ord>(starts: &[T], value: T) -> usize {
-    starts.partition_point(|start| *start <= value)
+/// Numbers of a page.
+const PAGE: usize = 256;
+
+/// The classes of 16-bit numbers.
+#[derive(Clone, Debug)]
+pub(super) struct Table {
+    /// By the high byte.
+    pages: [u16; PAGE],
+    /// By page and the low byte.
+    classes: Vec<u16>,
+}
+
+impl Table {
+    /// The same classes.
+    pub(super) fn compile(stretches: &Stretches<u16>) -> Self {
+        let mut all = vec![0; PAGE * PAGE];
+        let mut start = 0;
+        for (last, class) in stretches.lasts.iter().zip(&stretches.classes) {
+            let end = usize::from(*last) + 1;
+            all[start..end].fill(*class);
+            start = end;
+        }
+        let (mut known, mut classes, mut pages) = (HashMap::new(), Vec::new(), [0; PAGE]);
+        for (number, page) in pages.iter_mut().zip(all.chunks_exact(PAGE)) {
+            #[expect(clippy::cast_possible_truncation, reason = "there are 256 pages at most")]
+            let next = known.len() as u16;
+            *number = *known.entry(page).or_insert_with(|| {
+                classes.extend_from_slice(page);
+                next
+            });
+        }
+        Self { pages, classes }
+    }
+
+    /// Counts each class as so many from now on.
+    pub(super) fn scale(&mut self, by: u16) {
+        self.classes.iter_mut().for_each(|class| *class *= by);
+    }
+
+    /// The class of a number.
+    #[inline]
+    pub(super) fn class(&self, of: u16) -> usize {
+        let [page, at] = of.to_be_bytes();
+        self.classes[usize::from(self.pages[usize::from(page)]) * PAGE + usize::from(at)].into()
+    }
 }

@@ -1,22 +1,31 @@
 //! The first of a list of rules that a packet agrees with.
 //!
-//! Each property of a packet is looked up by itself: that gives a bit for each rule that holds for it. The rules that
-//! hold for all properties are those whose bit all have, and the first is the lowest. So the time hardly grows with the
-//! number of rules. Lakshman and Stiliadis, "High-Speed Policy-based Packet Forwarding Using Efficient
-//! Multi-dimensional Range Matching"; the summaries are Baboescu's and Varghese's "aggregated bit vectors".
+//! Each property of a packet comes to a class: the values for which the same rules hold. Properties with few classes
+//! together have a table, which gives a bit for each rule that holds for all of them; the others, addresses above all, a
+//! table each. The rules that hold for all properties are those whose bit all have, and the first is the lowest. So the
+//! time hardly grows with the number of rules, and what no rule in question is about is not looked at.
+//!
+//! Lakshman and Stiliadis, "High-Speed Policy-based Packet Forwarding Using Efficient Multi-dimensional Range Matching";
+//! the summaries are Baboescu's and Varghese's "aggregated bit vectors", the tables the first step of Gupta's and
+//! McKeown's "recursive flow classification".
 
 mod axis;
+mod factor;
+mod sets;
 
-pub use axis::RULES_MAX;
+pub use sets::RULES_MAX;
 
 use crate::config::Rule;
 use crate::key::{Address, Family};
 use crate::subnet::Subnet;
 use crate::units::{Mark, PortId, VlanId};
 use crate::wire::IpProtocol;
-use axis::{Axis, BLOCK, Row, Step};
+use arrayvec::ArrayVec;
+use axis::{Stretches, Table};
 use core::net::IpAddr;
 use core::ops::RangeInclusive;
+use factor::{FACTORS_MAX, Factor, Head, SUMS_MAX};
+use sets::{BLOCK, Block, Set, Sets, WORD};
 
 /// What of a packet rules look at.
 #[derive(Clone, Copy, Debug)]
@@ -39,88 +48,213 @@ pub struct Facts {
     pub mark: Mark,
 }
 
-/// Properties of a packet.
-const PROPERTIES: usize = 8;
+/// A property of a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Property {
+    Source,
+    Destination,
+    Protocol,
+    SourcePort,
+    DestinationPort,
+    Port,
+    Vlan,
+    Mark,
+}
+
+impl Property {
+    const ALL: [Self; 8] = [
+        Self::Source,
+        Self::Destination,
+        Self::Protocol,
+        Self::SourcePort,
+        Self::DestinationPort,
+        Self::Port,
+        Self::Vlan,
+        Self::Mark,
+    ];
+    const COUNT: usize = Self::ALL.len();
+
+    const fn is_address(self) -> bool {
+        matches!(self, Self::Source | Self::Destination)
+    }
+
+    /// Whether a rule says something about it.
+    const fn is_in(self, rule: &Rule) -> bool {
+        match self {
+            Self::Source => rule.source.is_some(),
+            Self::Destination => rule.destination.is_some(),
+            Self::Protocol => rule.protocol.is_some(),
+            Self::SourcePort => rule.source_port.is_some(),
+            Self::DestinationPort => rule.destination_port.is_some(),
+            Self::Port => rule.port.is_some(),
+            Self::Vlan => rule.vlan.is_some(),
+            Self::Mark => rule.mark.is_some(),
+        }
+    }
+}
 
 /// A list of rules, compiled.
 #[derive(Clone, Debug)]
 pub struct Classifier {
-    sources: Ends,
-    destinations: Ends,
-    protocols: Axis<u8>,
-    source_ports: Axis<u16>,
-    destination_ports: Axis<u16>,
-    ports: Axis<u8>,
-    vlans: Axis<u16>,
-    marks: Axis<u32>,
-}
-
-/// Addresses of either kind.
-#[derive(Clone, Debug)]
-struct Ends {
-    v4: Axis<u32>,
-    v6: Axis<u128>,
+    axes: Axes,
+    /// The first is the one that is asked first.
+    factors: Vec<Factor>,
 }
 
 impl Classifier {
     /// Of the first [`RULES_MAX`] of these, in order.
     pub fn compile(rules: &[Rule]) -> Self {
         let rules = &rules[..rules.len().min(RULES_MAX)];
-        Self {
-            sources: Ends::compile(rules, |rule| rule.source),
-            destinations: Ends::compile(rules, |rule| rule.destination),
-            protocols: axis(rules, |rule| rule.protocol.map(|protocol| only(protocol.0))),
-            source_ports: axis(rules, |rule| rule.source_port.clone()),
-            destination_ports: axis(rules, |rule| rule.destination_port.clone()),
-            ports: axis(rules, |rule| rule.port.map(|port| only(number(port)))),
-            vlans: axis(rules, |rule| rule.vlan.map(|vlan| only(vlan.number()))),
-            marks: axis(rules, |rule| rule.mark.map(|mark| only(mark.0))),
+        let mut sets = Property::ALL.map(|_| Sets::new(rules.len()));
+        let mut axes = Axes::compile(rules, &mut sets);
+        let mut order = Property::ALL.to_vec();
+        order.retain(|property| rules.iter().any(|rule| property.is_in(rule)));
+        // Addresses last: they have many classes, and cost most.
+        order.sort_by_key(|property| (property.is_address(), sets[*property as usize].len()));
+        // What fits together is one factor.
+        let mut groups = vec![Vec::new()];
+        let mut sums = 1;
+        for property in order {
+            let classes = sets[property as usize].len();
+            if sums * classes > SUMS_MAX && sums > 1 {
+                groups.push(Vec::new());
+                sums = 1;
+            }
+            #[expect(clippy::cast_possible_truncation, reason = "no more than SUMS_MAX")]
+            axes.scale(property, sums as u16);
+            groups.last_mut().into_iter().for_each(|group| group.push((property, &sets[property as usize])));
+            sums *= classes;
         }
+        let about = |rule: &Rule| {
+            let has = |group: &Vec<(Property, _)>| group.iter().any(|(property, _)| property.is_in(rule));
+            let others = groups.iter().enumerate().skip(1).filter(|(_, group)| has(group));
+            others.fold(0, |about, (number, _)| about | 1 << number)
+        };
+        let about: Vec<u8> = rules.iter().map(about).collect();
+        let mut all = Set::new(rules.len());
+        (0..rules.len()).for_each(|rule| all.add(rule));
+        let mut only = Sets::new(rules.len());
+        only.number(all);
+        let factors = groups.iter().map(|group| Factor::compile(group, only.clone(), &about));
+        Self { axes, factors: factors.collect() }
     }
 
     /// Which rule, counted from 0, is the first that holds.
     #[inline]
     pub fn first(&self, facts: &Facts) -> Option<usize> {
-        let rows = [
-            self.sources.row(facts.family, facts.source),
-            self.destinations.row(facts.family, facts.destination),
-            self.protocols.row(facts.protocol.0),
-            self.source_ports.row(facts.ports.0),
-            self.destination_ports.row(facts.ports.1),
-            self.ports.row(number(facts.port)),
-            // No VLAN has this number.
-            self.vlans.row(facts.vlan.map_or(u16::MAX, VlanId::number)),
-            self.marks.row(facts.mark.0),
-        ];
-        let mut summary = rows.iter().fold(u64::MAX, |all, row| all & row.summary);
-        // Properties that no rule is about need not be looked at.
-        let (mut blocks, mut count) = ([[].as_slice(); PROPERTIES], 0);
-        for row in rows.iter().filter(|row| !row.is_open) {
-            (blocks[count], count) = (row.words.as_chunks::<BLOCK>().0, count + 1);
+        let (head, blocks) = self.row(self.factors.first()?, facts);
+        if head.asks == 0 {
+            return head.first();
         }
-        if count == 0 {
-            return (summary != 0).then_some(0);
+        let (mut summary, mut asks) = (head.summary, head.asks);
+        let mut others = ArrayVec::<_, FACTORS_MAX>::new_const();
+        while asks != 0 {
+            let (head, blocks) = self.row(self.factors.get(asks.trailing_zeros() as usize)?, facts);
+            summary &= head.summary;
+            others.push(blocks);
+            asks &= asks - 1;
         }
-        while summary != 0 {
-            let at = summary.trailing_zeros() as usize / BLOCK;
-            let mut words = [u64::MAX; BLOCK];
-            for row in &blocks[..count] {
-                let block = row.get(at)?;
-                words.iter_mut().zip(block).for_each(|(word, of)| *word &= of);
-            }
-            if let Some(i) = words.iter().position(|word| *word != 0) {
-                return Some((at * BLOCK + i) * 64 + words[i].trailing_zeros() as usize);
-            }
-            summary &= !(0xff << (at * BLOCK));
-        }
-        None
+        lowest(summary, blocks, &others)
+    }
+
+    /// Which rules hold, as far as these properties go.
+    #[inline]
+    fn row<'a>(&self, factor: &'a Factor, facts: &Facts) -> (Head, &'a [Block]) {
+        factor.row(factor.properties.iter().map(|property| self.axes.class(*property, facts)).sum())
     }
 }
 
+/// The lowest bit that all have. A word that is 0 in one of them has none in `summary`.
+#[inline]
+fn lowest(mut summary: u64, blocks: &[Block], others: &[&[Block]]) -> Option<usize> {
+    while summary != 0 {
+        let at = summary.trailing_zeros() as usize / BLOCK;
+        let Block(mut words) = *blocks.get(at)?;
+        for other in others {
+            let Block(other) = other.get(at)?;
+            words.iter_mut().zip(other).for_each(|(word, of)| *word &= of);
+        }
+        if words.iter().fold(0, |any, word| any | word) != 0 {
+            let i = words.iter().position(|word| *word != 0)?;
+            return Some((at * BLOCK + i) * WORD + words[i].trailing_zeros() as usize);
+        }
+        summary &= !(0xff << (at * BLOCK));
+    }
+    None
+}
+
+/// All properties' classes. That of a property is counted as often as those before it in its factor have values.
+#[derive(Clone, Debug)]
+struct Axes {
+    sources: Ends,
+    destinations: Ends,
+    protocols: Table,
+    source_ports: Table,
+    destination_ports: Table,
+    ports: Table,
+    vlans: Table,
+    marks: Stretches<u32>,
+}
+
+/// No VLAN has this number.
+const NO_VLAN: u16 = u16::MAX;
+
+impl Axes {
+    fn compile(rules: &[Rule], sets: &mut [Sets; Property::COUNT]) -> Self {
+        let [sources, destinations, protocols, source_ports, destination_ports, ports, vlans, marks] = sets;
+        let port = |rule: &Rule| rule.port.map(|port| only(number(port)));
+        Self {
+            sources: Ends::compile(rules, |rule| rule.source, sources),
+            destinations: Ends::compile(rules, |rule| rule.destination, destinations),
+            protocols: table(rules, |rule| rule.protocol.map(|IpProtocol(of)| only(of.into())), protocols),
+            source_ports: table(rules, |rule| rule.source_port.clone(), source_ports),
+            destination_ports: table(rules, |rule| rule.destination_port.clone(), destination_ports),
+            ports: table(rules, port, ports),
+            vlans: table(rules, |rule| rule.vlan.map(|vlan| only(vlan.number())), vlans),
+            marks: stretches(rules, |rule| rule.mark.map(|mark| only(mark.0)), marks),
+        }
+    }
+
+    fn scale(&mut self, property: Property, by: u16) {
+        match property {
+            Property::Source => self.sources.scale(by),
+            Property::Destination => self.destinations.scale(by),
+            Property::Protocol => self.protocols.scale(by),
+            Property::SourcePort => self.source_ports.scale(by),
+            Property::DestinationPort => self.destination_ports.scale(by),
+            Property::Port => self.ports.scale(by),
+            Property::Vlan => self.vlans.scale(by),
+            Property::Mark => self.marks.scale(by),
+        }
+    }
+
+    /// Kept apart: what one property needs in registers the others need not save.
+    #[inline(never)]
+    fn class(&self, property: Property, facts: &Facts) -> usize {
+        match property {
+            Property::Source => self.sources.class(facts.family, facts.source),
+            Property::Destination => self.destinations.class(facts.family, facts.destination),
+            Property::Protocol => self.protocols.class(facts.protocol.0.into()),
+            Property::SourcePort => self.source_ports.class(facts.ports.0),
+            Property::DestinationPort => self.destination_ports.class(facts.ports.1),
+            Property::Port => self.ports.class(number(facts.port)),
+            Property::Vlan => self.vlans.class(facts.vlan.map_or(NO_VLAN, VlanId::number)),
+            Property::Mark => self.marks.class(facts.mark.0),
+        }
+    }
+}
+
+/// Addresses of either kind.
+#[derive(Clone, Debug)]
+struct Ends {
+    v4: Stretches<u32>,
+    v6: Stretches<u128>,
+}
+
 impl Ends {
-    fn compile(rules: &[Rule], end: impl Fn(&Rule) -> Option<Subnet>) -> Self {
+    fn compile(rules: &[Rule], end: impl Fn(&Rule) -> Option<Subnet>, sets: &mut Sets) -> Self {
         // A rule for one kind of addresses holds for none of the other.
-        let v4 = axis(rules, |rule| {
+        let v4 = |rule: &Rule| {
             end(rule).map(|subnet| match subnet.address {
                 IpAddr::V4(address) => {
                     let rest = u32::MAX.checked_shr(subnet.prefix_len.into()).unwrap_or(0);
@@ -128,8 +262,8 @@ impl Ends {
                 }
                 IpAddr::V6(_) => none(u32::MAX),
             })
-        });
-        let v6 = axis(rules, |rule| {
+        };
+        let v6 = |rule: &Rule| {
             end(rule).map(|subnet| match subnet.address {
                 IpAddr::V6(address) => {
                     let rest = u128::MAX.checked_shr(subnet.prefix_len.into()).unwrap_or(0);
@@ -137,24 +271,37 @@ impl Ends {
                 }
                 IpAddr::V4(_) => none(u128::MAX),
             })
-        });
-        Self { v4, v6 }
+        };
+        Self { v4: stretches(rules, v4, sets), v6: stretches(rules, v6, sets) }
     }
 
-    #[inline]
-    fn row(&self, family: Family, address: Address) -> Row<'_> {
+    fn scale(&mut self, by: u16) {
+        self.v4.scale(by);
+        self.v6.scale(by);
+    }
+
+    #[inline(always)]
+    fn class(&self, family: Family, address: Address) -> usize {
         match family {
-            Family::V4 => self.v4.row(address.ipv4_bits()),
+            Family::V4 => self.v4.class(address.ipv4_bits()),
             Family::V6 => {
                 let [high, low] = address.ipv6_bits();
-                self.v6.row(u128::from(high) << 64 | u128::from(low))
+                self.v6.class(u128::from(high) << 64 | u128::from(low))
             }
         }
     }
 }
 
-fn axis<T: Step>(rules: &[Rule], values: impl Fn(&Rule) -> Option<RangeInclusive<T>>) -> Axis<T> {
-    Axis::compile(rules.iter().map(values))
+fn stretches<T: axis::Step>(
+    rules: &[Rule],
+    values: impl Fn(&Rule) -> Option<RangeInclusive<T>>,
+    sets: &mut Sets,
+) -> Stretches<T> {
+    Stretches::compile(rules.iter().map(values), sets)
+}
+
+fn table(rules: &[Rule], values: impl Fn(&Rule) -> Option<RangeInclusive<u16>>, sets: &mut Sets) -> Table {
+    Table::compile(&stretches(rules, values, sets))
 }
 
 const fn only<T: Copy>(value: T) -> RangeInclusive<T> {
@@ -167,8 +314,8 @@ fn none<T: From<u8>>(value: T) -> RangeInclusive<T> {
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "there are fewer than 256 ports")]
-const fn number(port: PortId) -> u8 {
-    port.index() as u8
+const fn number(port: PortId) -> u16 {
+    port.index() as u16
 }
 
 #[cfg(test)]

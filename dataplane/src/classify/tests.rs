@@ -39,15 +39,14 @@ fn range() -> impl Strategy<Value = RangeInclusive<u16>> {
     (edge(), edge()).prop_map(|(a, b)| a.min(b)..=a.max(b))
 }
 
-fn rule() -> impl Strategy<Value = Rule> {
-    let ends = (prop::option::of(subnet()), prop::option::of(subnet()));
-    let ports = (prop::option::of(range()), prop::option::of(range()));
-    let rest = (
-        prop::option::of(0..3u8),
-        prop::option::of(0..2usize),
-        prop::option::of(1..3u16),
-        prop::option::of(0..3u32),
-    );
+/// Each property is said something about with this probability.
+fn rule(said: f64) -> impl Strategy<Value = Rule> {
+    fn maybe<S: Strategy>(said: f64, of: S) -> impl Strategy<Value = Option<S::Value>> {
+        prop::option::weighted(said, of)
+    }
+    let ends = (maybe(said, subnet()), maybe(said, subnet()));
+    let ports = (maybe(said, range()), maybe(said, range()));
+    let rest = (maybe(said, 0..3u8), maybe(said, 0..2usize), maybe(said, 1..3u16), maybe(said, 0..3u32));
     (ends, ports, rest).prop_map(|((source, destination), (source_port, destination_port), rest)| Rule {
         source,
         destination,
@@ -81,7 +80,7 @@ fn facts() -> impl Strategy<Value = Facts> {
 proptest! {
     #[test]
     fn it_finds_what_a_walk_through_the_list_finds(
-        rules in prop::collection::vec(rule(), 0..150),
+        rules in prop::collection::vec(rule(0.5), 0..150),
         packets in prop::collection::vec(facts(), 20)
     ) {
         let classifier = Classifier::compile(&rules);
@@ -91,12 +90,36 @@ proptest! {
     }
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(8))]
+    #[test]
+    fn and_in_a_long_list_too(
+        rules in prop::collection::vec(rule(0.9), 1000..1500),
+        packets in prop::collection::vec(facts(), 200)
+    ) {
+        let classifier = Classifier::compile(&rules);
+        prop_assert!(classifier.factors.len() > 1, "they do not fit together");
+        for facts in packets {
+            prop_assert_eq!(classifier.first(&facts), rules.iter().position(|rule| holds(rule, &facts)));
+        }
+    }
+}
+
 #[test]
-fn the_last_of_as_many_rules_as_there_can_be_is_found() {
-    let rule = |n: usize| Rule { mark: Some(Mark(u32::try_from(n).unwrap())), ..Rule::default() };
-    let rules: Vec<_> = (0..=RULES_MAX).map(rule).collect();
-    let classifier = Classifier::compile(&rules);
-    let packet = |mark| Facts {
+fn every_number_has_its_class() {
+    for count in [0, 1, 2, 15, 16, 17, 255, 256, 257, 1000] {
+        let rule = |n: u32| Rule { mark: Some(Mark(n)), ..Rule::default() };
+        let rules: Vec<_> = (0..count).map(|n| n * 37 % (2 * count)).chain([u32::MAX, 0]).map(rule).collect();
+        let classifier = Classifier::compile(&rules);
+        for mark in (0..2 * count + 2).chain([u32::MAX - 1, u32::MAX]) {
+            let first = rules.iter().position(|rule| rule.mark == Some(Mark(mark)));
+            assert_eq!(classifier.first(&packet(mark)), first, "{mark} of {count}");
+        }
+    }
+}
+
+fn packet(mark: u32) -> Facts {
+    Facts {
         family: Family::V4,
         source: Address::default(),
         destination: Address::default(),
@@ -105,7 +128,14 @@ fn the_last_of_as_many_rules_as_there_can_be_is_found() {
         port: PortId::FIRST,
         vlan: None,
         mark: Mark(mark),
-    };
+    }
+}
+
+#[test]
+fn the_last_of_as_many_rules_as_there_can_be_is_found() {
+    let rule = |n: usize| Rule { mark: Some(Mark(u32::try_from(n).unwrap())), ..Rule::default() };
+    let rules: Vec<_> = (0..=RULES_MAX).map(rule).collect();
+    let classifier = Classifier::compile(&rules);
     assert_eq!(classifier.first(&packet(0)), Some(0));
     assert_eq!(classifier.first(&packet(4095)), Some(RULES_MAX - 1));
     assert_eq!(classifier.first(&packet(4096)), None, "one too many");

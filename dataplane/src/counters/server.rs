@@ -9,12 +9,18 @@ pub struct ServerCells {
     pub active: Cell,
     /// Connections that are over and not yet forgotten, and flows of what has no connections, such as UDP: a gauge.
     pub inactive: Cell,
+    /// Of the inactive ones, flows of what has no connections: a gauge.
+    pub datagrams: Cell,
+    /// Flows that it has opened itself, from an address that others have as well: a gauge.
+    pub opened: Cell,
     /// Connections that it was given.
     pub connections: Cell,
     /// Of TCP's, those whose client has gone on after its SYN: the server has answered.
     pub answered: Cell,
-    /// Of TCP's, those that ended before that.
+    /// Of TCP's, those whose client has sent its SYN again before that.
     pub unanswered: Cell,
+    /// Of TCP's, those whose SYN it has answered with a reset, as far as its answers pass here.
+    pub refused: Cell,
     /// Packets that it was sent.
     pub packets: Cell,
     /// Their bytes, from the IP header on.

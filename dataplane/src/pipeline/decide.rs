@@ -134,7 +134,7 @@ fn decide_without_flow<F: Frame>(
         return router.is_own(frame.bytes()).then_some((false, Verdict::Punt(PuntReason::Local)));
     };
     let bucket = snapshot.bucket(&Origin { key: parsed.key, side: parsed.side });
-    if !snapshot.is_me(snapshot.owner(bucket)) {
+    if snapshot.has_lapsed(now) || !snapshot.is_me(snapshot.owner(bucket)) {
         return Some((false, Verdict::Drop(DropReason::NotOwner)));
     }
     Some((true, router.forward_to(target, frame, &parsed.key, now)))

@@ -147,8 +147,11 @@ impl<F: Frame> Pipeline<F> {
     }
 
     fn dispatch(&mut self, parsed: &Parsed, passage: &Passage, tracked: &mut Tracked) {
-        if let Some(place) = passage.place {
-            dispatch(&mut self.tracker, &mut self.memories, &self.snapshot, parsed, place, tracked);
+        let Self { tracker, memories, snapshot, .. } = self;
+        if let (Some(services), Some(place)) = (snapshot.services(), passage.place)
+            && let Some(record) = tracker.take_pending()
+        {
+            dispatch(tracker, memories, (snapshot, services), parsed, (record, place), tracked);
         }
     }
 

@@ -2,14 +2,16 @@
 //! services, by the snapshots that it adopts.
 
 use super::Pipeline;
+use super::set::Set;
 use crate::config::service::Fallback;
 use crate::counters::{DropReason, Verdict, WorkerCounters};
 use crate::parse::Parsed;
-use crate::port::Frame;
+use crate::port::{Burst, Frame};
 use crate::snapshot::Snapshot;
 use crate::steer::delivery::{facts, vlan_of};
 use crate::steer::service::memory::Memories;
 use crate::steer::service::{Dispatch, Services};
+use crate::track::table::RecordId;
 use crate::track::{Owners, Steering, Tracked, Tracker};
 use crate::units::{PortId, ServiceId, Tick, VlanId};
 use crate::wire::{Ethernet, MacAddr};
@@ -37,8 +39,9 @@ impl<F: Frame> Pipeline<F> {
     pub fn adopt(&mut self, snapshot: Arc<Snapshot>) -> Arc<Snapshot> {
         self.counters.epoch.set(u64::from(snapshot.epoch().number()));
         let old = core::mem::replace(&mut self.snapshot, snapshot);
-        let version = |snapshot: &Snapshot| snapshot.services().map(Services::version);
-        if version(&old) != version(&self.snapshot) {
+        // A threshold may be another one where nothing else of the services is.
+        let services = |snapshot: &Snapshot| snapshot.services().map(core::ptr::from_ref::<Services>);
+        if services(&old) != services(&self.snapshot) {
             self.know_servers();
         }
         old
@@ -52,6 +55,40 @@ impl<F: Frame> Pipeline<F> {
         core::mem::replace(&mut self.memories, memories)
     }
 
+    /// Sends those of `others` on that are plainly for servers, and adds the ports by which they leave to `ways`. Answers
+    /// the rest. `first` is the place of the first of `frames` in the burst.
+    #[inline(never)]
+    pub(super) fn deliver(
+        &mut self,
+        others: Set,
+        frames: &mut Burst<F>,
+        first: usize,
+        ways: &mut Set,
+    ) -> Set {
+        let Some(router) = self.snapshot.router().filter(|router| router.services().is_some()) else {
+            return others;
+        };
+        let (me, sent) = (Some(self.snapshot.me()), !(self.forwarded >> first));
+        let mut left = Set::default();
+        for i in others {
+            let (parsed, tracked) = (&self.parsed[i], &self.tracked[i]);
+            let is_ours = tracked.owner == me && tracked.drop.is_none() && sent >> i & 1 == 1;
+            let server = tracked.steering.target(tracked.reply).filter(|_| is_ours);
+            let out = server.and_then(|id| router.deliver_plain(frames[i].bytes_mut(), parsed, id));
+            match out.map(Verdict::Forward) {
+                None => left.insert(i),
+                Some(verdict) => {
+                    self.outcomes[i] = (true, verdict);
+                    count(&self.counters, tracked, parsed, verdict);
+                }
+            }
+            if let Some(out) = out {
+                ways.insert(out.index());
+            }
+        }
+        left
+    }
+
     pub(super) fn know_servers(&mut self) {
         if let Some(services) = self.snapshot.services() {
             self.tracker.know_servers(services.servers());
@@ -59,18 +96,16 @@ impl<F: Frame> Pipeline<F> {
     }
 }
 
-/// Says who takes the flow of a packet that has just been tracked, if nobody has yet; `tracked` tells what becomes of the
-/// packet.
+/// Says who takes the flow of a packet that has just been tracked, of which nobody has said it yet; `tracked` tells what
+/// becomes of the packet.
 pub(super) fn dispatch(
     tracker: &mut Tracker,
     memories: &mut Memories,
-    snapshot: &Snapshot,
+    (snapshot, services): (&Snapshot, &Services),
     parsed: &Parsed,
-    place: Place,
+    (record, place): (RecordId, Place),
     tracked: &mut Tracked,
 ) {
-    let Some(services) = snapshot.services() else { return };
-    let Some(record) = tracker.take_pending() else { return };
     let mut facts = facts(parsed, place.port, place.vlan);
     facts.mark = tracker.table().hot(record).mark;
     if !snapshot.is_me(tracked.owner) {
@@ -96,14 +131,14 @@ pub(super) fn dispatch(
     let (mark, dispatch) = match master {
         Some(server) => (facts.mark, Dispatch::Serve(server)),
         None => {
-            let random = parsed.key.hash(RANDOM);
+            let random = || parsed.key.hash(RANDOM);
             services.dispatch(&facts, random, memories, tracker.tallies(), place.now)
         }
     };
     tracker.mark(record, mark);
     tracked.steering = match dispatch {
         Dispatch::Route => {
-            tracker.route(record);
+            tracker.route(record, place.now);
             Steering::ROUTE
         }
         Dispatch::Serve(server) => {
@@ -112,7 +147,7 @@ pub(super) fn dispatch(
         }
         Dispatch::Fail(service, fallback) => {
             match fallback {
-                Fallback::Bypass => tracker.route(record),
+                Fallback::Bypass => tracker.route(record, place.now),
                 Fallback::Reject | Fallback::Drop => tracker.refuse(record, place.now),
             }
             fail(tracker.counters(), service, fallback, tracked)

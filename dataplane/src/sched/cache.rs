@@ -1,18 +1,19 @@
 //! What `lblc` and `lblcr` remember: which servers hold an address's content.
 //!
 //! All memory is taken when the table is made. A table that is full remembers nothing new until entries have been idle
-//! for some minutes; connections are scheduled all the same. The sweep that forgets visits a few buckets at a time.
+//! for some minutes; connections are scheduled all the same. The sweep that forgets visits some entries at a time. There
+//! are as many buckets as entries at least, and whoever chooses addresses cannot choose their buckets: the key is random.
 //!
 //! Clients of one address come to all workers, so each of them tells the others what its scheduler has learned
 //! ([`Lesson`]). Two that learn of an address at the same moment may choose two servers: then it has both.
 
 use crate::config::service::Locality;
-use crate::hash::ipvs::{fold, hash_32};
 use crate::lesson::Lesson;
 use crate::units::{ServerId, Span, Tick};
+use core::hash::BuildHasher as _;
 use core::net::{IpAddr, Ipv4Addr};
+use std::hash::RandomState;
 
-const BITS: u32 = 10;
 const NONE: u32 = u32::MAX;
 
 /// Why an address is in the table.
@@ -85,6 +86,7 @@ pub struct Place(u32);
 #[derive(Debug)]
 pub struct Table {
     limits: Locality,
+    key: RandomState,
     buckets: Vec<u32>,
     entries: Vec<Entry>,
     members: Vec<Member>,
@@ -104,7 +106,8 @@ impl Table {
         let entry = |i| Entry { next: place(i, limits.entries_max), ..Entry::EMPTY };
         let member = |i| Member { server: ServerId::FIRST, next: place(i, limits.members_max) };
         Self {
-            buckets: vec![NONE; 1 << BITS],
+            key: RandomState::new(),
+            buckets: vec![NONE; (limits.entries_max as usize).next_power_of_two()],
             entries: (0..limits.entries_max).map(entry).collect(),
             members: (0..limits.members_max).map(member).collect(),
             free_entry: if limits.entries_max > 0 { 0 } else { NONE },
@@ -129,7 +132,7 @@ impl Table {
     /// An address, if it is known.
     #[inline]
     pub fn find(&self, address: IpAddr) -> Option<Place> {
-        self.chain(bucket(address)).find(|place| self.entries[place.0 as usize].address == address)
+        self.chain(self.bucket(address)).find(|place| self.entries[place.0 as usize].address == address)
     }
 
     /// A known address.
@@ -140,7 +143,7 @@ impl Table {
 
     /// All addresses.
     pub fn entries(&self) -> impl Iterator<Item = (Place, &Entry)> {
-        let places = (0..1 << BITS).flat_map(|bucket| self.chain(bucket));
+        let places = (0..self.buckets.len()).flat_map(|bucket| self.chain(bucket));
         places.map(|place| (place, self.entry(place)))
     }
 
@@ -191,10 +194,10 @@ impl Table {
 
     /// Remembers an address that is not known; `None`: there is no room.
     pub(super) fn insert(&mut self, address: IpAddr, hold: Hold, now: Tick) -> Option<Place> {
-        let place = self.free_entry;
+        let (place, bucket) = (self.free_entry, self.bucket(address));
         let entry = self.entries.get_mut(place as usize)?;
         self.free_entry = entry.next;
-        let head = &mut self.buckets[bucket(address)];
+        let head = &mut self.buckets[bucket];
         *entry =
             Entry { address, hold, last_used: now, last_changed: now, uses: 1, next: *head, ..Entry::EMPTY };
         *head = place;
@@ -274,7 +277,7 @@ impl Table {
 
     /// Forgets an address, whatever it was held for.
     pub fn forget(&mut self, address: IpAddr) {
-        let bucket = bucket(address);
+        let bucket = self.bucket(address);
         let (mut before, mut at) = (NONE, self.buckets[bucket]);
         while at != NONE {
             let entry = self.entries[at as usize];
@@ -290,17 +293,14 @@ impl Table {
         }
     }
 
-    /// Looks at the next `count` buckets for addresses that can be forgotten. A whole round a minute is enough.
+    /// Looks at the next `count` entries for addresses that can be forgotten. A whole round a minute is enough.
     pub fn sweep(&mut self, now: Tick, count: u32) {
         let full = self.count >= self.limits.entries_max;
         let span = if full { self.limits.idle } else { self.limits.expiration };
-        for _ in 0..count {
-            let bucket = self.rover as usize;
-            self.rover = (self.rover + 1) % (1 << BITS);
-            // One at a time: what follows in the chain has its turn in the next round.
-            let idle = |entry: &&Entry| entry.hold == Hold::Learned && now.since(entry.last_used) > span;
-            let found = self.chain(bucket).map(|place| self.entry(place)).find(idle);
-            if let Some(address) = found.map(|entry| entry.address) {
+        for _ in 0..count.min(self.limits.entries_max) {
+            let Entry { address, hold, last_used, uses, .. } = self.entries[self.rover as usize];
+            self.rover = (self.rover + 1) % self.limits.entries_max;
+            if uses > 0 && hold == Hold::Learned && now.since(last_used) > span {
                 self.forget(address);
             }
         }
@@ -320,6 +320,16 @@ impl Table {
         self.entries[at as usize] = Entry { next: self.free_entry, ..Entry::EMPTY };
         self.free_entry = at;
         self.count -= 1;
+    }
+
+    #[inline]
+    fn bucket(&self, address: IpAddr) -> usize {
+        #[expect(clippy::cast_possible_truncation, reason = "the low bits are as good as any")]
+        let hash = match address {
+            IpAddr::V4(address) => self.key.hash_one(address.to_bits()),
+            IpAddr::V6(address) => self.key.hash_one(address.to_bits()),
+        } as usize;
+        hash & (self.buckets.len() - 1)
     }
 
     #[inline]
@@ -344,10 +354,6 @@ impl Entry {
         first: NONE,
         next: NONE,
     };
-}
-
-fn bucket(address: IpAddr) -> usize {
-    hash_32(fold(address), BITS) as usize
 }
 
 #[cfg(test)]
@@ -375,13 +381,13 @@ mod tests {
         for n in 0..5 {
             table.insert(address(n), Hold::Learned, at_s(0)).unwrap();
         }
-        table.sweep(at_s(400), 1 << BITS);
+        table.sweep(at_s(400), 6);
         assert_eq!(table.len(), 5);
         table.insert(address(5), Hold::Learned, at_s(400)).unwrap();
         assert_eq!(table.insert(address(6), Hold::Learned, at_s(400)), None);
-        table.sweep(at_s(401), 1 << BITS);
+        table.sweep(at_s(401), 6);
         assert!(table.len() < 6 && table.find(address(5)).is_some());
-        table.sweep(at_s(86_900), 5 << BITS);
+        table.sweep(at_s(86_900), 6);
         assert!(table.is_empty());
     }
 
@@ -391,7 +397,7 @@ mod tests {
         assert!(table.hold(address(1), Hold::Pinned, Some(id(3)), at_s(0)));
         assert!(table.hold(address(1), Hold::Pinned, Some(id(4)), at_s(0)));
         assert!(table.hold(address(2), Hold::Banned, None, at_s(0)));
-        table.sweep(at_s(1_000_000), 1 << BITS);
+        table.sweep(at_s(1_000_000), 6);
         assert_eq!(table.servers(table.find(address(1)).unwrap()).collect::<Vec<_>>(), [id(4)]);
         table.forget(address(1));
         table.forget(address(2));
@@ -412,6 +418,23 @@ mod tests {
         assert_eq!((view.address, view.hold, view.members), (address(2), Hold::Learned, 2));
         assert_eq!((view.unused.as_s(), view.unchanged.as_s()), (8, 6));
         assert_eq!(view.servers[..3], [Some(id(5)), Some(id(4)), None]);
+    }
+
+    #[test]
+    fn chains_are_short_however_many_addresses_there_are_and_whoever_chose_them() {
+        const COUNT: u32 = 1 << 14;
+        let limits = Locality { entries_max: COUNT, ..Locality::default() };
+        let any = |i: u32| IpAddr::V4(i.into());
+        // All alike to IPVS's hash: the words of each are XORed to 0.
+        let alike = |i: u32| IpAddr::V6((u128::from(i) << 96 | u128::from(i)).into());
+        for address in [&any as &dyn Fn(u32) -> IpAddr, &alike] {
+            let mut table = Table::new(limits);
+            for i in 0..COUNT {
+                table.insert(address(i), Hold::Learned, at_s(0)).unwrap();
+            }
+            let longest = (0..table.buckets.len()).map(|bucket| table.chain(bucket).count()).max();
+            assert!(longest.is_some_and(|longest| longest < 16), "{longest:?}");
+        }
     }
 
     #[derive(Clone, Debug)]

@@ -50,12 +50,12 @@ pub(super) fn learn(
     Some(chosen)
 }
 
-/// More active connections than its weight, while another server has less than half of its own: so weights are to be
-/// the connections that a server bears.
+/// More active connections than its weight, while another server that may get new ones has less than half of its own: so
+/// weights are to be the connections that a server bears. IPVS asks the others too, but has no dead ones in its list.
 #[inline]
 pub(super) fn is_overloaded((server, load): (Server, Load), servers: &Servers, loads: &impl Loads) -> bool {
-    let is_half_idle = |other: &Server| u64::from(loads.of(other.id).active) * 2 < u64::from(other.weight);
-    load.active > u32::from(server.weight) && servers.list().iter().any(is_half_idle)
+    let is_half_idle = |(other, load): (Server, Load)| u64::from(load.active) * 2 < u64::from(other.weight);
+    load.active > u32::from(server.weight) && servers.all_usable(loads).any(is_half_idle)
 }
 
 #[cfg(test)]
@@ -79,6 +79,16 @@ mod tests {
         assert_eq!(choose(&[Some(9), Some(0)]), Some(id(0)));
         assert_eq!(choose(&[None, Some(0)]), Some(id(1)));
         assert_eq!(choose(&[None, None]), None);
+    }
+
+    #[test]
+    fn a_server_that_may_get_nothing_is_not_half_idle() {
+        let (some, mut table) = (servers(&[10, 10, 10]), Table::new(Locality::default()));
+        let mut choose =
+            |active: &[Option<u32>]| choose(&mut table, SITE.into(), &some, &loads(active), Tick::default());
+        assert_eq!(choose(&[None, Some(0), Some(1)]), Some(id(1)));
+        assert_eq!(choose(&[None, Some(11), Some(5)]), Some(id(1)), "the first is dead");
+        assert_eq!(choose(&[None, Some(11), Some(4)]), Some(id(2)));
     }
 
     #[test]

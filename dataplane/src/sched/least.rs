@@ -31,13 +31,19 @@ pub fn nq(servers: &Servers, loads: &impl Loads) -> Option<ServerId> {
     idle.map(|(server, _)| server.id).or_else(|| sed(servers, loads))
 }
 
-/// The least load: what the server has reported, and its cost for each connection. One that is over and not yet
-/// forgotten counts as a 256th.
+/// The least load of pools, as [`load_in_256ths`] has it.
 #[inline]
 pub fn least_load(servers: &Servers, loads: &impl Loads) -> Option<ServerId> {
     first_least(servers.all_usable(loads), |server, load| {
-        (u64::from(server.reported_load) * 256 + u64::from(server.cost) * load.overhead(), 1)
+        (load_in_256ths(server.reported_load, server.cost, load), 1)
     })
+}
+
+/// The load of a pool's node: what it has reported, and its cost for each connection. One that is over and not yet
+/// forgotten counts as a 256th; a flow of datagrams, of which nobody says when it is over, as a whole one.
+#[inline]
+pub const fn load_in_256ths(reported_load: u32, cost: u16, load: Load) -> u64 {
+    reported_load as u64 * 256 + cost as u64 * (load.overhead() + load.datagrams as u64 * 255)
 }
 
 /// What `wlc` compares: all connections, and the weight.
@@ -49,15 +55,16 @@ pub(super) const fn weighted(server: Server, load: Load) -> (u64, u64) {
 /// The first of those whose fraction, as (numerator, denominator), is the least.
 #[inline]
 pub(super) fn first_least(
-    mut servers: impl Iterator<Item = (Server, Load)>,
+    servers: impl Iterator<Item = (Server, Load)>,
     fraction: impl Fn(Server, Load) -> (u64, u64),
 ) -> Option<ServerId> {
-    let (first, load) = servers.next()?;
-    let best = servers.fold((first.id, fraction(first, load)), |best, (server, load)| {
+    // More than any, since no denominator is 0.
+    let none = (ServerId::FIRST, (1, 0));
+    let (id, (_, over)) = servers.fold(none, |best, (server, load)| {
         let candidate = fraction(server, load);
         if is_less(candidate, best.1) { (server.id, candidate) } else { best }
     });
-    Some(best.0)
+    (over != 0).then_some(id)
 }
 
 #[inline]
@@ -90,7 +97,7 @@ mod tests {
 
     #[test]
     fn an_active_connection_counts_as_256_that_are_over() {
-        let load = |active, inactive| Load { active, inactive, overloaded: false };
+        let load = |active, inactive| Load { active, inactive, ..Load::default() };
         let over = |id: ServerId| if id.index() == 0 { load(0, 257) } else { load(1, 0) };
         assert_eq!(lc(&servers(&[1, 1]), &over), Some(id(1)));
     }
@@ -103,6 +110,16 @@ mod tests {
         assert_eq!(least_load(&some, &loads(&[Some(0), Some(3), Some(0)])), Some(id(0)));
         assert_eq!(least_load(&some, &loads(&[Some(2), Some(4), Some(1)])), Some(id(2)));
         assert_eq!(least_load(&some, &loads(&[None, None, None])), None);
+    }
+
+    #[test]
+    fn a_flow_of_datagrams_is_as_heavy_as_a_connection_and_one_that_is_over_is_not() {
+        let load = |active, inactive, datagrams| Load { active, inactive, datagrams, overloaded: false };
+        let of = |load| load_in_256ths(7, 10, load);
+        assert_eq!(of(load(2, 0, 0)), (7 + 20) * 256);
+        assert_eq!(of(load(0, 2, 2)), of(load(2, 0, 0)));
+        assert_eq!(of(load(1, 3, 1)), of(load(2, 2, 0)));
+        assert!(load_in_256ths(u32::MAX, u16::MAX, load(u32::MAX, u32::MAX, u32::MAX)) < u64::MAX);
     }
 
     proptest! {
@@ -126,7 +143,7 @@ mod tests {
 
         #[test]
         fn extremes_do_not_overflow(active: [u32; 2], inactive: [u32; 2], weights: [u16; 2]) {
-            let of = |id: ServerId| Load { active: active[id.index()], inactive: inactive[id.index()], overloaded: false };
+            let of = |id: ServerId| Load { active: active[id.index()], inactive: inactive[id.index()], ..Load::default() };
             let exact = |id: usize| (u128::from(of(super::super::servers::fixtures::id(id)).overhead()), u128::from(weights[id]));
             let ((a, over_a), (b, over_b)) = (exact(0), exact(1));
             let expected = match weights {

@@ -27,8 +27,10 @@ impl Server {
 pub struct Load {
     /// Connections that are established or about to be.
     pub active: u32,
-    /// Connections that are over and not yet forgotten.
+    /// Connections that are over and not yet forgotten, and flows of what has no connections.
     pub inactive: u32,
+    /// The latter of those.
+    pub datagrams: u32,
     /// Its upper threshold was reached, and its lower one not since; or it is dead. It gets no new connections.
     pub overloaded: bool,
 }

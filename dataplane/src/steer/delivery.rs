@@ -1,7 +1,7 @@
 //! What a router has to do with services: which packets to its own addresses are theirs, and how packets get to a server.
 
 use super::Router;
-use super::route::Adjacency;
+use super::route::{Adjacency, Rewrite};
 use super::router::{Ends, Link};
 use super::service::{Services, Target};
 use crate::classify::Facts;
@@ -18,12 +18,57 @@ use crate::wire::{IpProtocol, MacAddr, ipv4, ipv6};
 use core::net::IpAddr;
 use std::sync::Arc;
 
+/// By server: how packets to it leave, where that depends on nothing else.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Deliveries(Arc<[Rewrite]>);
+
+impl Deliveries {
+    fn compile(router: &Router) -> Self {
+        let targets = router.services().map(Services::targets).unwrap_or_default().iter();
+        let rewrite = |target: &Option<Target>| target.as_ref().and_then(|target| router.delivery(target));
+        Self(targets.map(|target| rewrite(target).unwrap_or_default()).collect())
+    }
+
+    /// It takes no packet where nothing is known.
+    #[inline(always)]
+    pub(super) fn of(&self, server: ServerId) -> Option<&Rewrite> {
+        self.0.get(server.index())
+    }
+}
+
 impl Router {
     /// The same with services.
     #[must_use]
     pub fn with_services(mut self, services: Arc<Services>) -> Self {
         self.services = Some(services);
+        self.with_deliveries()
+    }
+
+    /// The same with what is known of how packets to servers leave.
+    #[must_use]
+    pub(super) fn with_deliveries(mut self) -> Self {
+        self.deliveries = Deliveries::compile(&self);
         self
+    }
+
+    /// How all packets to a server leave; `None`: as [`Router::forward_to`] says of each.
+    fn delivery(&self, target: &Target) -> Option<Rewrite> {
+        let adjacency = match (target.method, target.place) {
+            (Method::Direct, Place::Mac(interface, mac)) => self.adjacencies.beside(interface, mac)?,
+            (Method::Direct, Place::Address(address)) => {
+                let (family, address) = (Family::of(address), Address::from_ip(address));
+                let &[way] = self.fib.ways(family, address) else { return None };
+                self.adjacencies.find(way, family, address)?
+            }
+            (Method::Ipip, _) => return None,
+        };
+        Rewrite::of(adjacency)
+    }
+
+    /// Has these services from now on, or none.
+    pub fn serve(&mut self, services: Option<Arc<Services>>) {
+        self.services = services;
+        self.deliveries = Deliveries::compile(self);
     }
 
     /// Its services, if it has any.

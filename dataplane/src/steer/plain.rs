@@ -10,7 +10,7 @@ use super::router::FLOW_SECRET;
 use crate::key::Family;
 use crate::parse::{Class, Kind, Parsed};
 use crate::rewrite::{mac, ttl};
-use crate::units::{PORTS_MAX, PortId};
+use crate::units::{PORTS_MAX, PortId, ServerId};
 use crate::wire::{MacAddr, ethernet, ipv4, ipv6};
 
 /// Bytes up to where the transport begins. Where it begins there, nothing but the two headers can be before it.
@@ -63,19 +63,20 @@ impl Router {
             rewrite if rewrite.takes(end) => rewrite,
             _ => &self.rewrite_of_several(found, parsed).filter(|rewrite| rewrite.takes(end))?,
         };
-        match parsed.family() {
-            Family::V4 => {
-                let head: &mut [u8; HEAD_IPV4] = frame.first_chunk_mut()?;
-                ttl::decrement_ipv4(head, ethernet::HEADER_LEN).ok()?;
-                mac::write(head, rewrite.macs);
-            }
-            Family::V6 => {
-                let head: &mut [u8; HEAD_IPV6] = frame.first_chunk_mut()?;
-                ttl::decrement_ipv6(head, ethernet::HEADER_LEN).ok()?;
-                mac::write(head, rewrite.macs);
-            }
-        }
-        Some(rewrite.port)
+        send(frame, parsed, rewrite)
+    }
+
+    /// The same of a packet to a server, whose frame another router has not forwarded.
+    #[inline(always)]
+    pub fn deliver_plain(&self, frame: &mut [u8], parsed: &Parsed, server: ServerId) -> Option<PortId> {
+        let head_len = match parsed.family() {
+            Family::V4 => HEAD_IPV4,
+            Family::V6 => HEAD_IPV6,
+        };
+        let (at, len) = (usize::from(parsed.at), usize::from(parsed.len));
+        let is_plain = matches!(parsed.class, Class::Flow(_)) && at == head_len;
+        let rewrite = self.deliveries.of(server).filter(|rewrite| is_plain && rewrite.takes(at + len))?;
+        send(frame, parsed, rewrite)
     }
 
     /// How a packet leaves whose destination alone does not say it: that is for a host beside the gateway, or has several
@@ -107,16 +108,37 @@ pub(super) const fn mac_bits(MacAddr([a, b, c, d, e, f]): MacAddr) -> u64 {
 
 const MAC_BITS: u64 = mac_bits(MacAddr::BROADCAST);
 
+/// Makes a frame that was read as `parsed`, with nothing before its transport but the two headers, what leaves by
+/// `rewrite`, if it has hops left; says by which port.
+#[inline(always)]
+fn send(frame: &mut [u8], parsed: &Parsed, rewrite: &Rewrite) -> Option<PortId> {
+    match parsed.family() {
+        Family::V4 => {
+            let head: &mut [u8; HEAD_IPV4] = frame.first_chunk_mut()?;
+            ttl::decrement_ipv4(head, ethernet::HEADER_LEN).ok()?;
+            mac::write(head, rewrite.macs);
+        }
+        Family::V6 => {
+            let head: &mut [u8; HEAD_IPV6] = frame.first_chunk_mut()?;
+            ttl::decrement_ipv6(head, ethernet::HEADER_LEN).ok()?;
+            mac::write(head, rewrite.macs);
+        }
+    }
+    Some(rewrite.port)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Routing;
     use crate::config::route::{Interface, NextHop, ReversePath, Route, Target};
+    use crate::config::service::{Method, Place, Server};
+    use crate::config::{Routing, Services};
     use crate::counters::Verdict;
     use crate::parse::{Offload, Rules, parse};
     use crate::port::Checksum;
     use crate::port::mem::MemFrame;
     use crate::steer::route::{Adjacencies, Neighbour};
+    use crate::steer::service;
     use crate::units::{InterfaceId, Tick, VlanId};
     use core::net::IpAddr;
     use core::num::NonZeroU8;
@@ -209,6 +231,22 @@ mod tests {
         [(Off, false), (Loose, false), (Strict, false), (Strict, true)].map(|(mode, tap)| router(mode, tap))
     });
 
+    /// With servers: beside it, behind one router and behind two, behind the VLAN, not known, without an address, and by
+    /// tunnel.
+    static SERVING: LazyLock<Router> = LazyLock::new(|| {
+        let at = |address: &str| Place::Address(address.parse().unwrap());
+        let places = ["192.0.2.7", "8.8.8.8", "9.9.9.9", "10.1.0.1", "192.0.2.8", "2001:db8::7"].map(at);
+        let beside = [0, 2].map(|interface| Place::Mac(id(interface), MacAddr([2, 0, 0, 0, 5, 5])));
+        let places = places.into_iter().chain(beside).chain([at("8.8.8.8")]);
+        let servers = places.zip(0..).map(|(place, n)| Server {
+            method: if n == SERVERS - 1 { Method::Ipip } else { Method::Direct },
+            ..Server::new(ServerId::new(n).unwrap(), place)
+        });
+        let services = Services { retired: servers.collect(), ..Services::default() };
+        router(ReversePath::Off, true).with_services(Arc::new(service::Services::compile(1, &services)))
+    });
+    const SERVERS: usize = 9;
+
     /// A datagram; `options` are so many words of IPv4's.
     fn frame(
         to: MacAddr,
@@ -266,8 +304,44 @@ mod tests {
         }
     }
 
+    #[test]
+    fn most_frames_to_servers_are_plain() {
+        let ends = ["192.0.2.9", "192.0.2.1"].map(|end| end.parse().unwrap());
+        let plain = (0..SERVERS).filter(|n| {
+            let mut frame = frame(GATEWAY, false, ends, 64, 0, 20);
+            let parsed = read(&frame);
+            SERVING.deliver_plain(&mut frame, &parsed, ServerId::new(*n).unwrap()).is_some()
+        });
+        assert_eq!(plain.collect::<Vec<_>>(), [0, 1, 5, 6], "those with one way that has no tag");
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(4096))]
+        #[test]
+        fn what_is_plain_to_a_server_is_what_the_general_way_says(
+            server in 0..SERVERS,
+            vlan in prop::bool::weighted(0.1),
+            is_ipv6 in prop::bool::weighted(0.3),
+            (hops, options) in (prop_oneof![3 => Just(64u8), 1 => 0..3u8], prop_oneof![6 => Just(0u8), 1 => 0..3u8]),
+            payload_len in prop_oneof![4 => 0..40usize, 1 => 50..120usize],
+        ) {
+            let ends = if is_ipv6 { ["2001:db8::9", "2001:db8:8::8"] } else { ["192.0.2.9", "10.2.0.1"] };
+            let mut plain = frame(GATEWAY, vlan, ends.map(|end| end.parse().unwrap()), hops, options, payload_len);
+            let (came, parsed) = (plain.clone(), read(&plain));
+            let server = ServerId::new(server).unwrap();
+            let out = SERVING.deliver_plain(&mut plain, &parsed, server);
+            let target = SERVING.services().unwrap().target(server).unwrap();
+            let mut forwarded = MemFrame::new(came.as_slice());
+            let verdict = SERVING.forward_to(target, &mut forwarded, &parsed.key, Tick::default());
+            match out {
+                Some(out) => {
+                    prop_assert_eq!(verdict, Verdict::Forward(out));
+                    prop_assert_eq!(plain, forwarded.into_bytes());
+                }
+                None => prop_assert_eq!(plain, came),
+            }
+        }
+
         #[test]
         fn what_is_plain_is_what_the_general_way_says(
             to in prop_oneof![6 => Just(GATEWAY), 1 => Just(MacAddr([2; 6])), 1 => Just(MacAddr::BROADCAST)],

@@ -4,6 +4,7 @@
 //! no flow. [`Router::forward`] comes after it, for the frames of flows that are this node's. What a router has to say
 //! of a packet is said by control: the frame is left to it as it came in.
 
+use super::delivery::Deliveries;
 use super::plain::mac_bits;
 use super::route::reverse_path::{self, Doubt};
 use super::route::{Adjacencies, Adjacency, Fib, Found, Way};
@@ -52,6 +53,7 @@ pub struct Router {
     /// and one direction alone tells the tracker nothing.
     pub(super) has_host: bool,
     pub(super) services: Option<Arc<Services>>,
+    pub(super) deliveries: Deliveries,
 }
 
 /// What is to be known of an interface when a packet comes in.
@@ -231,13 +233,14 @@ impl Router {
             looks_up_sources,
             has_host,
             services: None,
+            deliveries: Deliveries::default(),
         }
     }
 
     /// The same with other neighbours.
     #[must_use]
     pub fn with_neighbours(&self, adjacencies: Arc<Adjacencies>) -> Self {
-        Self { adjacencies, ..self.clone() }
+        Self { adjacencies, ..self.clone() }.with_deliveries()
     }
 
     /// Whether both were made of one [`Router::compile`]: what came in and where it went holds, whoever the neighbours are.

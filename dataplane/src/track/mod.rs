@@ -277,11 +277,6 @@ impl Tracker {
             Class::Untracked => Tracked { state: Some(ConnState::Untracked), ..Tracked::default() },
             Class::Flow(Transport::Gre) => self.gre(packet, lookup, changes, context),
             Class::Flow(transport) => {
-                if let Some(record) = lookup.candidate
-                    && let Some(tracked) = self.half(packet, record, context)
-                {
-                    return tracked;
-                }
                 let record = self.find(parsed, lookup, changes, context.now);
                 self.flow(packet, transport, lookup.hash, record, context)
             }

@@ -28,6 +28,8 @@ impl Flags {
     pub const EXPECTING: Self = Self(32);
     /// What opened it here need not have been its first packet.
     pub const PICKED_UP: Self = Self(64);
+    /// It waits for its server, and its client has asked again.
+    pub const ASKED_AGAIN: Self = Self(128);
 
     /// Both.
     #[must_use]
@@ -39,6 +41,12 @@ impl Flags {
     #[inline]
     pub const fn has(self, other: Self) -> bool {
         self.0 & other.0 == other.0
+    }
+
+    /// Clears the bits of `other`.
+    #[inline]
+    pub const fn clear(&mut self, other: Self) {
+        self.0 &= !other.0;
     }
 
     /// Sets the bits of `other`.
@@ -216,14 +224,19 @@ impl Steering {
         }
     }
 
+    /// The server that has opened the flow, if one has from an address that others have as well.
+    #[inline]
+    pub const fn opener(self) -> Option<ServerId> {
+        match self.0.checked_sub(Self::FIRST_OPENER) {
+            Some(index) => ServerId::new(index as usize),
+            None => None,
+        }
+    }
+
     /// The server that a packet in this direction is for, if it is for one.
     #[inline]
     pub const fn target(self, reply: bool) -> Option<ServerId> {
-        match self.0.checked_sub(Self::FIRST_OPENER) {
-            Some(index) if reply => ServerId::new(index as usize),
-            None if !reply => self.server(),
-            _ => None,
-        }
+        if reply { self.opener() } else { self.server() }
     }
 }
 

@@ -5,12 +5,12 @@
 
 use super::answer::class_of_served;
 use super::flow::{Touch, reclass};
-use super::record::{Cold, Detail, Flags, Hot, Steering};
+use super::record::{Cold, Detail, Flags, Hot, Origin, Steering};
 use super::served::{Sight, State};
 use super::table::RecordId;
 use super::{End, Owners, Packet, Tracker, tcp};
 use crate::config;
-use crate::counters::{DropReason, FlowClass, FlowProtocol, WorkerCounters};
+use crate::counters::{DropReason, FlowClass, FlowProtocol, ServerCells, WorkerCounters};
 use crate::key::FlowKey;
 use crate::parse::Transport;
 use crate::tally::{Activity, Counts, Tallies};
@@ -57,8 +57,12 @@ impl Tracker {
     }
 
     /// The server of the flow that announced this one.
+    #[inline]
     pub fn server_of_master(&self, record: RecordId) -> Option<ServerId> {
-        let master = self.table.extra(record)?.master?;
+        self.server_of(self.table.extra(record)?.master?)
+    }
+
+    fn server_of(&self, master: Origin) -> Option<ServerId> {
         self.table.cold(self.table.find_key(&master.key)?).steering.server()
     }
 
@@ -68,9 +72,17 @@ impl Tracker {
         self.table.lines_mut(record).1.steering = Steering::OPEN;
     }
 
-    /// A flow is no service's, or no longer.
-    pub fn route(&mut self, record: RecordId) {
-        self.table.lines_mut(record).1.steering = Steering::ROUTE;
+    /// A flow is no service's, or no longer. Of an association that a server had nothing is known that it could be followed
+    /// by: it ends, and what comes next of it begins one anew.
+    pub fn route(&mut self, record: RecordId, now: Tick) {
+        let (hot, cold) = self.table.lines_mut(record);
+        let before = core::mem::replace(&mut cold.steering, Steering::ROUTE);
+        if before != Steering::ROUTE
+            && hot.class.kind() == FlowProtocol::Sctp
+            && matches!(cold.detail, Detail::None)
+        {
+            self.end(record, End::Closed, now);
+        }
     }
 
     /// A server takes a flow.
@@ -78,6 +90,7 @@ impl Tracker {
         self.follow_alone(record, now);
         let (hot, cold) = self.table.lines_mut(record);
         cold.steering = Steering::to(server);
+        hot.flags.clear(Flags::ASKED_AGAIN);
         let activity = activity(hot, cold);
         self.tallies.bind(server, activity);
     }
@@ -85,6 +98,7 @@ impl Tracker {
     /// A server has opened a flow from an address that others have as well.
     pub fn bind_opener(&mut self, record: RecordId, server: ServerId) {
         self.table.lines_mut(record).1.steering = Steering::from(server);
+        self.counters.server(server).opened.add(1);
     }
 
     /// No server can take a flow: it ends.
@@ -123,8 +137,11 @@ impl Tracker {
     /// A flow loses its server, because the server is dead or the flow ends.
     #[inline]
     pub(super) fn unbind(&mut self, record: RecordId) {
-        if let Some(server) = self.table.cold(record).steering.server() {
+        let steering = self.table.cold(record).steering;
+        if let Some(server) = steering.server() {
             self.unbind_from(server, record);
+        } else if let Some(server) = steering.opener() {
+            self.counters.server(server).opened.sub(1);
         }
     }
 
@@ -133,10 +150,6 @@ impl Tracker {
         let (hot, cold) = self.table.lines_mut(record);
         let activity = activity(hot, cold);
         cold.steering = Steering::OPEN;
-        // Its client has not gone on after the SYN.
-        if matches!(cold.detail, Detail::Served(State::SynRecv)) {
-            self.counters.server(server).unanswered.add(1);
-        }
         self.tallies.unbind(server, activity);
     }
 
@@ -185,22 +198,36 @@ impl Tracker {
             if before != now_is {
                 self.tallies.change(server, before, now_is);
             }
-            if after == State::Established && state == State::SynRecv {
-                self.counters.server(server).answered.add(1);
+            if state == State::SynRecv {
+                count_answer(self.counters.server(server), &mut hot.flags, (class, sight), after);
             }
         }
         Ok(Touch::Refresh(after.timeout(), after == State::Established))
     }
 }
 
+/// Counts what a segment says of a server that is yet to answer a connection. That the connection ends says nothing: it may
+/// have been evicted or deleted, or never been meant.
+fn count_answer(cells: &ServerCells, flags: &mut Flags, heard: (tcp::Class, Sight), after: State) {
+    match (heard, after) {
+        (_, State::Established) => cells.answered.add(1),
+        ((tcp::Class::Rst, Sight::Server), State::Close) => cells.refused.add(1),
+        ((tcp::Class::Syn, Sight::ClientAlone), State::SynRecv) if !flags.has(Flags::ASKED_AGAIN) => {
+            flags.set(Flags::ASKED_AGAIN);
+            cells.unanswered.add(1);
+        }
+        _ => {}
+    }
+}
+
 /// Which of its server's counts a flow is in.
 fn activity(hot: &Hot, cold: &Cold) -> Activity {
-    let is_active = match cold.detail {
-        Detail::Served(state) => state.is_active(),
-        _ => false,
-    };
     debug_assert!(hot.flags.has(Flags::LIVE), "only live flows count");
-    if is_active { Activity::Active } else { Activity::Inactive }
+    match cold.detail {
+        Detail::Served(state) if state.is_active() => Activity::Active,
+        Detail::Served(_) => Activity::Inactive,
+        _ => Activity::Datagrams,
+    }
 }
 
 /// Whether what a packet belongs to loses nothing when another server gets it.

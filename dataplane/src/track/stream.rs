@@ -87,15 +87,20 @@ impl Tracker {
         Some(())
     }
 
-    /// The same of this node's flow to a server whose answers do not pass here. The first one that passes after all
-    /// changes the flow. `None`: it is something else; nothing has changed.
-    #[inline]
-    pub(super) fn half<O: Owners>(
+    /// The same of this node's flow to a server whose answers do not pass here: [`Tracker::glance`] has nothing to say of
+    /// it. Kept apart from what whole flows need in registers. The first answer that passes after all changes the flow.
+    /// `None`: it is something else; nothing has changed.
+    #[inline(never)]
+    pub fn glance_half<O: Owners>(
         &mut self,
-        packet: &Packet<'_>,
-        record: RecordId,
+        packet: Packet<'_>,
+        lookup: &Lookup,
         context: &Context<'_, O>,
-    ) -> Option<Tracked> {
+        pending: Option<PortId>,
+        tracked: &mut Tracked,
+    ) -> Option<()> {
+        let Class::Flow(Transport::Tcp | Transport::Udp) = packet.parsed.class else { return None };
+        let record = lookup.candidate?;
         let (hot, cold) = self.table.lines_mut(record);
         let (owner, steering) = (hot.owner, cold.steering);
         let plain = steering.server().is_some()
@@ -109,10 +114,14 @@ impl Tracker {
         if !plain || packet.parsed.side.direction(hot.origin()) == Direction::Reply {
             return None;
         }
-        let timeout = served_timeout(*packet, hot.class, &cold.detail)?;
+        if let Some(port) = pending {
+            cold.leads.recall(Direction::Original, port)?;
+        }
+        let timeout = served_timeout(packet, hot.class, &cold.detail)?;
         let state = Some(answer(Direction::Original, hot.flags));
         self.table.set_deadline(record, context.now.after(timeout));
-        Some(Tracked { state, owner, steering, ..Tracked::default() })
+        *tracked = Tracked { state, owner, steering, ..Tracked::default() };
+        Some(())
     }
 
     /// The second sight of a packet of such a flow, which its owner has forwarded: it changes nothing. Kept apart from the
@@ -126,7 +135,7 @@ impl Tracker {
         tracked: &mut Tracked,
     ) -> Option<()> {
         let Class::Flow(Transport::Tcp | Transport::Udp) = packet.parsed.class else { return None };
-        let (hot, _) = self.table.lines_mut(lookup.candidate?);
+        let (hot, cold) = self.table.lines_mut(lookup.candidate?);
         let plain = hot.key == packet.parsed.key
             && hot.flags.has(OPEN)
             && hot.epoch == Some(context.owners.ownership_epoch())
@@ -139,7 +148,7 @@ impl Tracker {
         let at_port = hot.sights.side(packet.port, peer).filter(|at| hot.sights.is_echo(direction, *at))?;
         hot.sights.count(direction, at_port);
         let (state, reply) = (Some(ConnState::Established), direction == Direction::Reply);
-        *tracked = Tracked { state, reply, owner: hot.owner, ..Tracked::default() };
+        *tracked = Tracked { state, reply, owner: hot.owner, steering: cold.steering, ..Tracked::default() };
         Some(())
     }
 }

@@ -7,6 +7,7 @@ use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
+use nix::errno::Errno;
 use weir_tests::netns::Namespace;
 use weir_tests::process::wait_until;
 
@@ -62,6 +63,12 @@ services:
     scheduler: rr
     persistence: { timeout_s: 60 }
     servers: [{ name: a, address: 10.82.0.1 }, { name: b, address: 10.82.0.2 }, { name: c, address: 10.82.0.3 }]
+  - name: tunnel
+    protocol: udp
+    address: 192.0.2.80
+    port: 7200
+    scheduler: rr
+    servers: [{ name: a, address: 10.82.0.1, method: ipip }]
 ";
 
 /// A farm whose servers run everything that these tests ask for.
@@ -197,6 +204,16 @@ impl Town {
         Ok(())
     }
 
+    /// A datagram that fills a frame does not fit into a tunnel: its sender is told.
+    fn fill_a_tunnel(&self) -> Result<()> {
+        let flow = self.flow(0)?;
+        wait_until("fragmentation needed", SOON, || match flow.send(&[0; 1500 - 28]) {
+            Err(error) if error.raw_os_error() == Some(Errno::EMSGSIZE as i32) => Ok(true),
+            Ok(_) => Ok(false),
+            Err(error) => bail!("{error}"),
+        })
+    }
+
     /// A socket on each server.
     fn listeners(&self) -> Result<Vec<UdpSocket>> {
         let listen = |host: &Namespace| {
@@ -277,6 +294,9 @@ fn data_connections_of_ftp_go_to_the_server_of_their_control_connection() {
     for (label, services) in [("helper-", BY_HELPER), ("address-", BY_ADDRESS)] {
         let weir = town.farm.weir(services).unwrap();
         town.transfer(label).with_context(|| format!("{services}{}", weir.log())).unwrap();
+        if services.contains("ipip") {
+            town.fill_a_tunnel().with_context(|| weir.log()).unwrap();
+        }
         weir.stop().unwrap();
     }
 }

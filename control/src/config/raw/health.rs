@@ -42,7 +42,8 @@ pub(in crate::config) struct Health {
     /// So many bad ones in a row make a server dead.
     #[schemars(range(min = 1, max = 1000))]
     pub(in crate::config) fall: u32,
-    /// So many connections in a row without an answer, or refused, make a server dead. Without it they do not matter.
+    /// So many connections in a row without an answer, or refused, make a server dead. Where there is a `check` they only
+    /// hasten it. Without it they do not matter.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub(in crate::config) passive_fall: Option<u32>,
     /// With fewer of the servers alive than this all of them count as alive: then the check is more likely to be wrong

@@ -11,7 +11,7 @@ use weir_dataplane::classify::RULES_MAX;
 use weir_dataplane::config::Rule;
 use weir_dataplane::config::service::{Place, Selector};
 use weir_dataplane::subnet::Subnet;
-use weir_dataplane::units::{Mark, SERVERS_MAX};
+use weir_dataplane::units::{Mark, SERVERS_MAX, SERVICES_MAX};
 
 /// As they are written.
 pub(super) struct Raw<'a> {
@@ -76,6 +76,7 @@ fn fits(raw: &Raw<'_>, findings: &mut Findings) -> bool {
     let rules: usize = pools().map(|pool| pool.rules.len()).sum();
     let counts = [
         ("marks", raw.marks.len(), RULES_MAX, "entries of `marks`"),
+        ("services", raw.services.len() + raw.pools.len(), SERVICES_MAX, "services and pools"),
         ("services", servers + nodes, SERVERS_MAX, "servers and nodes"),
         ("pools", rules + slices, RULES_MAX, "rules of pools and slices of nodes"),
     ];

@@ -127,7 +127,7 @@ fn check(
                 return None;
             }
             let arguments = raw.arguments.iter().cloned().collect::<Option<_>>()?;
-            Some(Check::Script { program: program.into(), arguments })
+            Some(Check::Script { program: program.into(), arguments, port: raw.port })
         }
     }
 }

@@ -32,7 +32,7 @@ use super::finding::{Findings, Target};
 use super::gateway::{GatewayConfig, Port};
 use super::path::Path;
 use super::raw;
-use surroundings::Surroundings;
+pub(super) use surroundings::Surroundings;
 use weir_dataplane::config::Config;
 
 /// The whole configuration, when nothing is wrong with it.

@@ -60,6 +60,7 @@ fn server(
         weight: raw.weight,
         upper_threshold,
         lower_threshold,
+        cost: 1,
         drain: raw.drain,
     })
 }

@@ -14,11 +14,11 @@ use weir_dataplane::wire::MacAddr;
 
 /// The gateway around them.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Surroundings<'a> {
+pub(in crate::config) struct Surroundings<'a> {
     /// The names of its ports, in order.
-    pub(super) ports: &'a [Option<String>],
+    pub(in crate::config) ports: &'a [Option<String>],
     /// Its networks; `None` if something is wrong with them.
-    pub(super) network: Option<&'a Network>,
+    pub(in crate::config) network: Option<&'a Network>,
 }
 
 impl Surroundings<'_> {
@@ -42,6 +42,19 @@ impl Surroundings<'_> {
             findings.error(Target::Value(path.clone()), format!("there is no port `{name}`"), hint);
         }
         PortId::new(position?)
+    }
+
+    /// Name and address of a server or a node that no file has.
+    pub(in crate::config) fn addition(
+        &self,
+        of: &str,
+        text: &str,
+        address: IpAddr,
+        path: &Path,
+        findings: &mut Findings,
+    ) {
+        name(text, of, path, findings);
+        self.address(&address.to_string(), path, findings);
     }
 
     /// Where a server or a node is.

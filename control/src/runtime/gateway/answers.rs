@@ -1,7 +1,9 @@
 //! What a client asks of a running gateway, and what it is told.
 
 use super::Gateway;
-use crate::api::{self, Call, FLOWS_LIMIT_MAX, NeighbourName, NeighbourSelection, Refusal, Selection};
+use crate::api::{
+    self, Answer, Call, FLOWS_LIMIT_MAX, NeighbourName, NeighbourSelection, Refusal, Selection,
+};
 use crate::config::Network;
 use crate::observe::{
     self, AgreedStatus, ClusterStatus, Counters, Deleted, Expectations, Explanation, FlowEvent, Flows,
@@ -12,7 +14,8 @@ use crate::runtime::ports::OpenPort;
 use crate::runtime::reload::Asked;
 use crate::runtime::station::Station;
 use crate::runtime::vips::{self, Counted};
-use crate::runtime::{errands, rows, state};
+use crate::runtime::{rows, state};
+use crate::service::Collection;
 use core::net::IpAddr;
 use core::ops::ControlFlow;
 use std::collections::BTreeMap;
@@ -22,7 +25,11 @@ use tracing::info;
 use weir_dataplane::config::Vip;
 use weir_dataplane::gate::cluster_match::ClusterMatch;
 use weir_dataplane::mailbox::{Errand, WorkerHandle};
+use weir_dataplane::track::{ExpectationView, FlowView};
 use weir_dataplane::units::{MEMBERS_MAX, MemberId};
+
+/// What comes of a call.
+pub(super) type Answered<T> = Result<T, Refusal>;
 
 impl Gateway {
     /// Does what a client asks. A client that has gone away needs no answer, so that is no failure.
@@ -30,13 +37,13 @@ impl Gateway {
         match call {
             Call::Status(answer) => drop(answer.send(self.status())),
             Call::Counters(answer) => drop(answer.send(self.counters())),
-            Call::Flows(selection, answer) => drop(answer.send(self.flows(&selection).await)),
-            Call::DeleteFlows(selection, answer) => drop(answer.send(self.delete_flows(&selection).await)),
+            Call::Flows(selection, answer) => later(answer, self.flows(&selection)),
+            Call::DeleteFlows(selection, answer) => later(answer, self.delete_flows(&selection)),
             Call::FollowFlows(selection, answer) => drop(answer.send(self.follow_flows(&selection))),
             Call::Trace(request, answer) => {
                 drop(answer.send(self.tracers.add(&self.running.workers, &request)));
             }
-            Call::Expectations(answer) => drop(answer.send(self.expectations().await)),
+            Call::Expectations(answer) => later(answer, Ok(self.expectations())),
             Call::Neighbours(which, answer) => drop(answer.send(self.neighbours(&which))),
             Call::FlushNeighbour(who, answer) => drop(answer.send(self.flush_neighbour(&who))),
             Call::Cluster(answer) => drop(answer.send(self.cluster())),
@@ -49,14 +56,18 @@ impl Gateway {
             Call::Explain(address, answer) => drop(answer.send(self.explain(address))),
             Call::Order(order, answer) => drop(answer.send(self.order(&order).await)),
             Call::SetLocal { node, local, answer } => drop(answer.send(self.set_local(node, local).await)),
-            Call::Services(name, answer) => drop(answer.send(self.services(name.as_deref()).await)),
+            Call::Services(name, answer) => later(answer, self.services(name.as_deref())),
             Call::Pools(name, answer) => drop(answer.send(self.pools(name.as_deref()))),
-            Call::Connections(name, answer) => drop(answer.send(self.connections(name.as_deref()).await)),
-            Call::Cache(name, address, answer) => drop(answer.send(self.cache(&name, address).await)),
+            Call::Connections(name, answer) => later(answer, self.connections(name.as_deref())),
+            Call::Cache(name, address, answer) => later(answer, self.cache(&name, address)),
             Call::HoldCache(name, address, order, answer) => {
-                drop(answer.send(self.hold_cache(&name, address, order).await));
+                later(answer, self.hold_cache(name, address, order));
             }
-            Call::ChangeService(order, answer) => drop(answer.send(self.change_service(order).await)),
+            Call::ChangeService(order, answer) => {
+                let name = order.group.clone();
+                let changed = self.change_server(Collection::Services, order).await;
+                later(answer, changed.and_then(|()| self.services(Some(&name))));
+            }
             Call::ChangePool(order, answer) => drop(answer.send(self.change_pool(order).await)),
             Call::Reload(answer) => self.reload(Asked::Client(answer)),
             Call::Metrics(answer) => drop(answer.send(self.metrics())),
@@ -191,36 +202,39 @@ impl Gateway {
     }
 
     /// Live flows that are meant, up to the limit.
-    async fn flows(&self, selection: &Selection) -> Result<Flows, Refusal> {
-        let cluster = self.dataplane.cluster.as_ref();
-        let filter = Arc::new(selection.filter(cluster)?);
+    fn flows(&self, selection: &Selection) -> Result<impl Future<Output = Answered<Flows>> + use<>, Refusal> {
+        let cluster = self.dataplane.cluster.clone();
+        let filter = Arc::new(selection.filter(cluster.as_ref())?);
         let limit = selection.limit.unwrap_or(FLOWS_LIMIT_MAX).min(FLOWS_LIMIT_MAX);
-        let mut flows = Flows::default();
-        let list = |dump| Errand::List(Arc::clone(&filter), dump);
-        errands::run(&self.running.workers, list, |worker, flow| {
-            if flows.flows.len() == limit {
-                flows.more = true;
-                return ControlFlow::Break(());
-            }
-            flows.flows.push(rows::flow(worker, &flow, cluster));
-            ControlFlow::Continue(())
+        let errands = self.errands.clone();
+        Ok(async move {
+            let mut flows = Flows::default();
+            let list = |dump| Errand::List(Arc::clone(&filter), dump);
+            let each = |worker, flow: FlowView| {
+                if flows.flows.len() == limit {
+                    flows.more = true;
+                    return ControlFlow::Break(());
+                }
+                flows.flows.push(rows::flow(worker, &flow, cluster.as_ref()));
+                ControlFlow::Continue(())
+            };
+            errands.run(list, each).await?;
+            Ok(flows)
         })
-        .await?;
-        Ok(flows)
     }
 
     /// Ends the flows that are meant.
-    async fn delete_flows(&self, selection: &Selection) -> Result<Deleted, Refusal> {
-        let filter = Arc::new(selection.filter(self.dataplane.cluster.as_ref())?);
-        let mut deleted = 0;
-        let delete = |dump| Errand::Delete(Arc::clone(&filter), dump);
-        errands::run(&self.running.workers, delete, |_, _| {
-            deleted += 1;
-            ControlFlow::Continue(())
+    fn delete_flows(
+        &self,
+        selection: &Selection,
+    ) -> Result<impl Future<Output = Answered<Deleted>> + use<>, Refusal> {
+        let filter = selection.filter(self.dataplane.cluster.as_ref())?;
+        let errands = self.errands.clone();
+        Ok(async move {
+            let deleted = errands.delete(filter).await?;
+            info!(deleted, "flows deleted");
+            Ok(Deleted { deleted })
         })
-        .await?;
-        info!(deleted, "flows deleted");
-        Ok(Deleted { deleted })
     }
 
     /// What happens from now on to the flows that are meant.
@@ -229,13 +243,30 @@ impl Gateway {
         self.followers.add(&self.running.workers, &filter)
     }
 
-    async fn expectations(&self) -> Result<Expectations, Refusal> {
-        let mut expectations = Vec::new();
-        errands::run(&self.running.workers, Errand::Expectations, |worker, view| {
-            expectations.push(rows::expectation(worker, &view));
-            ControlFlow::Continue(())
-        })
-        .await?;
-        Ok(Expectations { expectations })
+    fn expectations(&self) -> impl Future<Output = Answered<Expectations>> + use<> {
+        let errands = self.errands.clone();
+        async move {
+            let mut expectations = Vec::new();
+            let each = |worker, view: ExpectationView| {
+                expectations.push(rows::expectation(worker, &view));
+                ControlFlow::Continue(())
+            };
+            errands.run(Errand::Expectations, each).await?;
+            Ok(Expectations { expectations })
+        }
     }
+}
+
+/// Answers when the workers have been through their tables. The control loop goes on meanwhile.
+fn later<T: Send + 'static>(
+    answer: Answer<Answered<T>>,
+    work: Result<impl Future<Output = Answered<T>> + Send + 'static, Refusal>,
+) {
+    tokio::spawn(async move {
+        let outcome = match work {
+            Ok(work) => work.await,
+            Err(refusal) => Err(refusal),
+        };
+        drop(answer.send(outcome));
+    });
 }

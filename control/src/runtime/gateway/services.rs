@@ -1,6 +1,7 @@
 //! What a client asks of services and pools, and what it is told.
 
 use super::Gateway;
+use super::answers::Answered;
 use crate::api::{CacheOrder, FLOWS_LIMIT_MAX, Refusal, ServerOrder};
 use crate::config::services::Service;
 use crate::health::ServiceView;
@@ -8,12 +9,12 @@ use crate::observe::protocol::state_name;
 use crate::observe::{
     CacheRow, CacheServer, ConnectionRow, Connections, Pools, ServerRow, ServiceCache, ServiceRow, Services,
 };
-use crate::runtime::errands;
-use crate::runtime::services::Clients;
+use crate::runtime::errands::Errands;
 use crate::runtime::wards::Wards;
 use crate::service::{Collection, Definition, Kind, Server};
 use core::net::IpAddr;
 use core::ops::ControlFlow;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use tracing::info;
 use weir_dataplane::config::service::{Locality, Scheduler};
@@ -26,20 +27,29 @@ use weir_dataplane::units::{ServerId, ServiceId};
 
 impl Gateway {
     /// Services, or the one of this name.
-    pub(super) async fn services(&self, name: Option<&str>) -> Result<Services, Refusal> {
-        let clients = self.clients().await?;
-        let mut services = self.running.services.show(name, &self.running.workers, &clients)?;
+    pub(super) fn services(
+        &self,
+        name: Option<&str>,
+    ) -> Result<impl Future<Output = Answered<Services>> + use<>, Refusal> {
+        let mut services = self.running.services.show(name, &self.running.workers)?;
         let health = self.wards.as_ref().map(Wards::view).unwrap_or_default();
         for service in &mut services {
             attach(&health, &service.service, &mut service.servers);
         }
         let flows_max = self.running.workers.iter().map(|worker| worker.flows_max() as u64).sum();
-        Ok(Services { flows_max, services })
+        let (errands, persistent) = (self.errands.clone(), self.running.services.persistent());
+        Ok(async move {
+            let clients = clients(&errands, persistent).await?;
+            for server in services.iter_mut().flat_map(|service| &mut service.servers) {
+                server.persistent = clients.get(&server.number).copied().unwrap_or_default();
+            }
+            Ok(Services { flows_max, services })
+        })
     }
 
     /// The same for metrics, which do not ask the workers' tables.
     pub(super) fn service_rows(&self) -> Vec<ServiceRow> {
-        self.running.services.show(None, &self.running.workers, &Clients::new()).unwrap_or_default()
+        self.running.services.show(None, &self.running.workers).unwrap_or_default()
     }
 
     /// Pools, or the one of this name.
@@ -52,49 +62,40 @@ impl Gateway {
         Ok(pools)
     }
 
-    /// How many clients stay with each server.
-    async fn clients(&self) -> Result<Clients, Refusal> {
-        let mut clients = Clients::new();
-        for service in self.running.services.persistent() {
-            let list = |dump| Errand::Clients(service, dump);
-            errands::run(&self.running.workers, list, |_, server| {
-                *clients.entry(server).or_default() += 1;
-                ControlFlow::Continue(())
-            })
-            .await?;
-        }
-        Ok(clients)
-    }
-
     /// The connections that servers have, or those of one service or pool.
-    pub(super) async fn connections(&self, name: Option<&str>) -> Result<Connections, Refusal> {
+    pub(super) fn connections(
+        &self,
+        name: Option<&str>,
+    ) -> Result<impl Future<Output = Answered<Connections>> + use<>, Refusal> {
         if let Some(name) = name {
             let find = |collection| self.running.services.find(collection, name);
             find(Collection::Services).or_else(|refusal| find(Collection::Pools).map_err(|_| refusal))?;
         }
         let filter = Arc::new(Filter { server: Some(ServerFilter::Any), ..Filter::default() });
-        let (servers, mut answer) = (self.running.services.by_number(), Connections::default());
-        let list = |dump| Errand::List(Arc::clone(&filter), dump);
-        errands::run(&self.running.workers, list, |_, flow| {
-            let server = flow.server.and_then(|id| servers.get(&id));
-            let meant = server.filter(|(service, _)| name.is_none_or(|name| *service == name));
-            let Some((service, server)) = meant else { return ControlFlow::Continue(()) };
-            if answer.connections.len() == FLOWS_LIMIT_MAX {
-                answer.more = true;
-                return ControlFlow::Break(());
-            }
-            answer.connections.push(connection(&flow, service, server));
-            ControlFlow::Continue(())
+        let (errands, servers, name) = (self.errands.clone(), self.servers(), name.map(str::to_owned));
+        Ok(async move {
+            let mut answer = Connections::default();
+            let list = |dump| Errand::List(Arc::clone(&filter), dump);
+            let each = |_, flow: FlowView| {
+                let server = flow.server.and_then(|id| servers.get(&id));
+                let meant = server.filter(|(service, _)| name.as_ref().is_none_or(|name| service == name));
+                let Some((service, server)) = meant else { return ControlFlow::Continue(()) };
+                if answer.connections.len() == FLOWS_LIMIT_MAX {
+                    answer.more = true;
+                    return ControlFlow::Break(());
+                }
+                answer.connections.push(connection(&flow, service, server));
+                ControlFlow::Continue(())
+            };
+            errands.run(list, each).await?;
+            Ok(answer)
         })
-        .await?;
-        Ok(answer)
     }
 
-    /// Changes a server of a service.
-    pub(super) async fn change_service(&mut self, order: ServerOrder) -> Result<Services, Refusal> {
-        let name = order.group.clone();
-        self.change_server(Collection::Services, order).await?;
-        self.services(Some(&name)).await
+    /// All servers by their numbers, each with the name of its service or pool.
+    fn servers(&self) -> BTreeMap<ServerId, (String, Server)> {
+        let servers = self.running.services.by_number().into_iter();
+        servers.map(|(id, (group, server))| (id, (group.to_owned(), server.clone()))).collect()
     }
 
     /// Changes a node of a pool.
@@ -104,87 +105,84 @@ impl Gateway {
         self.pools(Some(&name))
     }
 
-    /// Ends the flows that servers have.
-    pub(super) async fn end_flows_of(&self, servers: Vec<ServerId>) -> Result<(), Refusal> {
-        for server in servers {
-            let filter = Arc::new(Filter { server: Some(ServerFilter::One(server)), ..Filter::default() });
-            let mut ended = 0;
-            let delete = |dump| Errand::Delete(Arc::clone(&filter), dump);
-            errands::run(&self.running.workers, delete, |_, _| {
-                ended += 1;
-                ControlFlow::Continue(())
-            })
-            .await?;
-            if let Some((service, server)) = self.running.services.by_number().get(&server) {
-                info!(service, server = server.name(), ended, "the drain's deadline has passed");
-            }
-        }
-        Ok(())
+    /// Ends the flows of servers whose drain is over, beside the control loop.
+    pub(super) fn end_flows_of(&mut self, over: &[ServerId]) {
+        let servers = self.running.services.by_number();
+        let named = over.iter().filter_map(|id| {
+            let (group, server) = servers.get(id)?;
+            Some((*id, format!("{group}/{}", server.name())))
+        });
+        self.drains.end(&self.errands, named.collect());
     }
 
     /// What the `lblc` or `lblcr` of a service knows: of all addresses, or of one.
-    pub(super) async fn cache(&self, name: &str, address: Option<IpAddr>) -> Result<ServiceCache, Refusal> {
+    pub(super) fn cache(
+        &self,
+        name: &str,
+        address: Option<IpAddr>,
+    ) -> Result<impl Future<Output = Answered<ServiceCache>> + use<>, Refusal> {
         let (service, locality) = self.cached(name)?;
         let mut answer = ServiceCache { service: name.to_owned(), ..ServiceCache::default() };
-        let servers = self.running.services.by_number();
-        let holder = |id: ServerId| {
-            let (_, server) = servers.get(&id)?;
-            let workers = self.running.workers.iter();
-            let active = workers.map(|worker| worker.counters().server(id).active.read()).sum();
-            Some(CacheServer { server: server.name().to_owned(), active, weight: server.weight() })
-        };
-        let list = |dump| Errand::Cache(service, dump);
-        errands::run(&self.running.workers, list, |worker, view| {
-            if address.is_some_and(|address| address != view.address) {
-                return ControlFlow::Continue(());
-            }
-            if answer.entries.len() == FLOWS_LIMIT_MAX {
-                answer.more = true;
-                return ControlFlow::Break(());
-            }
-            answer.entries.push(cache_row(worker, &view, locality, holder));
-            ControlFlow::Continue(())
+        let (errands, servers) = (self.errands.clone(), self.servers());
+        Ok(async move {
+            let holder = |id: ServerId| {
+                let (_, server) = servers.get(&id)?;
+                let workers = errands.workers().iter();
+                let active = workers.map(|worker| worker.counters().server(id).active.read()).sum();
+                Some(CacheServer { server: server.name().to_owned(), active, weight: server.weight() })
+            };
+            let list = |dump| Errand::Cache(service, dump);
+            let each = |worker, view: View| {
+                if address.is_some_and(|address| address != view.address) {
+                    return ControlFlow::Continue(());
+                }
+                if answer.entries.len() == FLOWS_LIMIT_MAX {
+                    answer.more = true;
+                    return ControlFlow::Break(());
+                }
+                answer.entries.push(cache_row(worker, &view, locality, holder));
+                ControlFlow::Continue(())
+            };
+            errands.run(list, each).await?;
+            Ok(answer)
         })
-        .await?;
-        Ok(answer)
     }
 
     /// Says what is to be held of an address.
-    pub(super) async fn hold_cache(
+    pub(super) fn hold_cache(
         &self,
-        name: &str,
+        name: String,
         address: IpAddr,
         order: CacheOrder,
-    ) -> Result<ServiceCache, Refusal> {
-        let (service, _) = self.cached(name)?;
+    ) -> Result<impl Future<Output = Answered<ServiceCache>> + use<>, Refusal> {
+        let (service, _) = self.cached(&name)?;
         let hold = match &order {
             CacheOrder::Pin(server) => {
                 let none = || Refusal::configuration(format!("service `{name}` has no server `{server}`"));
-                let id = self.running.services.id_of(name, server).ok_or_else(none)?;
+                let id = self.running.services.id_of(&name, server).ok_or_else(none)?;
                 Some((Hold::Pinned, Some(id)))
             }
             CacheOrder::Ban => Some((Hold::Banned, None)),
             CacheOrder::Forget => None,
         };
-        let mut full = false;
         let holding = Holding { service, address, hold };
-        errands::run(
-            &self.running.workers,
-            |dump| Errand::Hold(holding, dump),
-            |_, held| {
+        let (errands, then) = (self.errands.clone(), self.cache(&name, Some(address))?);
+        Ok(async move {
+            let mut full = false;
+            let each = |_, held: bool| {
                 full |= !held;
                 ControlFlow::Continue(())
-            },
-        )
-        .await?;
-        if full {
-            return Err(Refusal::failed(format!(
-                "the table of service `{name}` is full, so it cannot hold {address}: forget other addresses, or give it \
-                 more entries"
-            )));
-        }
-        info!(service = name, %address, ?order, "cache changed");
-        self.cache(name, Some(address)).await
+            };
+            errands.run(|dump| Errand::Hold(holding, dump), each).await?;
+            if full {
+                return Err(Refusal::failed(format!(
+                    "the table of service `{name}` is full, so it cannot hold {address}: forget other addresses, or \
+                     give it more entries"
+                )));
+            }
+            info!(service = name, %address, ?order, "cache changed");
+            then.await
+        })
     }
 
     /// A service whose scheduler remembers addresses, and how much.
@@ -200,6 +198,19 @@ impl Gateway {
             ))),
         }
     }
+}
+
+/// How many clients stay with each server of these services, by its number.
+async fn clients(errands: &Errands, services: Vec<ServiceId>) -> Result<BTreeMap<usize, u64>, Refusal> {
+    let mut clients = BTreeMap::new();
+    for service in services {
+        let each = |_, server: ServerId| {
+            *clients.entry(server.index()).or_default() += 1;
+            ControlFlow::Continue(())
+        };
+        errands.run(|dump| Errand::Clients(service, dump), each).await?;
+    }
+    Ok(clients)
 }
 
 fn connection(flow: &FlowView, service: &str, server: &Server) -> ConnectionRow {

@@ -1,6 +1,7 @@
 //! One check of one server.
 
 use super::http::{self, Page};
+use super::script::Remains;
 use super::socket::Way;
 use super::trouble::Trouble;
 use super::{dns, icmp, script, tcp};
@@ -8,22 +9,25 @@ use crate::config::services::Check;
 use crate::health::{Failure, Job, Outcome, Subject};
 
 /// Asks the server; what does not come out in its time is no answer.
-pub(super) async fn make(job: &Job) -> Outcome {
-    let made = tokio::time::timeout(job.timeout, ask(&job.check, &job.subject)).await;
+pub(super) async fn make(job: &Job, remains: &Remains) -> Outcome {
+    let made = tokio::time::timeout(job.timeout, ask(job, remains)).await;
     made.unwrap_or_else(|_| Err(Failure::Timeout(job.timeout).into())).into()
 }
 
-async fn ask(check: &Check, subject: &Subject) -> Result<(), Trouble> {
-    let way = way(subject)?;
+async fn ask(Job { ticket, subject, check, .. }: &Job, remains: &Remains) -> Result<(), Trouble> {
     match check {
-        Check::Icmp => icmp::check(way).await,
-        Check::Tcp { port } => tcp::check(way, *port).await,
+        Check::Icmp => icmp::check(way(subject)?).await,
+        Check::Tcp { port } => tcp::check(way(subject)?, *port).await,
         Check::Http { tls, port, path, host, status, body } => {
             let page = Page { tls: *tls, port: *port, path, host: host.as_deref() };
-            http::check(way, page, status, body.as_deref()).await
+            http::check(way(subject)?, page, status, body.as_deref()).await
         }
-        Check::Dns { port, name } => dns::check(way, *port, name).await,
-        Check::Script { program, arguments } => script::check(program, arguments, subject).await,
+        Check::Dns { port, name } => dns::check(way(subject)?, *port, name).await,
+        // It asks however it likes.
+        Check::Script { program, arguments, port } => {
+            let port = port.unwrap_or(subject.port);
+            script::check(program, arguments, port, subject, (*ticket, remains)).await
+        }
     }
 }
 

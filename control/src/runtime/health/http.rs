@@ -97,13 +97,19 @@ async fn body(mut response: Response<Incoming>, text: Option<&[u8]>) -> Result<V
     while let Some(frame) = response.frame().await {
         let frame = frame.map_err(|error| trouble(&error))?;
         let Ok(data) = frame.into_data() else { continue };
-        body.extend_from_slice(&data[..data.len().min(BODY_MAX - body.len())]);
-        let is_found = text.is_some_and(|text| !text.is_empty() && contains(&body, text));
+        let searched = body.len();
+        body.extend_from_slice(&data[..data.len().min(BODY_MAX - searched)]);
+        let is_found = text.is_some_and(|text| !text.is_empty() && has_come(&body, searched, text));
         if is_found || body.len() == BODY_MAX {
             break;
         }
     }
     Ok(body)
+}
+
+/// Whether `text` ends in what of the page comes after its first `searched` bytes.
+fn has_come(body: &[u8], searched: usize, text: &[u8]) -> bool {
+    contains(&body[searched.saturating_sub(text.len() - 1)..], text)
 }
 
 fn contains(body: &[u8], text: &[u8]) -> bool {
@@ -123,4 +129,18 @@ fn trouble(error: &hyper::Error) -> Trouble {
         return Failure::Closed.into();
     }
     Trouble::protocol("HTTP", error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_has_come_is_searched_and_the_border_with_what_was_there() {
+        assert!(has_come(b"hello", 0, b"hello"));
+        assert!(has_come(b"hello", 4, b"hello"), "its last letter has come");
+        assert!(has_come(b"hello", 4, b"o"));
+        assert!(!has_come(b"hello", 4, b"hell"), "that was searched before");
+        assert!(!has_come(b"hello", 5, b"o"));
+    }
 }

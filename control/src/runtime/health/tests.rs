@@ -5,6 +5,7 @@ mod servers;
 mod watching;
 mod ways;
 
+use super::script::Remains;
 use crate::config::services::{Check, Health};
 use crate::health::{Job, Outcome, Subject};
 use std::net::{IpAddr, Ipv4Addr};
@@ -32,6 +33,10 @@ fn health(check: Check) -> Health {
 }
 
 async fn make(check: Check, subject: Subject) -> Outcome {
+    super::check::make(&job(check, subject), &Remains::default()).await
+}
+
+fn job(check: Check, subject: Subject) -> Job {
     let board =
         crate::health::Group { service: "test".into(), health: health(check), servers: vec![subject] };
     let mut jobs = {
@@ -39,8 +44,7 @@ async fn make(check: Check, subject: Subject) -> Outcome {
         all.set(vec![board], 0);
         all.due(u64::MAX, 1)
     };
-    let job: Job = jobs.remove(0);
-    super::check::make(&job).await
+    jobs.remove(0)
 }
 
 /// What comes of asking a server on loopback.

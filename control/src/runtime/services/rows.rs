@@ -5,18 +5,13 @@ use crate::api::Refusal;
 use crate::config::services::{Pool, Service, Slices};
 use crate::observe::{
     DrainRow, PersistenceRow, PoolRow, Pools, SelectorRow, ServerRow, ServiceRow, SlicesRow, TrafficCounts,
-    TrafficRates, UnservedCounts,
 };
 use crate::service::{Collection, Counts, Definition, Group, Kind, Rates, Server, ServiceCounts, Settings};
-use std::collections::BTreeMap;
 use weir_dataplane::config::service::{
     MaglevHashing, Persistence, Place, Scheduler, Selector, SourceHashing,
 };
 use weir_dataplane::mailbox::WorkerHandle;
 use weir_dataplane::units::ServerId;
-
-/// Clients that stay with a server, by server.
-pub(in crate::runtime) type Clients = BTreeMap<ServerId, u64>;
 
 impl Services {
     /// Services, or the one of this name.
@@ -27,7 +22,6 @@ impl Services {
         &self,
         name: Option<&str>,
         workers: &[WorkerHandle],
-        clients: &Clients,
     ) -> Result<Vec<ServiceRow>, Refusal> {
         name.map(|name| self.find(Collection::Services, name)).transpose()?;
         let rows = self.registry.groups().iter().filter_map(|group| match group.kind() {
@@ -35,7 +29,7 @@ impl Services {
             Kind::Pool(_) => None,
         });
         let meant = rows.filter(|(group, _)| name.is_none_or(|name| group.name() == name));
-        Ok(meant.map(|(group, service)| self.service(group, service, workers, clients)).collect())
+        Ok(meant.map(|(group, service)| self.service(group, service, workers)).collect())
     }
 
     /// Pools, or the one of this name.
@@ -56,13 +50,7 @@ impl Services {
         Ok(Pools { pools: meant.map(|(group, pool)| self.pool(group, pool, workers)).collect() })
     }
 
-    fn service(
-        &self,
-        group: &Group,
-        service: &Service,
-        workers: &[WorkerHandle],
-        clients: &Clients,
-    ) -> ServiceRow {
+    fn service(&self, group: &Group, service: &Service, workers: &[WorkerHandle]) -> ServiceRow {
         ServiceRow {
             service: service.name.clone(),
             selector: selector(service.selector, group),
@@ -70,7 +58,7 @@ impl Services {
             scheduler_flags: flags(service.scheduler),
             persistence: service.persistence.as_ref().map(persistence),
             fallback: service.fallback.to_string(),
-            servers: group.servers().iter().map(|server| self.row(server, workers, clients)).collect(),
+            servers: group.servers().iter().map(|server| self.row(server, workers)).collect(),
             retired: self.retired(group, workers),
             counts: self.all_counts(group, workers),
             rates: self.all_rates(group),
@@ -79,12 +67,11 @@ impl Services {
     }
 
     fn pool(&self, group: &Group, pool: &Pool, workers: &[WorkerHandle]) -> PoolRow {
-        let none = Clients::new();
         PoolRow {
             pool: pool.name.clone(),
             fallback: pool.fallback.to_string(),
             slices: pool.slices.as_ref().map(slices),
-            nodes: group.servers().iter().map(|server| self.row(server, workers, &none)).collect(),
+            nodes: group.servers().iter().map(|server| self.row(server, workers)).collect(),
             retired: self.retired(group, workers),
             counts: self.all_counts(group, workers),
             rates: self.all_rates(group),
@@ -92,7 +79,7 @@ impl Services {
         }
     }
 
-    fn row(&self, server: &Server, workers: &[WorkerHandle], clients: &Clients) -> ServerRow {
+    fn row(&self, server: &Server, workers: &[WorkerHandle]) -> ServerRow {
         let Definition { place, port, method, .. } = *server.definition();
         let counts = self.counts(server.id(), workers);
         let now_ms = self.now_ms();
@@ -122,16 +109,15 @@ impl Services {
             drain,
             added: server.is_added(),
             changed: server.settings() != Settings::default(),
-            persistent: clients.get(&server.id()).copied().unwrap_or(0),
+            persistent: 0,
             counts: traffic(counts),
-            rates: rates(self.sampler.of(server.id())),
+            rates: self.sampler.of(server.id()),
         }
     }
 
     fn retired(&self, group: &Group, workers: &[WorkerHandle]) -> Vec<ServerRow> {
-        let (none, lost) = (Clients::new(), self.registry.retired());
-        let lost = lost.filter(|retired| retired.group == group.name());
-        lost.map(|retired| self.row(&retired.server, workers, &none)).collect()
+        let lost = self.registry.retired().filter(|retired| retired.group == group.name());
+        lost.map(|retired| self.row(&retired.server, workers)).collect()
     }
 
     /// The servers that a service or pool has, and has lost.
@@ -145,14 +131,12 @@ impl Services {
         traffic(all + group.past())
     }
 
-    fn all_rates(&self, group: &Group) -> TrafficRates {
-        rates(self.all(group).map(|id| self.sampler.of(id)).sum())
+    fn all_rates(&self, group: &Group) -> Rates {
+        self.all(group).map(|id| self.sampler.of(id)).sum()
     }
 
-    fn unserved(&self, group: &Group, workers: &[WorkerHandle]) -> UnservedCounts {
-        let counts = self.registry.service_counts_of(group, counted_service(workers, group.id()));
-        let ServiceCounts { refused, bypassed, dropped } = counts;
-        UnservedCounts { refused, bypassed, dropped }
+    fn unserved(&self, group: &Group, workers: &[WorkerHandle]) -> ServiceCounts {
+        self.registry.service_counts_of(group, counted_service(workers, group.id()))
     }
 }
 
@@ -211,11 +195,16 @@ const fn slices(slices: &Slices) -> SlicesRow {
 }
 
 const fn traffic(counts: Counts) -> TrafficCounts {
-    let Counts { active, inactive, connections, packets, bytes, reply_packets, reply_bytes } = counts;
-    TrafficCounts { active, inactive, connections, packets, bytes, reply_packets, reply_bytes }
-}
-
-const fn rates(rates: Rates) -> TrafficRates {
-    let Rates { connections, packets, bytes, reply_packets, reply_bytes } = rates;
-    TrafficRates { connections, packets, bytes, reply_packets, reply_bytes }
+    let Counts {
+        active,
+        inactive,
+        datagrams,
+        opened: _,
+        connections,
+        packets,
+        bytes,
+        reply_packets,
+        reply_bytes,
+    } = counts;
+    TrafficCounts { active, inactive, datagrams, connections, packets, bytes, reply_packets, reply_bytes }
 }

@@ -56,7 +56,7 @@ fn order() -> impl Strategy<Value = Change> {
     let timeout = prop::option::of((1..4u64).prop_map(Duration::from_secs));
     prop_oneof![
         settings,
-        definition().prop_map(|server| Change::Add(Definition::from(&server))),
+        definition().prop_map(Change::Add),
         Just(Change::Remove),
         timeout.prop_map(|timeout| Change::Drain { timeout }),
         Just(Change::Undrain),
@@ -89,7 +89,7 @@ fn untouched(step: &Step, before: &Registry) -> Known {
         Step::Reload(config) => all.retain(|(group, name), server| {
             let service = config.services.iter().find(|service| service.name == *group);
             let listed = service.and_then(|service| service.servers.iter().find(|one| one.name == *name));
-            !server.is_added() && listed.is_some_and(|listed| Definition::from(listed) == server.definition)
+            !server.is_added() && listed.is_some_and(|listed| *listed == server.definition)
         }),
         Step::Change(group, name, order) => {
             let name = match order {
@@ -129,8 +129,8 @@ fn run(registry: &mut Registry, step: &Step, now_ms: u64) {
                 now_ms,
             ));
         }
-        Step::Alive(id, alive) => drop(registry.set_alive(ServerId::new(*id).unwrap(), *alive)),
-        Step::Load(id, load) => drop(registry.set_reported_load(ServerId::new(*id).unwrap(), *load)),
+        Step::Alive(id, alive) => drop(set_alive(registry, *id, *alive)),
+        Step::Load(id, load) => drop(set_load(registry, *id, *load)),
         Step::Tick(live, caught_up) => {
             if *caught_up {
                 registry.set_in_force(registry.revision());

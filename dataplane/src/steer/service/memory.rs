@@ -1,16 +1,17 @@
 //! What a worker remembers of services between two connections.
 
 use super::clients::Clients;
-use crate::config::service::{Locality, Persistence, Scheduler};
+use crate::config::service::{Locality, Persistence, Scheduler, Service};
 use crate::lesson::Lesson;
 use crate::sched::cache::Table;
 use crate::sched::{rr, wrr};
 use crate::track::news::{News, Post};
 use crate::units::{BURST_MAX, ServiceId, Tick};
+use hashbrown::HashMap;
 use std::collections::VecDeque;
 
-/// Buckets of a table of addresses that are looked at in a tick: all of them in some seconds.
-const SWEEP_A_TICK: u32 = 2;
+/// Addresses of a table that are looked at in a tick: Linux's 16384 in a second, the most that may be in eleven minutes.
+const SWEEP_A_TICK: u32 = 256;
 
 /// Lessons that may wait to be told: those of a burst, whose packets change two servers each at most.
 const LESSONS_MAX: usize = 2 * BURST_MAX;
@@ -61,12 +62,28 @@ impl Memory {
     }
 }
 
+/// A service, and what a worker's memory of it depends on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Key {
+    /// Which.
+    pub service: ServiceId,
+    /// Its scheduler, whose memory may be some megabytes.
+    pub scheduler: Scheduler,
+    /// Whether clients stay with a server.
+    pub persistence: Option<Persistence>,
+}
+
+impl Key {
+    pub(super) const fn of(service: &Service) -> Self {
+        let &Service { id, scheduler, persistence, .. } = service;
+        Self { service: id, scheduler, persistence }
+    }
+}
+
 /// What a worker remembers of one service.
 #[derive(Debug)]
 pub struct Recollection {
-    service: ServiceId,
-    scheduler: Scheduler,
-    persistence: Option<Persistence>,
+    key: Key,
     /// What its scheduler does.
     pub memory: Memory,
     /// Where its clients went.
@@ -74,9 +91,12 @@ pub struct Recollection {
 }
 
 impl Recollection {
-    fn new(service: ServiceId, scheduler: Scheduler, persistence: Option<Persistence>) -> Self {
-        let clients = persistence.map(Clients::new);
-        Self { service, scheduler, persistence, memory: Memory::new(scheduler), clients }
+    /// An empty one, without what it will inherit from `known`.
+    fn new(key: Key, known: Option<&Key>) -> Self {
+        let has_memory = known.is_some_and(|known| known.scheduler == key.scheduler);
+        let has_clients = known.is_some_and(|known| known.persistence == key.persistence);
+        let memory = if has_memory { Memory::None } else { Memory::new(key.scheduler) };
+        Self { key, memory, clients: key.persistence.filter(|_| !has_clients).map(Clients::new) }
     }
 }
 
@@ -92,13 +112,11 @@ pub struct Memories {
 }
 
 impl Memories {
-    /// Empty ones for the services of this version, each with its scheduler and its persistence. They may take
-    /// megabytes: make them where that does not matter.
-    pub fn new(
-        version: u64,
-        services: impl Iterator<Item = (ServiceId, Scheduler, Option<Persistence>)>,
-    ) -> Self {
-        let list = services.map(|(id, scheduler, persistence)| Recollection::new(id, scheduler, persistence));
+    /// Empty ones for the services of this version, without what they will [inherit](Self::inherit) of `known`. They may
+    /// take megabytes: make them where that does not matter.
+    pub fn new(version: u64, keys: &[Key], known: &[Key]) -> Self {
+        let known: HashMap<ServiceId, &Key> = known.iter().map(|known| (known.service, known)).collect();
+        let list = keys.iter().map(|key| Recollection::new(*key, known.get(&key.service).copied()));
         let lessons = VecDeque::with_capacity(LESSONS_MAX);
         Self { version, list: list.collect(), rover: 0, swept: Tick::default(), lessons }
     }
@@ -111,12 +129,12 @@ impl Memories {
     /// Takes over what is known of services that are as they were.
     pub fn inherit(&mut self, old: &mut Self) {
         for new in &mut self.list {
-            let same = old.list.iter_mut().find(|old| old.service == new.service);
+            let same = old.list.iter_mut().find(|old| old.key.service == new.key.service);
             let Some(old) = same else { continue };
-            if old.scheduler == new.scheduler {
+            if old.key.scheduler == new.key.scheduler {
                 core::mem::swap(&mut old.memory, &mut new.memory);
             }
-            if old.persistence == new.persistence {
+            if old.key.persistence == new.key.persistence {
                 core::mem::swap(&mut old.clients, &mut new.clients);
             }
         }
@@ -125,28 +143,27 @@ impl Memories {
     /// What is remembered of the service at a place, which must be this one.
     #[inline]
     pub fn of(&mut self, place: usize, service: ServiceId) -> Option<&mut Recollection> {
-        self.list.get_mut(place).filter(|recollection| recollection.service == service)
+        self.list.get_mut(place).filter(|recollection| recollection.key.service == service)
     }
 
     /// The same for one that is known by its number alone, to look at.
     pub fn find(&self, service: ServiceId) -> Option<&Recollection> {
-        self.list.iter().find(|recollection| recollection.service == service)
+        self.list.iter().find(|recollection| recollection.key.service == service)
     }
 
     /// The same, to change.
     pub fn find_mut(&mut self, service: ServiceId) -> Option<&mut Recollection> {
-        self.list.iter_mut().find(|recollection| recollection.service == service)
+        self.list.iter_mut().find(|recollection| recollection.key.service == service)
     }
 
     /// A connection was scheduled: other workers are to know what was learned.
     #[inline]
     pub(super) fn share(&mut self, place: usize) {
-        let Some(Recollection { service, memory: Memory::Cache(table), .. }) = self.list.get_mut(place)
-        else {
+        let Some(Recollection { key, memory: Memory::Cache(table), .. }) = self.list.get_mut(place) else {
             return;
         };
         let room = LESSONS_MAX.saturating_sub(self.lessons.len());
-        self.lessons.extend(table.take_lessons().take(room).map(|lesson| (*service, lesson)));
+        self.lessons.extend(table.take_lessons().take(room).map(|lesson| (key.service, lesson)));
     }
 
     /// The next thing to tell the other workers.
@@ -187,14 +204,15 @@ mod tests {
         let id = |index| ServiceId::new(index).unwrap();
         let persistence =
             Some(Persistence { timeout: crate::units::Span::MAX, ipv4_prefix_len: 32, ipv6_prefix_len: 128 });
-        let mut old =
-            Memories::new(1, [(id(0), Scheduler::Rr, persistence), (id(1), Scheduler::Rr, None)].into_iter());
+        let key = |index, scheduler, persistence| Key { service: id(index), scheduler, persistence };
+        let known = [key(0, Scheduler::Rr, persistence), key(1, Scheduler::Rr, None)];
+        let mut old = Memories::new(1, &known, &[]);
         let (client, now) = ([192, 0, 2, 1].into(), Tick::default());
         old.of(0, id(0)).unwrap().clients.as_mut().unwrap().remember(client, ServerId::FIRST, now);
-        let mut new = Memories::new(
-            2,
-            [(id(7), Scheduler::Wrr, None), (id(0), Scheduler::Wrr, persistence)].into_iter(),
-        );
+        let both = [key(7, Scheduler::Wrr, persistence), key(0, Scheduler::Wrr, persistence)];
+        let mut new = Memories::new(2, &both, &known);
+        let made = new.list.iter().map(|one| one.clients.is_some()).collect::<Vec<_>>();
+        assert_eq!(made, [true, false], "only what is not there yet is made");
         new.inherit(&mut old);
         assert!(new.of(0, id(0)).is_none(), "another service stands there now");
         let kept = new.of(1, id(0)).unwrap();

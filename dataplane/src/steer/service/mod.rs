@@ -6,29 +6,36 @@
 
 pub mod clients;
 pub mod memory;
+mod shared;
 
-use crate::classify::{Classifier, Facts};
+use crate::classify::Facts;
 use crate::config;
 use crate::config::service::{
     Assignment, Fallback, Method, Persistence, Place, Scheduler, Selector, ServerState,
 };
-use crate::sched::{Load, Loads, Server, Servers, dh, lblc, lblcr, least, mh, sh, twos, weightiest};
+use crate::sched::{Load, Loads, Server, Servers, lblc, lblcr, least, twos, weightiest};
 use crate::subnet::Subnet;
-use crate::tally::Tallies;
+use crate::tally::{Counts, Tallies};
 use crate::units::{Mark, ServerId, ServiceId, Tick};
 use crate::wire::IpProtocol;
 use core::net::IpAddr;
 use hashbrown::{HashMap, HashSet};
-use memory::{Memories, Memory, Recollection};
+use memory::{Key, Memories, Memory, Recollection};
+use shared::{Hashed, Rules, Table};
+use std::sync::Arc;
 
 /// All services.
 #[derive(Clone, Debug)]
 pub struct Services {
     version: u64,
-    rules: Classifier,
-    /// What each rule marks with.
-    marks: Vec<Option<Mark>>,
-    assigned: Classifier,
+    /// What workers remember of them.
+    keys: Vec<Key>,
+    /// What those do that have the memory of the version before.
+    known: Vec<Key>,
+    rules: Arc<Rules>,
+    /// What each rule marks with, and the place of that mark's service.
+    marks: Vec<Option<(Mark, Option<usize>)>>,
+    assigned: Arc<Rules>,
     assignments: Vec<Assignment>,
     by_mark: HashMap<Mark, usize>,
     by_address: HashMap<(IpProtocol, IpAddr, u16), usize>,
@@ -63,15 +70,6 @@ pub struct Service {
     fallback: Fallback,
 }
 
-/// What the hashing schedulers have worked out beforehand.
-#[derive(Clone, Debug)]
-enum Table {
-    None,
-    Dh(dh::Table),
-    Sh(sh::Table),
-    Mh(mh::Table),
-}
-
 /// What becomes of a new connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dispatch {
@@ -99,8 +97,19 @@ pub struct Request {
 impl Services {
     /// Workers that have the memory of another version need that of this one.
     pub fn compile(version: u64, config: &config::Services) -> Self {
+        Self::recompile(None, version, config)
+    }
+
+    /// The same; what those `before` have as well is not made again.
+    pub fn recompile(before: Option<&Self>, version: u64, config: &config::Services) -> Self {
         let rules: Vec<_> = config.marks.iter().map(|(rule, _)| rule.clone()).collect();
         let assigned: Vec<_> = config.assignments.iter().map(|(rule, _)| rule.clone()).collect();
+        let services = config.services.iter().enumerate();
+        let services = services.map(|(place, service)| {
+            let known = before.and_then(|before| before.services.get(place));
+            Service::compile(service, known.filter(|known| known.id == service.id))
+        });
+        let services = services.collect();
         let (mut by_mark, mut by_address) = (HashMap::new(), HashMap::new());
         for (place, service) in config.services.iter().enumerate() {
             match service.selector {
@@ -118,25 +127,42 @@ impl Services {
         for &config::service::Server { id, place, method, state, .. } in &servers {
             targets[id.index()] = Some(Target { place, method, state });
         }
-        let hosts =
-            config.marks.iter().map(|(rule, _)| rule).chain(config.assignments.iter().map(|(rule, _)| rule));
+        // A mark alone makes no packet a service's: somebody must ask for it.
+        let asked: HashSet<Mark> = config.assignments.iter().filter_map(|(rule, _)| rule.mark).collect();
+        let is_asked = |mark: Mark| by_mark.contains_key(&mark) || asked.contains(&mark);
+        let marked = config.marks.iter().filter(|(_, mark)| mark.is_some_and(is_asked)).map(|(rule, _)| rule);
+        let hosts = marked.chain(config.assignments.iter().map(|(rule, _)| rule));
         let hosts = hosts.filter_map(|rule| rule.destination.filter(Subnet::is_host));
-        let named = config.services.iter().filter_map(|service| match service.selector {
+        let addressed = config.services.iter().filter_map(|service| match service.selector {
             Some(Selector::Address { address, .. }) => Some(address),
             _ => None,
         });
+        let named = |mark| (mark, by_mark.get(&mark).copied());
         Self {
             version,
-            addresses: hosts.map(|host| host.address).chain(named).collect(),
-            rules: Classifier::compile(&rules),
-            marks: config.marks.iter().map(|(_, mark)| *mark).collect(),
-            assigned: Classifier::compile(&assigned),
+            keys: config.services.iter().map(Key::of).collect(),
+            known: Vec::new(),
+            addresses: hosts.map(|host| host.address).chain(addressed).collect(),
+            rules: Rules::compile(rules, before.map(|before| &before.rules)),
+            marks: config.marks.iter().map(|(_, mark)| mark.map(named)).collect(),
+            assigned: Rules::compile(assigned, before.map(|before| &before.assigned)),
             assignments: config.assignments.iter().map(|(_, assignment)| *assignment).collect(),
             by_mark,
             by_address,
-            services: config.services.iter().map(Service::compile).collect(),
+            services,
             targets,
             servers,
+        }
+    }
+
+    /// Those that come after these: with another version where workers need another memory.
+    #[must_use]
+    pub fn followed_by(&self, config: &config::Services) -> Self {
+        let next = Self::recompile(Some(self), self.version, config);
+        if next.keys == self.keys {
+            Self { known: self.known.clone(), ..next }
+        } else {
+            Self { version: self.version + 1, known: self.keys.clone(), ..next }
         }
     }
 
@@ -161,6 +187,11 @@ impl Services {
         self.targets.get(server.index())?.as_ref()
     }
 
+    /// How packets get to all of them, by [`ServerId::index`].
+    pub(in crate::steer) fn targets(&self) -> &[Option<Target>] {
+        &self.targets
+    }
+
     /// Whether there is no such server, or it is known to be dead.
     #[inline]
     pub fn is_dead(&self, server: ServerId) -> bool {
@@ -173,10 +204,11 @@ impl Services {
         dead.map(|server| server.id)
     }
 
-    /// What a worker remembers of them, from scratch.
-    pub fn memories(&self) -> Memories {
-        let services = self.services.iter();
-        Memories::new(self.version, services.map(|of| (of.id, of.scheduler, of.persistence)))
+    /// What a worker is to remember of them that has the memory of version `has`; `None`: it has none. What it goes on
+    /// with is left out, since it may be megabytes.
+    pub fn memories(&self, has: Option<u64>) -> Memories {
+        let is_last = has.is_some_and(|has| has + 1 == self.version);
+        Memories::new(self.version, &self.keys, if is_last { &self.known } else { &[] })
     }
 
     /// Whether something of this address is a service's. Servers have it too, so packets may come from it.
@@ -221,12 +253,12 @@ impl Services {
     pub fn dispatch(
         &self,
         facts: &Facts,
-        random: u64,
+        random: impl FnOnce() -> u64,
         memories: &mut Memories,
         tallies: &Tallies,
         now: Tick,
     ) -> (Mark, Dispatch) {
-        let mark = self.mark(facts);
+        let (mark, named) = self.marked(facts);
         let place = match self.assignment(&Facts { mark, ..*facts }) {
             Some(Assignment::Server(server)) if self.is_up(server) => {
                 return (mark, Dispatch::Serve(server));
@@ -236,7 +268,7 @@ impl Services {
                 return (mark, of.map_or(Dispatch::Route, Service::fail));
             }
             Some(Assignment::Service(id)) => self.place(id),
-            None => self.find(mark, facts),
+            None => named.or_else(|| self.find(mark, facts)),
         };
         let Some((place, service)) = place.and_then(|place| Some((place, self.services.get(place)?))) else {
             return (mark, Dispatch::Route);
@@ -245,12 +277,11 @@ impl Services {
             source: facts.source.ip(facts.family),
             source_port: facts.ports.0,
             destination: facts.destination.ip(facts.family),
-            random,
+            random: if service.scheduler == Scheduler::Twos { random() } else { 0 },
         };
         let loads = |server| {
-            let counts = tallies.of(server);
-            let overloaded = !self.is_up(server) || tallies.is_over_threshold(server);
-            Load { active: counts.active, inactive: counts.inactive, overloaded }
+            let (Counts { active, inactive, datagrams }, takes) = tallies.of(server);
+            Load { active, inactive, datagrams, overloaded: !takes }
         };
         let chosen = match memories.of(place, service.id) {
             Some(memory) => service.choose_for(&request, memory, &loads, now, |server| self.is_up(server)),
@@ -277,11 +308,14 @@ impl Services {
     /// A packet's mark: the one that the first rule gives which it agrees with, else the one it has.
     #[inline]
     pub fn mark(&self, facts: &Facts) -> Mark {
-        if self.marks.is_empty() {
-            return facts.mark;
-        }
+        self.marked(facts).0
+    }
+
+    /// The same, and the place of the service of the mark that a rule gives.
+    #[inline]
+    fn marked(&self, facts: &Facts) -> (Mark, Option<usize>) {
         let rule = self.rules.first(facts).and_then(|rule| self.marks.get(rule));
-        rule.copied().flatten().unwrap_or(facts.mark)
+        rule.copied().flatten().unwrap_or((facts.mark, None))
     }
 
     /// The place of the service of a connection whose first packet has this mark.
@@ -303,19 +337,14 @@ impl Services {
 }
 
 impl Service {
-    fn compile(config: &config::service::Service) -> Self {
+    fn compile(config: &config::service::Service, before: Option<&Self>) -> Self {
         let servers = config.servers.iter().map(|server| {
             let &config::service::Server { id, weight, cost, reported_load, .. } = server;
             Server { id, weight, cost, reported_load }
         });
         let servers = Servers::new(servers);
-        let table = match config.scheduler {
-            Scheduler::Dh => Table::Dh(dh::Table::compile(&servers)),
-            Scheduler::Sh(hashing) => Table::Sh(sh::Table::compile(&servers, hashing)),
-            Scheduler::Mh(hashing) => Table::Mh(mh::Table::compile(&config.servers, hashing)),
-            _ => Table::None,
-        };
         let &config::service::Service { id, scheduler, persistence, fallback, .. } = config;
+        let table = Table::compile(config, &servers, before.map(|before| &before.table));
         Self { id, servers, scheduler, persistence, table, fallback }
     }
 
@@ -332,6 +361,11 @@ impl Service {
     /// How it spreads connections.
     pub const fn scheduler(&self) -> Scheduler {
         self.scheduler
+    }
+
+    /// Whether its clients stay with a server.
+    pub const fn is_persistent(&self) -> bool {
+        self.persistence.is_some()
     }
 
     /// What becomes of a connection that no server can take.
@@ -370,7 +404,7 @@ impl Service {
         now: Tick,
     ) -> Option<ServerId> {
         let (servers, source) = (&self.servers, (request.source, request.source_port));
-        match (self.scheduler, memory, &self.table) {
+        match (self.scheduler, memory, &self.table.hashed) {
             (Scheduler::Rr, Memory::Rr(round), _) => round.choose(servers, loads),
             (Scheduler::Wrr, Memory::Wrr(round), _) => round.choose(servers, loads),
             (Scheduler::Lc, ..) => least::lc(servers, loads),
@@ -380,9 +414,9 @@ impl Service {
             (Scheduler::Fo, ..) => weightiest::fo(servers, loads),
             (Scheduler::Ovf, ..) => weightiest::ovf(servers, loads),
             (Scheduler::Twos, ..) => twos::choose(servers, loads, request.random),
-            (_, _, Table::Dh(table)) => table.choose(request.destination, servers, loads),
-            (_, _, Table::Sh(table)) => table.choose(source, servers, loads),
-            (_, _, Table::Mh(table)) => table.choose(source, servers, loads),
+            (_, _, Hashed::Dh(table)) => table.choose(request.destination, servers, loads),
+            (_, _, Hashed::Sh(table)) => table.choose(source, servers, loads),
+            (_, _, Hashed::Mh(table)) => table.choose(source, servers, loads),
             (Scheduler::Lblc(_), Memory::Cache(cache), _) => {
                 lblc::choose(cache, request.destination, servers, loads, now)
             }

@@ -1,12 +1,14 @@
 //! Each kind of check beside servers that answer, that do not, and that do so wrongly.
 
+use super::super::check;
+use super::super::script::Remains;
 use super::servers::{self, Manner};
-use super::{LOCAL, TIMEOUT, ask, make, subject};
+use super::{LOCAL, TIMEOUT, ask, job, make, subject};
 use crate::config::services::Check;
 use crate::health::{Failure, Outcome};
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 use tokio_rustls::rustls::version::{TLS12, TLS13};
 use weir_tests::process::Background;
@@ -193,7 +195,7 @@ fn script(folder: &tempfile::TempDir, text: &str) -> Check {
     let program = folder.path().join("check");
     std::fs::write(&program, format!("#!/bin/sh\n{text}\n")).unwrap();
     std::fs::set_permissions(&program, PermissionsExt::from_mode(0o755)).unwrap();
-    Check::Script { program, arguments: vec!["first".to_owned()] }
+    Check::Script { program, arguments: vec!["first".to_owned()], port: None }
 }
 
 #[tokio::test]
@@ -209,8 +211,20 @@ async fn a_script_says_by_its_status_whether_a_server_lives() {
     ] {
         assert_eq!(ask(script(&folder, text)).await, expected, "{text}");
     }
-    let missing = Check::Script { program: PathBuf::from("/nowhere/check"), arguments: Vec::new() };
+    let missing =
+        Check::Script { program: PathBuf::from("/nowhere/check"), arguments: Vec::new(), port: None };
     assert!(is_unable(&ask(missing).await));
+}
+
+#[tokio::test]
+async fn a_script_needs_no_tap_and_is_told_the_port_of_its_check() {
+    let folder = tempfile::tempdir().unwrap();
+    let told = script(&folder, r#"[ "$4" = 8443 ] && [ -z "$WEIR_DEVICE" ]"#);
+    let Check::Script { program, arguments, .. } = told else { unreachable!() };
+    let mut tapless = subject("s", LOCAL, "lo");
+    tapless.device = None;
+    let check = Check::Script { program, arguments, port: Some(8443) };
+    assert_eq!(make(check, tapless).await, Outcome::Good);
 }
 
 #[tokio::test]
@@ -226,6 +240,24 @@ async fn a_script_is_killed_with_its_children_when_its_time_is_up() {
             Ok(status.map_or(true, |status| status.contains(") Z ")))
         };
         weir_tests::process::wait_until("its end", Duration::from_secs(5), is_gone).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn who_has_left_a_process_behind_is_not_asked_before_that_has_ended() {
+    let folder = tempfile::tempdir().unwrap();
+    let job = job(script(&folder, "exit 0"), subject("s", LOCAL, "lo"));
+    let remains = Remains::default();
+    // It ends with the last of its input: none of the kinds that the kernel holds back can be made at will.
+    let mut stuck = Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
+    let input = stuck.stdin.take();
+    remains.leave(job.ticket, stuck);
+    let outcome = check::make(&job, &remains).await;
+    assert!(is_unable(&outcome), "{outcome:?}");
+    drop(input);
+    let begin = Instant::now();
+    while check::make(&job, &remains).await != Outcome::Good {
+        assert!(begin.elapsed() < Duration::from_secs(5), "it has ended");
     }
 }
 

@@ -89,7 +89,7 @@ async fn connections_alone_show_it_where_nothing_is_asked() {
     watch.set(vec![Group { service: "front".into(), health: passive, servers: vec![place] }]);
     living(&mut verdicts, &[("a", true)]).await;
     watch.traffic([("front", "a", Tally::default())]);
-    watch.traffic([("front", "a", Tally { syn_unanswered: 3, ..Tally::default() })]);
+    watch.traffic([("front", "a", Tally { unanswered: 3, ..Tally::default() })]);
     living(&mut verdicts, &[("a", false)]).await;
     living(&mut verdicts, &[("a", true)]).await;
 }
@@ -119,6 +119,7 @@ async fn all_ends_with_the_watch() {
             "-c".to_owned(),
             format!("echo $$ > {}.new; mv {0}.new {0}; exec sleep 60", pid.display()),
         ],
+        port: None,
     };
     let long = |check| Health { timeout: Duration::from_secs(60), ..health(check) };
     let watch = Watch::start();
