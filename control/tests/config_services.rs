@@ -52,6 +52,24 @@ fn a_check_without_a_tap_is_warned_about() {
 }
 
 #[test]
+fn what_services_remember_is_counted() {
+    let warned = |more: &str, keys: &str| {
+        let service = "name: s, mark: 1, servers: [{name: a, address: 10.0.0.2}]";
+        let text = format!(
+            "marks: [{mark}]\nservices:\n  - {{{service}, {keys}}}\n{more}",
+            mark = "{port: lan, destination: 192.0.2.1, mark: 1}"
+        );
+        accept(&text).1
+    };
+    let (three, large) = ("workers: {count: 3}\n", "persistence: {clients_max: 16777216}");
+    assert_eq!(warned("", large), [""; 0]);
+    assert_eq!(warned(three, large), ["what services remember takes 1152 MiB, 384 a worker"]);
+    assert_eq!(warned(three, "persistence: {}"), [""; 0]);
+    let table = "scheduler: lblc, lblc: {entries_max: 16777216, members_max: 16777216}";
+    assert_eq!(warned("", table).len(), 1);
+}
+
+#[test]
 fn defaults_are_those_of_ipvs() {
     let service = only_service(
         "services:\n  - {name: web, protocol: tcp, address: 192.0.2.80, port: 80, servers: [{name: a, address: 10.0.0.2}]}\n",
@@ -70,7 +88,7 @@ fn defaults_are_those_of_ipvs() {
          servers: [{name: a, address: '2001:db8::2'}]}\n",
     );
     let timeout = Span::from_s(300).unwrap();
-    let defaults = Persistence { timeout, ipv4_prefix_len: 32, ipv6_prefix_len: 128 };
+    let defaults = Persistence { timeout, ipv4_prefix_len: 32, ipv6_prefix_len: 128, clients_max: 65_536 };
     assert_eq!(persistent.persistence, Some(defaults));
 }
 

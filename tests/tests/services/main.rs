@@ -328,8 +328,12 @@ fn a_server_that_is_gone_keeps_what_it_has_while_it_is_known() {
 #[test]
 fn clients_stay_with_their_server_while_it_lives() {
     let config = Config::default();
-    let persistence =
-        Persistence { timeout: Span::from_s(300).unwrap(), ipv4_prefix_len: 30, ipv6_prefix_len: 128 };
+    let persistence = Persistence {
+        timeout: Span::from_s(300).unwrap(),
+        ipv4_prefix_len: 30,
+        ipv6_prefix_len: 128,
+        clients_max: 1024,
+    };
     let of = |first: Server| {
         let mut services = web(Scheduler::Rr, &[first, server(1), server(2)]);
         services.services[0].persistence = Some(persistence);

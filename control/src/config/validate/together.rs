@@ -10,10 +10,14 @@ use crate::config::services::Check;
 use core::net::IpAddr;
 use weir_dataplane::config::service::{Place, Selector};
 use weir_dataplane::config::{Cluster, Conntrack, Share};
+use weir_dataplane::steer::service::memory;
 use weir_dataplane::units::{BucketId, PortId};
 
 /// Shortest MTU that IPv6 runs over (RFC 8200 5).
 const IPV6_MTU_MIN: u16 = 1280;
+
+/// What services may remember before that is worth a word.
+const REMEMBERED_BYTES_MAX: u64 = 1 << 30;
 
 /// A router among its ports.
 pub(super) fn router(network: &Network, ports: &[Port], findings: &mut Findings) {
@@ -86,6 +90,22 @@ pub(super) fn services(config: &GatewayConfig, findings: &mut Findings) {
         }
     }
     checks(config, findings);
+    memory(config, findings);
+}
+
+/// Warns of services that are to remember more than was probably meant.
+fn memory(config: &GatewayConfig, findings: &mut Findings) {
+    let services = &config.services().services;
+    let each: u64 = services.iter().map(|of| memory::bytes(of.scheduler, of.persistence)).sum();
+    let workers = config.workers().count() as u64;
+    if each * workers > REMEMBERED_BYTES_MAX {
+        findings.warning(
+            Target::Key(Path::root().key("services")),
+            format!("what services remember takes {} MiB, {} a worker", (each * workers) >> 20, each >> 20),
+            "lower `persistence.clients_max`, or `entries_max` and `members_max` of `lblc` and `lblcr`"
+                .to_owned(),
+        );
+    }
 }
 
 /// Whether servers can be asked: that goes by the taps of the ports that they are behind.

@@ -185,7 +185,7 @@ fn flags(scheduler: Scheduler) -> Vec<String> {
 }
 
 fn persistence(persistence: &Persistence) -> PersistenceRow {
-    let Persistence { timeout, ipv4_prefix_len, ipv6_prefix_len } = *persistence;
+    let Persistence { timeout, ipv4_prefix_len, ipv6_prefix_len, .. } = *persistence;
     PersistenceRow { timeout_s: u64::from(timeout.as_s()), ipv4_prefix_len, ipv6_prefix_len }
 }
 

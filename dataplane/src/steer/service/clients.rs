@@ -9,9 +9,7 @@ use crate::hash::siphash;
 use crate::units::{ServerId, Tick};
 use core::net::IpAddr;
 
-/// Clients of one service that one worker remembers, at most.
-const CLIENTS_MAX: usize = PLACES * CLIENTS_A_PLACE;
-const PLACES: usize = 1 << 14;
+/// Clients that share a place.
 const CLIENTS_A_PLACE: usize = 4;
 /// Any.
 const KEY: [u64; 2] = [0x9e37_79b9_7f4a_7c15, 0xc2b2_ae3d_27d4_eb4f];
@@ -33,14 +31,20 @@ pub struct Clients {
 impl Clients {
     /// None yet.
     pub fn new(persistence: Persistence) -> Self {
-        Self { persistence, slots: vec![None; CLIENTS_MAX] }
+        Self { persistence, slots: vec![None; slots(persistence)] }
+    }
+
+    /// Bytes that one takes.
+    pub const fn bytes(persistence: Persistence) -> u64 {
+        (slots(persistence) * size_of::<Option<Client>>()) as u64
     }
 
     /// The server that the client went to last, if that is not too long ago.
     #[inline]
     pub fn server_of(&self, client: IpAddr, now: Tick) -> Option<ServerId> {
         let network = self.network(client);
-        let known = self.place(network).iter().flatten().find(|known| known.network == network)?;
+        let place = &self.slots[self.place(network)..][..CLIENTS_A_PLACE];
+        let known = place.iter().flatten().find(|known| known.network == network)?;
         (!now.reached(known.until)).then_some(known.server)
     }
 
@@ -49,8 +53,8 @@ impl Clients {
     pub fn remember(&mut self, client: IpAddr, server: ServerId, now: Tick) {
         let network = self.network(client);
         let until = now.after(self.persistence.timeout);
-        let place = at(network);
-        let slots = &mut self.slots[place * CLIENTS_A_PLACE..][..CLIENTS_A_PLACE];
+        let place = self.place(network);
+        let slots = &mut self.slots[place..][..CLIENTS_A_PLACE];
         let left = |slot: &Option<Client>| match slot {
             Some(known) if known.network == network => None,
             Some(known) if now.reached(known.until) => Some(0),
@@ -73,8 +77,10 @@ impl Clients {
         (!now.reached(client.until)).then_some(client.server)
     }
 
-    fn place(&self, network: IpAddr) -> &[Option<Client>] {
-        &self.slots[at(network) * CLIENTS_A_PLACE..][..CLIENTS_A_PLACE]
+    /// Where the slots of its place begin.
+    fn place(&self, network: IpAddr) -> usize {
+        let places = self.slots.len() / CLIENTS_A_PLACE;
+        siphash::word(fold(network), KEY) as usize % places * CLIENTS_A_PLACE
     }
 
     fn network(&self, client: IpAddr) -> IpAddr {
@@ -91,8 +97,10 @@ impl Clients {
     }
 }
 
-fn at(network: IpAddr) -> usize {
-    siphash::word(fold(network), KEY) as usize % PLACES
+/// As many as are wanted, in whole places.
+const fn slots(persistence: Persistence) -> usize {
+    let wanted = if persistence.clients_max == 0 { 1 } else { persistence.clients_max };
+    (wanted as usize).next_multiple_of(CLIENTS_A_PLACE)
 }
 
 #[cfg(test)]
@@ -100,11 +108,14 @@ mod tests {
     use super::*;
     use crate::units::Span;
 
+    const CLIENTS_MAX: u32 = 1022;
+
     fn clients() -> Clients {
         Clients::new(Persistence {
             timeout: Span::from_s(300).unwrap(),
             ipv4_prefix_len: 24,
             ipv6_prefix_len: 64,
+            clients_max: CLIENTS_MAX,
         })
     }
 
@@ -136,11 +147,12 @@ mod tests {
     fn a_full_table_remembers_those_that_came_last() {
         let mut clients = clients();
         let client = |i: u32| IpAddr::V4((i << 8).into());
-        for i in 0..4 * u32::try_from(CLIENTS_MAX).unwrap() {
-            let now = Tick::from_ms(u64::from(i / 1024));
+        assert_eq!(clients.capacity(), 1024);
+        for i in 0..4 * CLIENTS_MAX {
+            let now = Tick::from_ms(u64::from(i / 16));
             clients.remember(client(i), server(1), now);
             assert_eq!(clients.server_of(client(i), now), Some(server(1)));
         }
-        assert!(clients.slots.iter().flatten().count() > CLIENTS_MAX / 2);
+        assert!(clients.slots.iter().flatten().count() > 1024 / 2);
     }
 }

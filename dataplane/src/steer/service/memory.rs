@@ -80,6 +80,18 @@ impl Key {
     }
 }
 
+/// Bytes that each worker needs to remember a service.
+pub const fn bytes(scheduler: Scheduler, persistence: Option<Persistence>) -> u64 {
+    let table = match scheduler {
+        Scheduler::Lblc(locality) | Scheduler::Lblcr(locality) => Table::bytes(locality),
+        _ => 0,
+    };
+    match persistence {
+        Some(persistence) => table + Clients::bytes(persistence),
+        None => table,
+    }
+}
+
 /// What a worker remembers of one service.
 #[derive(Debug)]
 pub struct Recollection {
@@ -202,8 +214,12 @@ mod tests {
     #[test]
     fn a_service_that_is_as_it_was_keeps_what_is_known_of_it() {
         let id = |index| ServiceId::new(index).unwrap();
-        let persistence =
-            Some(Persistence { timeout: crate::units::Span::MAX, ipv4_prefix_len: 32, ipv6_prefix_len: 128 });
+        let persistence = Some(Persistence {
+            timeout: crate::units::Span::MAX,
+            ipv4_prefix_len: 32,
+            ipv6_prefix_len: 128,
+            clients_max: 4,
+        });
         let key = |index, scheduler, persistence| Key { service: id(index), scheduler, persistence };
         let known = [key(0, Scheduler::Rr, persistence), key(1, Scheduler::Rr, None)];
         let mut old = Memories::new(1, &known, &[]);
