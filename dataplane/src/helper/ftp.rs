@@ -13,6 +13,9 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 /// One data connection at a time; five minutes for it to open.
 static DATA: Class = Class::new(0, 1, 300);
+/// One to a port that was not heard, which others to other ports could be taken for; so no longer than it takes to be told
+/// the port.
+static ASKED: Class = Class::new(0, 1, 10);
 
 /// Where lines start, in both directions of a control connection. A new connection knows of none: the first
 /// segment of each direction is not read.
@@ -87,19 +90,37 @@ enum Message {
     Eprt,
     Passive,
     ExtendedPassive,
+    /// What [`Message::Passive`] answers: read where the answer is not heard. It names no port.
+    AskPassive,
+    /// The same of [`Message::ExtendedPassive`].
+    AskExtended,
 }
 
 /// Reads a segment that starts a line.
 fn read(segment: &Segment<'_>) -> Announced {
-    let messages = match segment.direction {
-        Direction::Original => [Message::Port, Message::Eprt],
-        Direction::Reply => [Message::Passive, Message::ExtendedPassive],
+    use Message::{AskExtended, AskPassive, Eprt, ExtendedPassive, Passive, Port};
+    let messages: &[Message] = match segment.direction {
+        Direction::Original if segment.alone => &[Port, Eprt, AskPassive, AskExtended],
+        Direction::Original => &[Port, Eprt],
+        Direction::Reply => &[Passive, ExtendedPassive],
     };
-    let Some(message) = messages.into_iter().find(|message| message.may_start(segment.payload)) else {
+    let Some(message) = messages.iter().find(|message| message.may_start(segment.payload)) else {
         return Announced::Nothing;
     };
     let arguments = segment.payload.get(KEYWORD_LEN..).unwrap_or_default();
     let (sender, receiver) = (segment.source.ip(), Source::Host(segment.destination.ip()));
+    if matches!(message, AskPassive | AskExtended) {
+        let to = SocketAddr::new(segment.destination.ip(), 0);
+        return match arguments.first() {
+            None => Announced::Unreadable,
+            // That it will ask for nothing else (RFC 2428 4).
+            Some(b' ') if arguments.trim_ascii().eq_ignore_ascii_case(b"ALL") => Announced::Nothing,
+            Some(b' ' | b'\r' | b'\n') => {
+                Announced::Data(Expected::once(IpProtocol::TCP, Source::Host(sender), to, &ASKED))
+            }
+            Some(_) => Announced::Nothing,
+        };
+    }
     match message.announced(Text::new(arguments), sender) {
         None => Announced::Unreadable,
         Some((address, _)) if address != sender => Announced::Nothing,
@@ -118,6 +139,8 @@ impl Message {
             Self::Eprt => b"EPRT",
             Self::Passive => b"227 ",
             Self::ExtendedPassive => b"229 ",
+            Self::AskPassive => b"PASV",
+            Self::AskExtended => b"EPSV",
         }
     }
 
@@ -160,6 +183,7 @@ impl Message {
                 text.literal(delimiter)?;
                 Some((sender, text.port_before(delimiter)?))
             }
+            Self::AskPassive | Self::AskExtended => None,
         }
     }
 }
@@ -225,6 +249,7 @@ mod tests {
             protocol: IpProtocol::TCP,
             established: true,
             expected: false,
+            alone: false,
             seq,
             payload,
             source,
@@ -410,6 +435,27 @@ mod tests {
             assert_eq!(from_server(payload.as_bytes()), Seen::Pass, "{payload:?}");
         }
         assert_eq!(from_client(&[b'x'; 127]), Seen::Pass);
+    }
+
+    #[test]
+    fn where_the_answer_is_not_heard_the_question_announces_a_port_of_the_servers() {
+        let alone = |payload: &[u8]| {
+            let said = segment(Direction::Original, [CLIENT, SERVER], 1000, payload);
+            see(&mut amid_a_session(), &Segment { alone: true, ..said })
+        };
+        let source = Source::Host(CLIENT.parse().unwrap());
+        let to = SocketAddr::new(SERVER.parse().unwrap(), 0);
+        let asked = Seen::Expect(Expected::once(IpProtocol::TCP, source, to, &ASKED));
+        for line in ["PASV\r\n", "pasv\n", "PASV \r\n", "EPSV\r\n", "EPSV 1\r\n", "epsv 2\r\n"] {
+            assert_eq!(alone(line.as_bytes()), asked, "{line:?}");
+        }
+        for line in ["EPSV ALL\r\n", "epsv all\r\n", "PASVE\r\n", "NOOP\r\n", ""] {
+            assert_eq!(alone(line.as_bytes()), Seen::Pass, "{line:?}");
+        }
+        for cut in ["PASV", "PA", "EP", "EPSV"] {
+            assert_eq!(alone(cut.as_bytes()), Seen::Drop, "{cut:?}");
+        }
+        assert_eq!(alone(b"PORT 192,0,2,1,4,1\r\n"), expect(SERVER, CLIENT, 1025));
     }
 
     #[test]
