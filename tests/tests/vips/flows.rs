@@ -6,7 +6,9 @@ use std::sync::Arc;
 use weir_dataplane::config::vip::HashMode;
 use weir_dataplane::counters::{DropReason, Verdict};
 use weir_dataplane::gate::lease::Lease;
-use weir_dataplane::units::{Mark, Tick, VipId};
+use weir_dataplane::trace::{Filter, Told};
+use weir_dataplane::track::ConnState;
+use weir_dataplane::units::{Mark, MemberId, NodeNumber, Tick, VipId};
 
 const MODE: HashMode = HashMode::SourcePort;
 const EVEN: Map = [0, 1, 2, 0, 1, 2, 0, 1];
@@ -135,6 +137,26 @@ fn what_a_full_table_has_no_room_for_has_one_taker_nevertheless() {
     open(&mut three, &many);
     for client in &many {
         three.taker(&client.ack());
+    }
+}
+
+#[test]
+fn a_trace_tells_whose_a_flow_is_and_by_which_hash() {
+    let mut three = Three::of_cluster(MODE, &EVEN);
+    let client = clients(1)[0];
+    let trace = three.nodes[0].trace(8, Filter::default());
+    let bucket = three.bucket(8, &client, 80);
+    let taker = three.taker(&client.syn());
+    three.agree(&EVEN.map(|owner| (owner + 1) % 3));
+    three.taker(&client.ack());
+    for (state, moved) in [(ConnState::New, 0), (ConnState::Established, 1)] {
+        let Some(Told::Frame(frame)) = trace.pop() else { panic!("two frames") };
+        let node = |node: usize| MemberId::new(node % 3);
+        assert_eq!((frame.tracked.state, frame.tracked.owner), (Some(state), node(taker)));
+        assert_eq!(frame.arrival.vip_node, NodeNumber::new(bucket + 1));
+        let share = frame.share.unwrap();
+        assert_eq!((share.bucket.index(), share.map_owner), (bucket, node(taker + moved)));
+        assert_eq!(share.source, client.address);
     }
 }
 

@@ -72,10 +72,14 @@ fn only(node: usize) -> Nodes {
 
 /// A gateway with small tables.
 fn gateway(config: &Config, routing: &Routing) -> Node {
+    routed(config, Router::compile(routing))
+}
+
+fn routed(config: &Config, router: Router) -> Node {
     let limits = Limits { flows_max: 1024, expectations_max: 16 };
     let mut config = config.clone();
     config.conntrack.fragments.frames_max = 64;
-    Node::routed_with_limits(&config, Router::compile(routing), limits)
+    Node::routed_with_limits(&config, router, limits)
 }
 
 /// Node `node`, from 0, of so many.
@@ -338,7 +342,7 @@ proptest! {
         clients in prop::collection::vec((any::<u8>(), any::<u8>(), any::<u16>(), any::<u16>(), any::<bool>()), 1..30),
     ) {
         let mut three: Vec<Node> = (0..3)
-            .map(|me| gateway(&three::named(HashMode::SourcePort, me, &owners, &[0, 1, 2]), &routing(me)))
+            .map(|me| three::node(HashMode::SourcePort, me, &owners))
             .collect();
         let hash = NodeHash::compile(HashMode::SourcePort, 8, 7);
         for (a, b, from, to, is_ipv6) in clients {

@@ -1,11 +1,13 @@
 //! Three nodes with names that share VIPs by their cluster's map, or by numbers.
 
-use super::{CLIENT_MAC, LEFT, TAKEN, VIP, VIP_MAC, gateway, only, routing, vips};
+use super::{CLIENT_MAC, LEFT, TAKEN, VIP, VIP_MAC, only, routed, routing, vips};
 use std::net::Ipv4Addr;
+use std::sync::LazyLock;
 use weir_dataplane::config::vip::{HashMode, Nodes};
 use weir_dataplane::config::{Bridge, Config, Members, Membership, Tracking};
 use weir_dataplane::counters::{DropReason, Verdict};
 use weir_dataplane::gate::vip::NodeHash;
+use weir_dataplane::steer::Router;
 use weir_dataplane::track::record::Hot;
 use weir_dataplane::units::{Epoch, MemberId};
 use weir_tests::conversation::{Fate, Passage, Side};
@@ -18,6 +20,15 @@ pub(crate) type Map = [usize; 8];
 /// All buckets are this node's.
 pub(crate) const fn all(node: usize) -> Map {
     [node; 8]
+}
+
+/// By node. They have large tables.
+static ROUTERS: LazyLock<[Router; 3]> =
+    LazyLock::new(|| [0, 1, 2].map(|node| Router::compile(&routing(node))));
+
+/// A node of the cluster, of three that live.
+pub(crate) fn node(mode: HashMode, me: usize, owners: &Map) -> Node {
+    routed(&named(mode, me, owners, &[0, 1, 2]), ROUTERS[me].clone())
 }
 
 pub(crate) struct Three {
@@ -54,7 +65,7 @@ impl Three {
     }
 
     fn of(mode: HashMode, config: impl Fn(usize) -> Config) -> Self {
-        let nodes = (0..3).map(|me| gateway(&config(me), &routing(me))).collect();
+        let nodes = (0..3).map(|me| routed(&config(me), ROUTERS[me].clone())).collect();
         Self { nodes, mode, at_us: 1_000_000 }
     }
 

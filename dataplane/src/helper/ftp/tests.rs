@@ -1,3 +1,6 @@
+//! What FTP announces, and what it does not.
+#![cfg(test)]
+
 use super::*;
 use crate::config::HelperKind;
 use crate::helper::book::Notes;
