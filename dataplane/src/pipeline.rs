@@ -177,7 +177,7 @@ impl<F: Frame> Pipeline<F> {
             None => self.parse(burst),
             Some(_) => {
                 self.parse_ahead(burst);
-                self.admit(burst, origins)
+                self.admit(burst, origins, now)
             }
         };
         observer.begin(&Opening {
@@ -224,7 +224,7 @@ impl<F: Frame> Pipeline<F> {
 
     /// A router's word about each frame before it is tracked; whether a fragment is left.
     #[inline(never)]
-    fn admit(&mut self, burst: &Burst<F>, origins: &[PortId]) -> bool {
+    fn admit(&mut self, burst: &Burst<F>, origins: &[PortId], now: Tick) -> bool {
         let shadows = self.snapshot.shadows();
         let Some(router) = self.snapshot.router() else { return false };
         let mut has_fragments = false;
@@ -236,7 +236,8 @@ impl<F: Frame> Pipeline<F> {
                 let read = *parsed;
                 let forwarded = router.admit(frame.bytes(), *origin, shadows, parsed);
                 if parsed.class == Class::Punt(PuntReason::Vip) {
-                    *parsed = vips::share(&self.snapshot, &self.counters, (frame.bytes(), *origin), &read);
+                    let packet = Packet { bytes: frame.bytes(), parsed: &read, port: *origin };
+                    *parsed = vips::share(&self.snapshot, &mut self.tracker, &packet, now);
                 }
                 self.forwarded |= u64::from(forwarded) << i;
                 has_fragments |= parsed.class == Class::Fragment;

@@ -8,6 +8,7 @@ use weir_dataplane::config::{
     self, BucketSet, Cluster, Config, HelperKind, Membership, NodeMask, Share, Tracking,
 };
 use weir_dataplane::counters::{Verdict, WorkerCounters};
+use weir_dataplane::gate::lease::Lease;
 use weir_dataplane::pipeline::{Limits, Observer, Opening, Outbox, Pipeline, Release, Scene, Sight, Tracer};
 use weir_dataplane::port::mem::MemFrame;
 use weir_dataplane::port::{Burst, Frame};
@@ -91,6 +92,14 @@ impl Node {
         let snapshot = Snapshot::compile(self.next_epoch(), config);
         let router = self.pipeline.snapshot().router().cloned();
         self.adopt(if let Some(router) = router { snapshot.with_router(router) } else { snapshot });
+    }
+
+    /// The same for a router that owns nothing once `lease` is over.
+    pub fn lease(&mut self, config: &Config, lease: Arc<Lease>) {
+        if let Some(router) = self.pipeline.snapshot().router().cloned() {
+            let snapshot = Snapshot::compile(self.next_epoch(), config);
+            self.adopt(snapshot.with_router(router).with_lease(lease));
+        }
     }
 
     /// The same for a gateway that routes otherwise from then on.

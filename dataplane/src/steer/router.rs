@@ -314,7 +314,12 @@ impl Router {
     /// Whether it is for an address that other nodes have too. Which of them takes it is the gate's word.
     #[inline]
     fn is_vip(&self, ends: Ends) -> bool {
-        !self.vips.is_empty() && self.vips.binary_search(&ends.destination.ip(ends.family)).is_ok()
+        self.has_vip(ends.destination, ends.family)
+    }
+
+    #[inline]
+    fn has_vip(&self, address: Address, family: Family) -> bool {
+        !self.vips.is_empty() && self.vips.binary_search(&address.ip(family)).is_ok()
     }
 
     /// Whether it is for the gateway itself.
@@ -344,7 +349,12 @@ impl Router {
         }
         let leads =
             |address| self.fib.ways(ends.family, address).iter().any(|way| self.is_by(*way, interface));
-        if shadows && leads(ends.destination) && !leads(ends.source) {
+        // What another node answers from a VIP it says itself: nobody has forwarded it.
+        if shadows
+            && leads(ends.destination)
+            && !leads(ends.source)
+            && !self.has_vip(ends.source, ends.family)
+        {
             Entry::Forwarded
         } else {
             Entry::Drop(DropReason::OtherHost)
