@@ -5,12 +5,11 @@ use super::loads::{Ear, Published};
 use super::services::Services;
 use crate::config::{self, GatewayConfig};
 use crate::health::{Group, Reporter, ServiceView, Subject, Tally};
-use crate::service::{self, Kind};
+use crate::service::{self, Counts, Kind};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use weir_dataplane::config::service::Place;
 use weir_dataplane::mailbox::WorkerHandle;
-use weir_dataplane::units::ServerId;
 
 /// Who watches, and what they have said.
 #[derive(Debug)]
@@ -86,7 +85,9 @@ impl Wards {
         let watched =
             groups.filter(|group| group.kind().health().is_some_and(|of| of.passive_fall.is_some()));
         let all = watched.flat_map(|group| group.servers().iter().map(move |server| (group, server)));
-        let tallies = all.map(|(group, server)| (group.name(), server.name(), tally(workers, server.id())));
+        let tallies = all.map(|(group, server)| {
+            (group.name(), server.name(), tally(services.counts(server.id(), workers)))
+        });
         self.watch.traffic(tallies);
     }
 
@@ -120,13 +121,6 @@ fn address(server: &service::Server) -> Option<core::net::IpAddr> {
     }
 }
 
-fn tally(workers: &[WorkerHandle], id: ServerId) -> Tally {
-    workers.iter().fold(Tally::default(), |tally, worker| {
-        let cells = worker.counters().server(id);
-        Tally {
-            answered: tally.answered + cells.answered.read(),
-            syn_unanswered: tally.syn_unanswered + cells.unanswered.read(),
-            ..tally
-        }
-    })
+const fn tally(counts: Counts) -> Tally {
+    Tally { answered: counts.answered, syn_unanswered: counts.unanswered, resets: 0 }
 }

@@ -20,6 +20,10 @@ pub struct Counts {
     pub reply_packets: u64,
     /// Their bytes, from the IP header on.
     pub reply_bytes: u64,
+    /// Connections that it has answered.
+    pub answered: u64,
+    /// Connections whose beginning nobody has answered in its time.
+    pub unanswered: u64,
 }
 
 impl Counts {
@@ -32,6 +36,8 @@ impl Counts {
         bytes: 0,
         reply_packets: 0,
         reply_bytes: 0,
+        answered: 0,
+        unanswered: 0,
     };
 
     /// Connections that it has now.
@@ -50,6 +56,8 @@ impl Counts {
             bytes: self.bytes.saturating_sub(base.bytes),
             reply_packets: self.reply_packets.saturating_sub(base.reply_packets),
             reply_bytes: self.reply_bytes.saturating_sub(base.reply_bytes),
+            answered: self.answered.saturating_sub(base.answered),
+            unanswered: self.unanswered.saturating_sub(base.unanswered),
         }
     }
 }
@@ -66,6 +74,8 @@ impl Add for Counts {
             bytes: self.bytes + other.bytes,
             reply_packets: self.reply_packets + other.reply_packets,
             reply_bytes: self.reply_bytes + other.reply_bytes,
+            answered: self.answered + other.answered,
+            unanswered: self.unanswered + other.unanswered,
         }
     }
 }
