@@ -1,7 +1,7 @@
 //! The servers that are watched: what checks, connections and reports say of them goes into the registry.
 
 use super::health::{self, Verdicts};
-use super::loads::{Ear, Published};
+use super::loads::{Agent, Ear, Published};
 use super::services::Services;
 use crate::config::{self, GatewayConfig};
 use crate::health::{Group, Reporter, ServiceView, Subject, Tally};
@@ -65,19 +65,31 @@ impl Wards {
             Some(Group { service: group.name().into(), health: group.kind().health()?.clone(), servers })
         });
         self.watch.set(watched.collect());
-        let pools = groups.iter().filter_map(|group| match group.kind() {
-            Kind::Pool(pool) => Some((group, pool.reports?)),
-            Kind::Service(_) => None,
-        });
-        let (mut addresses, mut reporters) = (Vec::new(), Vec::new());
-        for (group, listen) in pools {
-            addresses.push(listen);
-            reporters.extend(group.servers().iter().filter_map(|node| {
-                let address = address(node)?;
-                Some(Reporter { pool: group.name().into(), node: node.name().into(), address })
-            }));
+        self.listen(config, groups);
+    }
+
+    /// Hears the nodes of pools, and asks their agents.
+    fn listen(&mut self, config: &GatewayConfig, groups: &[service::Group]) {
+        let (mut addresses, mut reporters, mut agents) = (Vec::new(), Vec::new(), Vec::new());
+        for group in groups {
+            let Kind::Pool(pool) = group.kind() else { continue };
+            addresses.extend(pool.reports);
+            for node in group.servers() {
+                let Some(address) = address(node) else { continue };
+                let reporter = Reporter { pool: group.name().into(), node: node.name().into(), address };
+                if let Some((of_pool, device)) = pool.agent.as_ref().zip(config::device(config, address)) {
+                    agents.push(Agent {
+                        reporter: reporter.clone(),
+                        device: device.into(),
+                        port: of_pool.port,
+                        path: of_pool.path.clone(),
+                        interval: of_pool.interval,
+                    });
+                }
+                reporters.extend(pool.reports.map(|_| reporter));
+            }
         }
-        self.ear.set(&addresses, reporters, Vec::new());
+        self.ear.set(&addresses, reporters, agents);
     }
 
     fn tell_traffic(&self, services: &Services, workers: &[WorkerHandle]) {

@@ -267,6 +267,7 @@ fn pool() -> Services {
         ],
         fallback: Fallback::Drop,
         reports: None,
+        agent: None,
         slices: Some(Slices { address: address(9), first_port: 4096, ports_a_node: 1024 }),
         health: None,
         drain_timeout: None,
