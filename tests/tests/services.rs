@@ -443,6 +443,9 @@ fn a_server_that_is_not_beside_gets_packets_in_packets() {
     assert_eq!(verdict(&mut node, long), Verdict::Punt(PuntReason::TooBig));
     let fits = up().ip(client(0), VIP).tcp(40_000, 80).flags(Flags::ACK).payload(&[0; 1460 - 20]).build();
     assert_eq!(verdict(&mut node, fits), Verdict::Forward(port(Side::Wan)));
+    let long =
+        up().ip(client(0), VIP).fragment(0, false).tcp(40_000, 80).flags(Flags::ACK).payload(&[0; 1441]);
+    assert_eq!(verdict(&mut node, long.build()), Verdict::Punt(PuntReason::TunnelTooBig), "RFC 2003 5.1");
 }
 
 #[test]

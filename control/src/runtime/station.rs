@@ -126,6 +126,8 @@ pub(super) struct Station {
     alarms: Alarms,
     next_use_ms: u64,
     limit: Limit,
+    /// The last number of a packet that went to a server in parts.
+    last_id: u16,
     kernel: Kernel,
     tally: Tally,
     start: Instant,
@@ -155,6 +157,7 @@ impl Station {
             alarms: Alarms::default(),
             next_use_ms: 0,
             limit: Limit::new(Rates::default(), seed),
+            last_id: 0,
             kernel: Kernel::new(taps),
             tally: Tally::default(),
             start: Instant::now(),
@@ -268,6 +271,7 @@ impl Station {
             PuntReason::Unreachable => self.tell(packet, interface, Fault::NoRoute, now_ms),
             PuntReason::NoServer => self.refuse(packet, interface, now_ms),
             PuntReason::TooBig => self.shorten(frame, port, arrival, now_ms),
+            PuntReason::TunnelTooBig => self.cut_tunnel(frame, port, arrival, now_ms),
             PuntReason::OptionInvalid => {
                 if let Some(pointer) = wrong_option(packet) {
                     self.tell(packet, interface, Fault::Option { pointer }, now_ms);
@@ -287,12 +291,26 @@ impl Station {
         }
         let Some(mtu) = self.router.mtu_towards(frame, &flow) else { return };
         match fragments::cut(packet, mtu) {
-            Some(fragments) => {
-                for fragment in fragments {
-                    self.forward([link, &fragment].concat(), port, &flow, now_ms);
-                }
-            }
+            Some(parts) => self.forward_all(parts, link, port, &flow, now_ms),
             None => self.tell(packet, arrival.interface, Fault::TooBig { mtu }, now_ms),
+        }
+    }
+
+    /// Sends on in parts the packet in which another one travels to its server.
+    fn cut_tunnel(&mut self, frame: &[u8], port: PortId, arrival: Arrival, now_ms: u64) {
+        let flow = flow(frame);
+        let (link, packet) = frame.split_at(arrival.ip_at);
+        let Some(mtu) = self.router.mtu_towards(frame, &flow) else { return };
+        // Clients number their packets without each other.
+        self.last_id = self.last_id.wrapping_add(1);
+        if let Some(parts) = fragments::cut_as(packet, mtu, self.last_id) {
+            self.forward_all(parts, link, port, &flow, now_ms);
+        }
+    }
+
+    fn forward_all(&mut self, parts: Vec<Vec<u8>>, link: &[u8], port: PortId, flow: &FlowKey, now_ms: u64) {
+        for part in parts {
+            self.forward([link, &part].concat(), port, flow, now_ms);
         }
     }
 
