@@ -2,7 +2,7 @@
 
 use super::clients::Clients;
 use crate::config::service::{Locality, Persistence, Scheduler};
-use crate::lesson::Lesson;
+use crate::lesson::{Lesson, Visit};
 use crate::sched::cache::Table;
 use crate::sched::{rr, wrr};
 use crate::track::news::{News, Post};
@@ -12,8 +12,9 @@ use std::collections::VecDeque;
 /// Buckets of a table of addresses that are looked at in a tick: all of them in some seconds.
 const SWEEP_A_TICK: u32 = 2;
 
-/// Lessons that may wait to be told: those of a burst, whose packets change two servers each at most.
-const LESSONS_MAX: usize = 2 * BURST_MAX;
+/// News that may wait to be told: those of a burst, whose packets change two servers of a content each at most, and the
+/// server of one client.
+const NEWS_MAX: usize = 3 * BURST_MAX;
 
 /// What a scheduler remembers.
 #[derive(Debug, Default)]
@@ -88,7 +89,7 @@ pub struct Memories {
     rover: usize,
     swept: Tick,
     /// What other workers do not know yet.
-    lessons: VecDeque<(ServiceId, Lesson)>,
+    news: VecDeque<News>,
 }
 
 impl Memories {
@@ -99,8 +100,8 @@ impl Memories {
         services: impl Iterator<Item = (ServiceId, Scheduler, Option<Persistence>)>,
     ) -> Self {
         let list = services.map(|(id, scheduler, persistence)| Recollection::new(id, scheduler, persistence));
-        let lessons = VecDeque::with_capacity(LESSONS_MAX);
-        Self { version, list: list.collect(), rover: 0, swept: Tick::default(), lessons }
+        let news = VecDeque::with_capacity(NEWS_MAX);
+        Self { version, list: list.collect(), rover: 0, swept: Tick::default(), news }
     }
 
     /// Which services they are for.
@@ -141,25 +142,37 @@ impl Memories {
     /// A connection was scheduled: other workers are to know what was learned.
     #[inline]
     pub(super) fn share(&mut self, place: usize) {
-        let Some(Recollection { service, memory: Memory::Cache(table), .. }) = self.list.get_mut(place)
-        else {
-            return;
-        };
-        let room = LESSONS_MAX.saturating_sub(self.lessons.len());
-        self.lessons.extend(table.take_lessons().take(room).map(|lesson| (*service, lesson)));
+        let Some(Recollection { service, memory, clients, .. }) = self.list.get_mut(place) else { return };
+        let service = *service;
+        let room = NEWS_MAX.saturating_sub(self.news.len());
+        if let Memory::Cache(table) = memory {
+            let learned = table.take_lessons().map(|lesson| News::Learned { service, lesson });
+            self.news.extend(learned.take(room));
+        }
+        if let Some(visit) = clients.as_mut().and_then(Clients::take_news)
+            && self.news.len() < NEWS_MAX
+        {
+            self.news.push_back(News::Visited { service, visit });
+        }
     }
 
     /// The next thing to tell the other workers.
     #[inline]
     pub fn post(&mut self) -> Option<Post> {
-        let (service, lesson) = self.lessons.pop_front()?;
-        Some(Post { to: None, news: News::Learned { service, lesson } })
+        Some(Post { to: None, news: self.news.pop_front()? })
     }
 
     /// Takes in what another worker has learned of a service.
     pub fn hear(&mut self, service: ServiceId, lesson: &Lesson) {
         if let Some(table) = self.find_mut(service).and_then(|found| found.memory.as_cache_mut()) {
             table.hear(lesson);
+        }
+    }
+
+    /// Takes in where a client has come at another worker.
+    pub fn hear_visit(&mut self, service: ServiceId, visit: &Visit) {
+        if let Some(clients) = self.find_mut(service).and_then(|found| found.clients.as_mut()) {
+            clients.hear(visit);
         }
     }
 
