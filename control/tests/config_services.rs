@@ -7,7 +7,7 @@ use core::time::Duration;
 use proptest::collection::vec;
 use proptest::prelude::{Just, Strategy, any, prop_oneof, proptest};
 use proptest::sample::select;
-use weir_control::config::services::{Check, Order, Pool, Service};
+use weir_control::config::services::{Agent, Check, Order, Pool, Service};
 use weir_control::config::{self, ConfigErrors, Problem, Services};
 use weir_dataplane::config::Rule;
 use weir_dataplane::config::service::{
@@ -159,10 +159,11 @@ fn a_pool_is_nodes_rules_and_slices() {
         "marks: [{port: wan, mark: 3}]\npools:\n  - name: front\n    nodes: [{name: a, address: 10.9.0.2, cost: 10}, \
          {name: b, mac: '02:00:00:00:00:02', dev: lan.7, state: down}]\n    rules: [{destination: 192.0.2.1, \
          destination_port: 22, node: b}, {mark: 3}]\n    slices: {address: 192.0.2.1, first_port: 4096, \
-         ports_a_node: 30720}\n    reports: 10.0.0.1:9476\n    fallback: drop\n    drain_timeout_s: 1.5\n    \
+         ports_a_node: 30720}\n    reports: 10.0.0.1:9476\n    \
+         agent: {port: 9477, interval_s: 0.5}\n    fallback: drop\n    drain_timeout_s: 1.5\n    \
          health: {passive_fall: 4}\n",
     );
-    assert_eq!(warnings, [""; 0]);
+    assert_eq!(warnings, ["`10.9.0.2` cannot be asked, and counts as idle: its port has no `tap`"]);
     let [Pool { nodes, rules, .. }] = services.pools.as_slice() else { panic!("a pool") };
     let [a, b] = nodes.as_slice() else { panic!("two nodes") };
     assert_eq!((a.name.as_str(), a.up, a.cost), ("a", true, 10));
@@ -173,6 +174,8 @@ fn a_pool_is_nodes_rules_and_slices() {
     let pool = &services.pools[0];
     assert_eq!(pool.slice_ports(), Some(4096..=65535));
     assert_eq!(pool.reports, "10.0.0.1:9476".parse().ok());
+    let agent = Agent { port: 9477, path: "/load".to_owned(), interval: Duration::from_millis(500) };
+    assert_eq!(pool.agent, Some(agent));
     assert_eq!((pool.fallback, pool.drain_timeout), (Fallback::Drop, Some(Duration::from_millis(1500))));
     let health = pool.health.as_ref().unwrap();
     assert_eq!((&health.check, health.passive_fall), (&None, Some(4)));
@@ -388,6 +391,7 @@ const ENTRY: &[(&str, &[&str])] = &[
     ("persistence", &["{}", "{timeout_s: 0.001}", "{timeout_s: 0.015}", "{ipv6_prefix_len: 0}"]),
     ("fallback", &["bypass", "reject", "drop", "accept"]),
     ("reports", &["10.0.0.1:1", "10.0.0.1:0", "x"]),
+    ("agent", &["{}", "{port: 9477}", "{port: 1, path: x}", "{port: 1, interval_s: 0}"]),
     ("slices", &["{}", "{address: 192.0.2.80, first_port: 65535, ports_a_node: 1}", "{first_port: 0}"]),
     ("drain_timeout_s", &["1", "0", "1e9"]),
     (

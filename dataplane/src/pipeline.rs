@@ -144,6 +144,7 @@ impl<F: Frame> Pipeline<F> {
     pub fn hear(&mut self, news: &News) {
         match news {
             News::Learned { service, lesson } => self.memories.hear(*service, lesson),
+            News::Visited { service, visit } => self.memories.hear_visit(*service, visit),
             of_flows => self.tracker.hear(of_flows),
         }
     }

@@ -120,19 +120,33 @@ fn checks(config: &GatewayConfig, findings: &mut Findings) {
     });
     for (path, health, places) in services.chain(pools) {
         let check = health.and_then(|health| health.check.as_ref());
-        if check.is_none_or(|check| matches!(check, Check::Script { .. })) {
-            continue;
+        if check.is_some_and(|check| !matches!(check, Check::Script { .. })) {
+            can_be_asked(config, &places, &path.key("health"), "counts as alive", findings);
         }
-        let addresses = places.iter().filter(|place| matches!(place, Place::Address(_)));
-        let mut addresses = addresses.map(|place| place.address());
-        if let Some(address) = addresses.find(|address| device(config, *address).is_none()) {
-            findings.warning(
-                Target::Key(path.key("health")),
-                format!("`{address}` cannot be asked, and counts as alive: its port has no `tap`"),
-                "checks go by the kernel's network interface of the port, for example `tap: weir-lan`"
-                    .to_owned(),
-            );
-        }
+    }
+    for (i, pool) in config.services().pools.iter().enumerate().filter(|(_, pool)| pool.agent.is_some()) {
+        let places: Vec<Place> = pool.nodes.iter().map(|node| node.place).collect();
+        let path = Path::root().key("pools").item(i).key("agent");
+        can_be_asked(config, &places, &path, "counts as idle", findings);
+    }
+}
+
+fn can_be_asked(
+    config: &GatewayConfig,
+    places: &[Place],
+    path: &Path,
+    otherwise: &str,
+    findings: &mut Findings,
+) {
+    let addresses = places.iter().filter(|place| matches!(place, Place::Address(_)));
+    let mut addresses = addresses.map(|place| place.address());
+    if let Some(address) = addresses.find(|address| device(config, *address).is_none()) {
+        findings.warning(
+            Target::Key(path.clone()),
+            format!("`{address}` cannot be asked, and {otherwise}: its port has no `tap`"),
+            "it is asked by the kernel's network interface of the port, for example `tap: weir-lan`"
+                .to_owned(),
+        );
     }
 }
 

@@ -195,16 +195,7 @@ const fn slices(slices: &Slices) -> SlicesRow {
 }
 
 const fn traffic(counts: Counts) -> TrafficCounts {
-    let Counts {
-        active,
-        inactive,
-        datagrams,
-        opened: _,
-        connections,
-        packets,
-        bytes,
-        reply_packets,
-        reply_bytes,
-    } = counts;
+    let Counts { active, inactive, datagrams, connections, packets, bytes, reply_packets, reply_bytes, .. } =
+        counts;
     TrafficCounts { active, inactive, datagrams, connections, packets, bytes, reply_packets, reply_bytes }
 }
