@@ -12,7 +12,7 @@ declare -A group=(
   [build]="build-essential ca-certificates libclang-dev libdpdk-dev libprotobuf-dev pkg-config protobuf-compiler"
   # The libraries and every driver; DPDK loads the drivers when it starts.
   [runtime]="librte-meta-all"
-  [test]="arptables bind9-dnsutils conntrack curl dnsmasq-base etcd-server ethtool frr git iperf3 iproute2 iptables iputils-ping
+  [test]="arptables bind9-dnsutils conntrack curl dnsmasq-base etcd-server ethtool frr git iperf3 iproute2 iptables iputils-ping ipvsadm
     pptp-linux pptpd procps prometheus python3 sip-tester squid tcpdump tftpd-hpa traceroute valgrind vsftpd"
   # testpmd is among DPDK's development tools.
   [bench]="dpdk-dev ethtool iproute2 iptables"

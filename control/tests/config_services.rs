@@ -7,7 +7,7 @@ use core::time::Duration;
 use proptest::collection::vec;
 use proptest::prelude::{Just, Strategy, any, prop_oneof, proptest};
 use proptest::sample::select;
-use weir_control::config::services::{Check, Order, Pool, Service};
+use weir_control::config::services::{Agent, Check, Order, Pool, Service};
 use weir_control::config::{self, ConfigErrors, Problem, Services};
 use weir_dataplane::config::Rule;
 use weir_dataplane::config::service::{
@@ -52,6 +52,24 @@ fn a_check_without_a_tap_is_warned_about() {
 }
 
 #[test]
+fn what_services_remember_is_counted() {
+    let warned = |more: &str, keys: &str| {
+        let service = "name: s, mark: 1, servers: [{name: a, address: 10.0.0.2}]";
+        let text = format!(
+            "marks: [{mark}]\nservices:\n  - {{{service}, {keys}}}\n{more}",
+            mark = "{port: lan, destination: 192.0.2.1, mark: 1}"
+        );
+        accept(&text).1
+    };
+    let (three, large) = ("workers: {count: 3}\n", "persistence: {clients_max: 16777216}");
+    assert_eq!(warned("", large), [""; 0]);
+    assert_eq!(warned(three, large), ["what services remember takes 1152 MiB, 384 a worker"]);
+    assert_eq!(warned(three, "persistence: {}"), [""; 0]);
+    let table = "scheduler: lblc, lblc: {entries_max: 16777216, members_max: 16777216}";
+    assert_eq!(warned("", table).len(), 1);
+}
+
+#[test]
 fn defaults_are_those_of_ipvs() {
     let service = only_service(
         "services:\n  - {name: web, protocol: tcp, address: 192.0.2.80, port: 80, servers: [{name: a, address: 10.0.0.2}]}\n",
@@ -70,7 +88,7 @@ fn defaults_are_those_of_ipvs() {
          servers: [{name: a, address: '2001:db8::2'}]}\n",
     );
     let timeout = Span::from_s(300).unwrap();
-    let defaults = Persistence { timeout, ipv4_prefix_len: 32, ipv6_prefix_len: 128 };
+    let defaults = Persistence { timeout, ipv4_prefix_len: 32, ipv6_prefix_len: 128, clients_max: 65_536 };
     assert_eq!(persistent.persistence, Some(defaults));
 }
 
@@ -141,10 +159,11 @@ fn a_pool_is_nodes_rules_and_slices() {
         "marks: [{port: wan, mark: 3}]\npools:\n  - name: front\n    nodes: [{name: a, address: 10.9.0.2, cost: 10}, \
          {name: b, mac: '02:00:00:00:00:02', dev: lan.7, state: down}]\n    rules: [{destination: 192.0.2.1, \
          destination_port: 22, node: b}, {mark: 3}]\n    slices: {address: 192.0.2.1, first_port: 4096, \
-         ports_a_node: 30720}\n    reports: 10.0.0.1:9476\n    fallback: drop\n    drain_timeout_s: 1.5\n    \
+         ports_a_node: 30720}\n    reports: 10.0.0.1:9476\n    \
+         agent: {port: 9477, interval_s: 0.5}\n    fallback: drop\n    drain_timeout_s: 1.5\n    \
          health: {passive_fall: 4}\n",
     );
-    assert_eq!(warnings, [""; 0]);
+    assert_eq!(warnings, ["`10.9.0.2` cannot be asked, and counts as idle: its port has no `tap`"]);
     let [Pool { nodes, rules, .. }] = services.pools.as_slice() else { panic!("a pool") };
     let [a, b] = nodes.as_slice() else { panic!("two nodes") };
     assert_eq!((a.name.as_str(), a.up, a.cost), ("a", true, 10));
@@ -155,6 +174,8 @@ fn a_pool_is_nodes_rules_and_slices() {
     let pool = &services.pools[0];
     assert_eq!(pool.slice_ports(), Some(4096..=65535));
     assert_eq!(pool.reports, "10.0.0.1:9476".parse().ok());
+    let agent = Agent { port: 9477, path: "/load".to_owned(), interval: Duration::from_millis(500) };
+    assert_eq!(pool.agent, Some(agent));
     assert_eq!((pool.fallback, pool.drain_timeout), (Fallback::Drop, Some(Duration::from_millis(1500))));
     let health = pool.health.as_ref().unwrap();
     assert_eq!((&health.check, health.passive_fall), (&None, Some(4)));
@@ -370,6 +391,7 @@ const ENTRY: &[(&str, &[&str])] = &[
     ("persistence", &["{}", "{timeout_s: 0.001}", "{timeout_s: 0.015}", "{ipv6_prefix_len: 0}"]),
     ("fallback", &["bypass", "reject", "drop", "accept"]),
     ("reports", &["10.0.0.1:1", "10.0.0.1:0", "x"]),
+    ("agent", &["{}", "{port: 9477}", "{port: 1, path: x}", "{port: 1, interval_s: 0}"]),
     ("slices", &["{}", "{address: 192.0.2.80, first_port: 65535, ports_a_node: 1}", "{first_port: 0}"]),
     ("drain_timeout_s", &["1", "0", "1e9"]),
     (

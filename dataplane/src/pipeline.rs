@@ -144,6 +144,7 @@ impl<F: Frame> Pipeline<F> {
     pub fn hear(&mut self, news: &News) {
         match news {
             News::Learned { service, lesson } => self.memories.hear(*service, lesson),
+            News::Visited { service, visit } => self.memories.hear_visit(*service, visit),
             of_flows => self.tracker.hear(of_flows),
         }
     }
@@ -175,10 +176,10 @@ impl<F: Frame> Pipeline<F> {
         let count = burst.len() as u64;
         let has_fragments = match self.snapshot.router() {
             None => self.parse(burst),
-            Some(_) => self.parse_routed(burst, origins),
+            Some(_) => self.parse_routed(burst, origins, now),
         };
         if O::BEGINS || has_fragments {
-            self.admit_plain(burst, origins);
+            self.admit_plain(burst, origins, now);
         }
         if O::BEGINS {
             observer.begin(&Opening {
@@ -214,7 +215,7 @@ impl<F: Frame> Pipeline<F> {
 
     /// The same for a router, which says at once what it has to say of all frames but the plain ones.
     #[inline(never)]
-    fn parse_routed(&mut self, burst: &Burst<F>, origins: &[PortId]) -> bool {
+    fn parse_routed(&mut self, burst: &Burst<F>, origins: &[PortId], now: Tick) -> bool {
         let Some(router) = self.snapshot.router() else { return false };
         let (rules, shadows) = (self.snapshot.rules(), self.snapshot.shadows());
         let (mut pending, mut bit) = (0, 1);
@@ -230,17 +231,16 @@ impl<F: Frame> Pipeline<F> {
             bit <<= 1;
         }
         (self.pending, self.forwarded) = (pending, 0);
-        pending != bit.wrapping_sub(1) && self.admit_others(burst, origins)
+        pending != bit.wrapping_sub(1) && self.admit_others(burst, origins, now)
     }
 
     /// A router's word about the frames that are not plain; whether a fragment is left.
     #[inline(never)]
-    fn admit_others(&mut self, burst: &Burst<F>, origins: &[PortId]) -> bool {
+    fn admit_others(&mut self, burst: &Burst<F>, origins: &[PortId], now: Tick) -> bool {
         let mut has_fragments = false;
-        let read = burst.iter().zip(origins).zip(&mut self.parsed).enumerate();
-        for (i, ((frame, origin), parsed)) in read.filter(|(i, _)| self.pending >> i & 1 == 0) {
-            let passage = (frame.bytes(), *origin);
-            let forwarded = admit::in_full(&self.snapshot, &self.counters, passage, parsed);
+        for i in Set::of(!self.pending).take_while(|i| *i < burst.len()) {
+            let (passage, parsed) = ((burst[i].bytes(), origins[i], now), &mut self.parsed[i]);
+            let forwarded = admit::in_full(&mut self.tracker, &self.snapshot, passage, parsed);
             self.forwarded |= u64::from(forwarded) << i;
             has_fragments |= parsed.class == Class::Fragment;
         }
@@ -249,10 +249,10 @@ impl<F: Frame> Pipeline<F> {
 
     /// The same about those that are, where it cannot wait.
     #[inline(never)]
-    fn admit_plain(&mut self, burst: &Burst<F>, origins: &[PortId]) {
+    fn admit_plain(&mut self, burst: &Burst<F>, origins: &[PortId], now: Tick) {
         for i in Set::of(self.pending) {
-            let passage = (burst[i].bytes(), origins[i]);
-            let lead = admit::by_routes(&self.snapshot, &self.counters, passage, &mut self.parsed[i]);
+            let (passage, parsed) = ((burst[i].bytes(), origins[i], now), &mut self.parsed[i]);
+            let lead = admit::by_routes(&mut self.tracker, &self.snapshot, passage, parsed);
             if lead == Lead::NONE {
                 self.pending &= !(1 << i);
             }
@@ -318,7 +318,7 @@ impl<F: Frame> Pipeline<F> {
         now: Tick,
     ) {
         let count = frames.len();
-        let Self { tracker, memories, snapshot, counters, parsed, lookups, tracked, .. } = self;
+        let Self { tracker, memories, snapshot, parsed, lookups, tracked, .. } = self;
         let context = Context { now, config: snapshot.conntrack(), owners: &**snapshot };
         let (changes, serves) = (tracker.changes(), ROUTES && snapshot.services().is_some());
         let results = parsed.iter_mut().zip(lookups).zip(tracked);
@@ -349,7 +349,7 @@ impl<F: Frame> Pipeline<F> {
             }
             let (mut lead, mut fresh) = (Lead::NONE, false);
             if waits.is_some() {
-                (lead, fresh) = admit::by_flow(tracker, snapshot, counters, (bytes, *origin), lookup, parsed);
+                (lead, fresh) = admit::by_flow(tracker, snapshot, (bytes, *origin, now), lookup, parsed);
             }
             let packet = (bytes, &*parsed, port);
             if !fresh || glance_late(tracker, packet, lookup, changes, now, snapshot, tracked).is_none() {

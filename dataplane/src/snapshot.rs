@@ -14,6 +14,7 @@ use crate::steer::service::Services;
 use crate::track::{Origin, Owners};
 use crate::units::{BucketId, Epoch, MemberId, PortId, ServerId, Tick};
 use crate::wire::MacAddr;
+use core::net::IpAddr;
 use std::sync::Arc;
 
 /// To the tracker a router has two ports, wherever its frames come in: one for what is sent to the router, and one for
@@ -74,7 +75,7 @@ impl Snapshot {
             bridge: config.bridge.clone(),
             router: None,
             conntrack: config.conntrack.clone(),
-            vips: Vips::compile(&config.vips, cluster.as_ref().map(|gate| &gate.owners)),
+            vips: Vips::compile(&config.vips),
             cluster,
             lease: None,
         }
@@ -85,6 +86,7 @@ impl Snapshot {
     #[must_use]
     pub fn following(self, before: &Self) -> Self {
         let same = self.cluster == before.cluster
+            && self.vips == before.vips
             && self.dead().eq(before.dead())
             && match (&self.router, &before.router) {
                 (Some(router), Some(before)) => router.has_routes_of(before),
@@ -154,6 +156,11 @@ impl Snapshot {
     #[inline]
     pub fn vips(&self) -> &Vips {
         &self.vips
+    }
+
+    /// What the cluster hashes flows from `source` to; `None`: it is in none.
+    pub fn hash(&self, source: IpAddr) -> Option<u32> {
+        self.cluster.as_ref().map(|gate| gate.matcher.hash(source))
     }
 
     /// What becomes of a frame that is not IP.

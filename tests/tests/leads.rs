@@ -62,13 +62,15 @@ fn routings() -> Vec<Routing> {
             .into(),
         routes: vec![Route { to: "192.0.2.0/24".parse().unwrap(), target }],
     };
-    let modes = [ReversePath::Off, ReversePath::Strict, ReversePath::Loose, ReversePath::Off, ReversePath::Off];
+    let modes =
+        [ReversePath::Off, ReversePath::Strict, ReversePath::Loose, ReversePath::Off, ReversePath::Off];
     ways.into_iter().zip(modes).map(of).collect()
 }
 
 /// Each of them made twice: to a node these are different routes.
-static ROUTERS: LazyLock<Vec<[Router; 2]>> =
-    LazyLock::new(|| routings().iter().map(|routing| [Router::compile(routing), Router::compile(routing)]).collect());
+static ROUTERS: LazyLock<Vec<[Router; 2]>> = LazyLock::new(|| {
+    routings().iter().map(|routing| [Router::compile(routing), Router::compile(routing)]).collect()
+});
 
 /// The same routes with these of the neighbours known.
 fn router(routing: usize, copy: usize, known: [bool; 5]) -> Router {

@@ -90,6 +90,8 @@ pub struct Pool {
     pub fallback: Fallback,
     /// Where nodes report their loads to, over UDP; `None`: nowhere.
     pub reports: Option<core::net::SocketAddr>,
+    /// Where nodes are asked for their loads, over HTTP; `None`: nowhere.
+    pub agent: Option<Agent>,
     /// Ports of the shared addresses whose packets go to a node of their own, without state.
     pub slices: Option<Slices>,
     /// How nodes are known to live; `None`: they are taken to.
@@ -107,6 +109,17 @@ impl Pool {
             slices.first_port.checked_add((slices.ports_a_node.checked_mul(nodes)?).checked_sub(1)?)?;
         Some(slices.first_port..=last)
     }
+}
+
+/// What each node of a pool has to be asked for its load.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Agent {
+    /// Its port.
+    pub port: u16,
+    /// Which page.
+    pub path: String,
+    /// How often; an answer is waited for as long.
+    pub interval: Duration,
 }
 
 /// A node of a pool.

@@ -4,7 +4,8 @@
 //! Answers are not limited, as in Linux: there are no more of them than questions that came through.
 
 use super::addresses::Addresses;
-use super::icmp::{self, Envelope, Message};
+use super::envelope::Envelope;
+use super::icmp::{self, Message};
 use super::packet::{self, Upper};
 use std::net::IpAddr;
 use weir_dataplane::wire::checksum::Sum;

@@ -25,14 +25,22 @@ const COPIED: u8 = 0x80;
 ///
 /// `None` where it is no whole IPv4 packet, where it must not be cut, and where so little fits that no cut helps.
 pub fn cut(packet: &[u8], mtu: u16) -> Option<Vec<Vec<u8>>> {
+    cut_as(packet, mtu, packet::ipv4(packet)?.id())
+}
+
+/// The same of a packet that the gateway has made: `id` is to tell its fragments from those of others.
+pub fn cut_as(packet: &[u8], mtu: u16, id: u16) -> Option<Vec<Vec<u8>>> {
     let ip = packet::ipv4(packet)?;
-    let (mut header, mut rest) = packet[..ip.total_len()].split_at(ip.header_len());
+    let (header, mut rest) = packet[..ip.total_len()].split_at(ip.header_len());
     let fits = usize::from(mtu).checked_sub(header.len()).filter(|fits| *fits >= UNIT)?;
     let mut offset = ip.fragment_offset();
     if ip.dont_fragment() || offset + rest.len() >= DATAGRAM_END {
         return None;
     }
-    let later = later_header(header);
+    let mut first = header.to_vec();
+    Ipv4Mut::new(&mut first)?.set_id(id);
+    let later = later_header(&first);
+    let mut header = &first;
     let mut fragments = Vec::with_capacity(rest.len() / fits + 1);
     loop {
         let len = if rest.len() <= fits { rest.len() } else { fits - fits % UNIT };
@@ -114,6 +122,16 @@ mod tests {
         assert_eq!(shapes(&datagram(&[], 100), 68), [(68, 0, true), (68, 48, true), (24, 96, false)]);
         assert_eq!(shapes(&datagram(&[], 30), 43), [(36, 0, true), (34, 16, false)]);
         assert_eq!(shapes(&datagram(&[], 23), 35), [(28, 0, true), (35, 8, false)], "the rest fits as it is");
+    }
+
+    #[test]
+    fn fragments_of_the_gateways_own_packets_have_a_number_of_theirs() {
+        let whole = datagram(&[], 1000);
+        for fragment in cut_as(&whole, 500, 0xbeef).unwrap() {
+            let ip = Ipv4::new(&fragment).unwrap();
+            assert_eq!((ip.id(), ip.checksum_verifies()), (0xbeef, true));
+        }
+        assert_eq!(cut(&whole, 500), cut_as(&whole, 500, 0x1234), "those of others keep their own");
     }
 
     #[test]

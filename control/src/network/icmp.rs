@@ -1,23 +1,11 @@
 //! Finished ICMP packets, from their parts.
 
+use super::envelope::Envelope;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use weir_dataplane::wire::checksum::Sum;
-use weir_dataplane::wire::{IpProtocol, icmp, ipv4, ipv6};
-
-/// How far the gateway's words go. Linux's default, and IANA's advice.
-const HOP_LIMIT: u8 = 64;
+use weir_dataplane::wire::{IpProtocol, icmp};
 
 const CHECKSUM: usize = 2;
-const IPV4_CHECKSUM: usize = 10;
-
-/// From whom, to whom, and how urgent.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Envelope<A> {
-    pub(super) source: A,
-    pub(super) destination: A,
-    /// IPv4's type of service, IPv6's traffic class.
-    pub(super) traffic_class: u8,
-}
 
 /// A message, but for its checksum.
 #[derive(Clone, Copy, Debug)]
@@ -46,18 +34,9 @@ impl Message<'_> {
     }
 }
 
-/// The packet over IPv4, whole, and free to be fragmented on its way, as Linux sends it; `id` names its fragments.
+/// The packet over IPv4, whole; `id` names its fragments, should it be cut on its way.
 pub(super) fn ipv4(envelope: Envelope<Ipv4Addr>, id: u16, message: &Message<'_>) -> Vec<u8> {
-    let total_len = u16::try_from(ipv4::HEADER_LEN + usize::from(message.len())).unwrap_or(u16::MAX);
-    let mut packet = Vec::with_capacity(usize::from(total_len));
-    packet.extend([0x45, envelope.traffic_class]);
-    packet.extend(total_len.to_be_bytes());
-    packet.extend(id.to_be_bytes());
-    packet.extend([0, 0, HOP_LIMIT, IpProtocol::ICMP.0, 0, 0]);
-    packet.extend(envelope.source.octets());
-    packet.extend(envelope.destination.octets());
-    let checksum = Sum::of(&packet).checksum();
-    packet[IPV4_CHECKSUM..IPV4_CHECKSUM + 2].copy_from_slice(&checksum.to_be_bytes());
+    let mut packet = envelope.ipv4(id, IpProtocol::ICMP, message.len());
     message.append(&mut packet, Sum::default());
     packet
 }
@@ -65,13 +44,7 @@ pub(super) fn ipv4(envelope: Envelope<Ipv4Addr>, id: u16, message: &Message<'_>)
 /// The packet over IPv6.
 pub(super) fn ipv6(envelope: Envelope<Ipv6Addr>, message: &Message<'_>) -> Vec<u8> {
     let len = message.len();
-    let mut packet = Vec::with_capacity(ipv6::HEADER_LEN + usize::from(len));
-    // Version, traffic class, and a flow label of 0: these are no flow.
-    packet.extend((0x6000_0000 | u32::from(envelope.traffic_class) << 20).to_be_bytes());
-    packet.extend(len.to_be_bytes());
-    packet.extend([IpProtocol::ICMPV6.0, HOP_LIMIT]);
-    packet.extend(envelope.source.octets());
-    packet.extend(envelope.destination.octets());
+    let mut packet = envelope.ipv6(IpProtocol::ICMPV6, len);
     let (source, destination) = (envelope.source, envelope.destination);
     message.append(&mut packet, Sum::pseudo_ipv6(source, destination, IpProtocol::ICMPV6, u32::from(len)));
     packet

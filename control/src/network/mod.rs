@@ -5,6 +5,7 @@
 
 pub mod addresses;
 pub mod echo;
+mod envelope;
 pub mod errors;
 #[cfg(test)]
 mod fixtures;

@@ -132,7 +132,7 @@ metrics! {
     STATION_SENT = Counter "weir_station_frames_sent_total" [] "Frames of a gateway's own that it gave to a worker to send.";
     STATION_REFUSED = Counter "weir_station_frames_refused_total" [] "Frames of a gateway's own that no worker, or no packet memory, had room for.";
     STATION_UNCLAIMED = Counter "weir_station_unclaimed_total" [] "Packets to a gateway's own addresses that nobody there takes.";
-    STATION_LIMITED = Counter "weir_station_errors_limited_total" [] "ICMP errors that were not sent, since there were too many.";
+    STATION_LIMITED = Counter "weir_station_errors_limited_total" [] "ICMP errors and resets of TCP that were not sent, since there were too many.";
 
     SERVICE_UP = Gauge "weir_service_server_up" ["service", "server"] "1 while the server may have connections: its checks find it alive, and it is not being drained.";
     SERVICE_ACTIVE = Gauge "weir_service_active_connections" ["service", "server"] "Connections of the server that are established, or about to be.";

@@ -95,7 +95,7 @@ pub struct StationCounts {
     pub refused: u64,
     /// Packets to the gateway that nobody there takes.
     pub unclaimed: u64,
-    /// ICMP errors that were not sent, since there were too many.
+    /// ICMP errors and resets of TCP that were not sent, since there were too many.
     pub limited: u64,
 }
 

@@ -210,8 +210,8 @@ impl Services {
         current.chain(self.registry.retired().map(|retired| &retired.server))
     }
 
-    /// What a server carries and has carried.
-    fn counts(&self, id: ServerId, workers: &[WorkerHandle]) -> Counts {
+    /// What a server carries and has carried, whoever had its number before.
+    pub(super) fn counts(&self, id: ServerId, workers: &[WorkerHandle]) -> Counts {
         self.registry.counts_of(id, counted(workers, id))
     }
 
@@ -234,6 +234,9 @@ fn counted(workers: &[WorkerHandle], id: ServerId) -> Counts {
             bytes: cells.bytes.read(),
             reply_packets: cells.reply_packets.read(),
             reply_bytes: cells.reply_bytes.read(),
+            answered: cells.answered.read(),
+            unanswered: cells.unanswered.read(),
+            refused: cells.refused.read(),
         }
     };
     workers.iter().map(of).sum()

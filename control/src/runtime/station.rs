@@ -15,7 +15,7 @@ use super::tap::Taps;
 use crate::config::Network;
 use crate::network::addresses::{Addresses, is_link_local};
 use crate::network::echo;
-use crate::network::errors::{self, Fault};
+use crate::network::errors::{self, Fault, Silence};
 use crate::network::fragments;
 use crate::network::kernel_routes::KernelRoute;
 use crate::network::limit::{Limit, Rates};
@@ -77,7 +77,7 @@ pub(super) struct Tally {
     pub(super) refused: u64,
     /// Packets to the gateway that nobody here takes.
     pub(super) unclaimed: u64,
-    /// Errors that were not told, since there were too many.
+    /// Errors and resets that were not told, since there were too many.
     pub(super) limited: u64,
 }
 
@@ -126,6 +126,8 @@ pub(super) struct Station {
     alarms: Alarms,
     next_use_ms: u64,
     limit: Limit,
+    /// The last number of a packet that went to a server in parts.
+    last_id: u16,
     kernel: Kernel,
     tally: Tally,
     start: Instant,
@@ -155,6 +157,7 @@ impl Station {
             alarms: Alarms::default(),
             next_use_ms: 0,
             limit: Limit::new(Rates::default(), seed),
+            last_id: 0,
             kernel: Kernel::new(taps),
             tally: Tally::default(),
             start: Instant::now(),
@@ -267,9 +270,9 @@ impl Station {
             },
             PuntReason::TimeExceeded => self.tell(packet, interface, Fault::HopLimit, now_ms),
             PuntReason::Unreachable => self.tell(packet, interface, Fault::NoRoute, now_ms),
-            // As IPVS says it, whatever the protocol: a client of TCP takes it for a refusal.
-            PuntReason::NoServer => self.tell(packet, interface, Fault::Port, now_ms),
+            PuntReason::NoServer => self.refuse(packet, interface, now_ms),
             PuntReason::TooBig => self.shorten(frame, port, arrival, now_ms),
+            PuntReason::TunnelTooBig => self.cut_tunnel(frame, port, arrival, now_ms),
             PuntReason::OptionInvalid => {
                 if let Some(pointer) = wrong_option(packet) {
                     self.tell(packet, interface, Fault::Option { pointer }, now_ms);
@@ -289,12 +292,26 @@ impl Station {
         }
         let Some(mtu) = self.router.mtu_towards(frame, &flow) else { return };
         match fragments::cut(packet, mtu) {
-            Some(fragments) => {
-                for fragment in fragments {
-                    self.forward([link, &fragment].concat(), port, &flow, now_ms);
-                }
-            }
+            Some(parts) => self.forward_all(parts, link, port, &flow, now_ms),
             None => self.tell(packet, arrival.interface, Fault::TooBig { mtu }, now_ms),
+        }
+    }
+
+    /// Sends on in parts the packet in which another one travels to its server.
+    fn cut_tunnel(&mut self, frame: &[u8], port: PortId, arrival: Arrival, now_ms: u64) {
+        let flow = flow(frame);
+        let (link, packet) = frame.split_at(arrival.ip_at);
+        let Some(mtu) = self.router.mtu_towards(frame, &flow) else { return };
+        // Clients number their packets without each other.
+        self.last_id = self.last_id.wrapping_add(1);
+        if let Some(parts) = fragments::cut_as(packet, mtu, self.last_id) {
+            self.forward_all(parts, link, port, &flow, now_ms);
+        }
+    }
+
+    fn forward_all(&mut self, parts: Vec<Vec<u8>>, link: &[u8], port: PortId, flow: &FlowKey, now_ms: u64) {
+        for part in parts {
+            self.forward([link, &part].concat(), port, flow, now_ms);
         }
     }
 
@@ -351,10 +368,20 @@ impl Station {
     /// Tells the sender of a packet what became of it, unless it may not be told, or too many are.
     fn tell(&mut self, packet: &[u8], arrival: InterfaceId, fault: Fault, now_ms: u64) {
         let addresses = Addresses::of(&self.routing.interfaces);
-        let Ok(error) = errors::about(packet, fault, arrival, addresses) else { return };
-        let Some(peer) = destination(&error) else { return };
+        self.answer(errors::about(packet, fault, arrival, addresses), arrival, fault, now_ms);
+    }
+
+    /// Tells the sender of a packet that nobody takes what it begins; as often as it is told of a closed port.
+    fn refuse(&mut self, packet: &[u8], arrival: InterfaceId, now_ms: u64) {
+        let refusal = errors::refusal(packet, arrival, Addresses::of(&self.routing.interfaces));
+        self.answer(refusal, arrival, Fault::Port, now_ms);
+    }
+
+    fn answer(&mut self, what: Result<Vec<u8>, Silence>, arrival: InterfaceId, fault: Fault, now_ms: u64) {
+        let Ok(what) = what else { return };
+        let Some(peer) = destination(&what) else { return };
         if self.limit.allows(now_ms, peer, fault) {
-            self.say(error, arrival, now_ms);
+            self.say(what, arrival, now_ms);
         } else {
             self.tally.limited += 1;
         }

@@ -9,7 +9,6 @@ use crate::observe::trace::{
 use crate::observe::{Detail, Tuple};
 use weir_dataplane::config::Cluster;
 use weir_dataplane::counters::{DropReason, Verdict};
-use weir_dataplane::gate::cluster_match::ClusterMatch;
 use weir_dataplane::key::FlowKey;
 use weir_dataplane::parse::{Class, Parsed};
 use weir_dataplane::port::FrameDefect;
@@ -196,11 +195,11 @@ fn tracking(worker: usize, passage: &Passage, names: &Names<'_>) -> TrackingRow 
 }
 
 fn owner(passage: &Passage, names: &Names<'_>) -> Option<OwnerRow> {
-    let Share { source, bucket, map_owner } = passage.share?;
+    let Share { source, hash, bucket, map_owner } = passage.share?;
     let cluster = names.cluster?;
     Some(OwnerRow {
         address: source,
-        hash: ClusterMatch::compile(cluster).hash(source),
+        hash,
         bucket: bucket.number().number(),
         total_nodes: cluster.total_nodes,
         map_owner: names.owner(map_owner, bucket),

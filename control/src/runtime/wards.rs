@@ -1,16 +1,15 @@
 //! The servers that are watched: what checks, connections and reports say of them goes into the registry.
 
 use super::health::{self, Verdicts};
-use super::loads::{Ear, Published};
+use super::loads::{Agent, Ear, Published};
 use super::services::Services;
 use crate::config::{self, GatewayConfig};
 use crate::health::{Group, Reporter, ServiceView, Subject, Tally};
-use crate::service::{self, Kind};
+use crate::service::{self, Counts, Kind};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use weir_dataplane::config::service::Place;
 use weir_dataplane::mailbox::WorkerHandle;
-use weir_dataplane::units::ServerId;
 
 /// Who watches, and what they have said.
 #[derive(Debug)]
@@ -66,19 +65,31 @@ impl Wards {
             Some(Group { service: group.name().into(), health: group.kind().health()?.clone(), servers })
         });
         self.watch.set(watched.collect());
-        let pools = groups.iter().filter_map(|group| match group.kind() {
-            Kind::Pool(pool) => Some((group, pool.reports?)),
-            Kind::Service(_) => None,
-        });
-        let (mut addresses, mut reporters) = (Vec::new(), Vec::new());
-        for (group, listen) in pools {
-            addresses.push(listen);
-            reporters.extend(group.servers().iter().filter_map(|node| {
-                let address = address(node)?;
-                Some(Reporter { pool: group.name().into(), node: node.name().into(), address })
-            }));
+        self.listen(config, groups);
+    }
+
+    /// Hears the nodes of pools, and asks their agents.
+    fn listen(&mut self, config: &GatewayConfig, groups: &[service::Group]) {
+        let (mut addresses, mut reporters, mut agents) = (Vec::new(), Vec::new(), Vec::new());
+        for group in groups {
+            let Kind::Pool(pool) = group.kind() else { continue };
+            addresses.extend(pool.reports);
+            for node in group.servers() {
+                let Some(address) = address(node) else { continue };
+                let reporter = Reporter { pool: group.name().into(), node: node.name().into(), address };
+                if let Some((of_pool, device)) = pool.agent.as_ref().zip(config::device(config, address)) {
+                    agents.push(Agent {
+                        reporter: reporter.clone(),
+                        device: device.into(),
+                        port: of_pool.port,
+                        path: of_pool.path.clone(),
+                        interval: of_pool.interval,
+                    });
+                }
+                reporters.extend(pool.reports.map(|_| reporter));
+            }
         }
-        self.ear.set(&addresses, reporters, Vec::new());
+        self.ear.set(&addresses, reporters, agents);
     }
 
     fn tell_traffic(&self, services: &Services, workers: &[WorkerHandle]) {
@@ -86,7 +97,9 @@ impl Wards {
         let watched =
             groups.filter(|group| group.kind().health().is_some_and(|of| of.passive_fall.is_some()));
         let all = watched.flat_map(|group| group.servers().iter().map(move |server| (group, server)));
-        let tallies = all.map(|(group, server)| (group.name(), server.name(), tally(workers, server.id())));
+        let tallies = all.map(|(group, server)| {
+            (group.name(), server.name(), tally(services.counts(server.id(), workers)))
+        });
         self.watch.traffic(tallies);
     }
 
@@ -114,13 +127,6 @@ fn address(server: &service::Server) -> Option<core::net::IpAddr> {
     }
 }
 
-fn tally(workers: &[WorkerHandle], id: ServerId) -> Tally {
-    workers.iter().fold(Tally::default(), |tally, worker| {
-        let cells = worker.counters().server(id);
-        Tally {
-            answered: tally.answered + cells.answered.read(),
-            unanswered: tally.unanswered + cells.unanswered.read(),
-            refused: tally.refused + cells.refused.read(),
-        }
-    })
+const fn tally(counts: Counts) -> Tally {
+    Tally { answered: counts.answered, unanswered: counts.unanswered, refused: counts.refused }
 }

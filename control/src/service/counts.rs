@@ -25,6 +25,12 @@ pub struct Counts {
     pub reply_packets: u64,
     /// Their bytes, from the IP header on.
     pub reply_bytes: u64,
+    /// Connections that it has answered.
+    pub answered: u64,
+    /// Connections whose client has asked again before it was answered.
+    pub unanswered: u64,
+    /// Connections that it has refused.
+    pub refused: u64,
 }
 
 impl Counts {
@@ -39,6 +45,9 @@ impl Counts {
         bytes: 0,
         reply_packets: 0,
         reply_bytes: 0,
+        answered: 0,
+        unanswered: 0,
+        refused: 0,
     };
 
     /// Connections that it has now.
@@ -64,6 +73,9 @@ impl Counts {
             bytes: self.bytes.saturating_sub(base.bytes),
             reply_packets: self.reply_packets.saturating_sub(base.reply_packets),
             reply_bytes: self.reply_bytes.saturating_sub(base.reply_bytes),
+            answered: self.answered.saturating_sub(base.answered),
+            unanswered: self.unanswered.saturating_sub(base.unanswered),
+            refused: self.refused.saturating_sub(base.refused),
         }
     }
 }
@@ -82,6 +94,9 @@ impl Add for Counts {
             bytes: self.bytes + other.bytes,
             reply_packets: self.reply_packets + other.reply_packets,
             reply_bytes: self.reply_bytes + other.reply_bytes,
+            answered: self.answered + other.answered,
+            unanswered: self.unanswered + other.unanswered,
+            refused: self.refused + other.refused,
         }
     }
 }

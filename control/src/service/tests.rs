@@ -150,11 +150,13 @@ fn a_number_waits_for_connections_and_for_snapshots() {
     let without = registry.revision();
     assert_eq!(without, removed + 1);
     registry.set_in_force(without);
-    registry.tick(40, |_| Counts { connections: 5, ..Counts::default() }, |_| ServiceCounts::default());
+    let last = Counts { connections: 5, answered: 3, unanswered: 2, ..Counts::default() };
+    registry.tick(40, |_| last, |_| ServiceCounts::default());
     assert_eq!(all(&registry), 0);
     assert_eq!(registry.revision(), without, "the packet path knows already");
     assert_eq!(registry.group("web").unwrap().past().connections, 5);
-    assert_eq!(registry.counts_of(ServerId::FIRST, live(1)(ServerId::FIRST)).connections, 0);
+    let next = registry.counts_of(ServerId::FIRST, Counts { active: 1, unanswered: 3, ..last });
+    assert_eq!(next, Counts { active: 1, unanswered: 1, ..Counts::default() }, "whoever has the number next");
 }
 
 #[test]
@@ -293,6 +295,7 @@ fn pool() -> Services {
         ],
         fallback: Fallback::Drop,
         reports: None,
+        agent: None,
         slices: Some(Slices { address: address(9), first_port: 4096, ports_a_node: 1024 }),
         health: None,
         drain_timeout: None,

@@ -54,6 +54,8 @@ pub struct Persistence {
     pub ipv4_prefix_len: u8,
     /// The same of IPv6.
     pub ipv6_prefix_len: u8,
+    /// Clients that one worker remembers, at most.
+    pub clients_max: u32,
 }
 
 /// What names a service, as in `ipvsadm`.

@@ -127,6 +127,8 @@ named_enum! {
         TimeExceeded = "time_exceeded",
         /// Longer than its way out lets pass.
         TooBig = "too_big",
+        /// In a packet to its server it is longer than the way there lets pass, and that packet may be fragmented.
+        TunnelTooBig = "tunnel_too_big",
         /// There is no route to its destination, or one that says so.
         Unreachable = "unreachable",
         /// The MAC address of its next hop is not known.

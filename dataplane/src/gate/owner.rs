@@ -80,6 +80,11 @@ impl OwnerMap {
         self.learning
     }
 
+    /// Whether no other node lives that could own what this one knows nothing of.
+    pub fn is_alone(&self) -> bool {
+        self.living.iter().enumerate().all(|(member, since)| since.is_none() || member == self.me.index())
+    }
+
     /// Whose a flow would be if `dead` died: it keeps its `birth` owner, or goes by the map. `None`: that is for the
     /// map to say that is made then.
     pub fn owner_if(&self, bucket: BucketId, birth: Option<MemberId>, dead: MemberId) -> Option<MemberId> {

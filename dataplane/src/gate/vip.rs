@@ -6,100 +6,95 @@
 //!
 //! ICMP errors are every node's, since no hash of theirs leads to the connection that they are about.
 
-use super::owner::OwnerMap;
+use crate::config;
 use crate::config::vip::{HashMode, Nodes};
-use crate::config::{self, BucketSet};
-use crate::counters::DropReason;
 use crate::hash::jhash;
-use crate::key::FlowKey;
-use crate::parse::{Class, Parsed};
-use crate::units::{BUCKETS_MAX, BucketId, NodeNumber, VipId};
+use crate::key::{FlowKey, Side};
+use crate::parse::Parsed;
+use crate::units::{BUCKETS_MAX, BucketId, VipId};
 use crate::wire::IpProtocol;
 use core::net::IpAddr;
 
 /// All VIPs.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Vips {
     /// By address.
     vips: Vec<Vip>,
 }
 
-/// A VIP, and which of its buckets are this node's.
-#[derive(Clone, Debug)]
-struct Vip {
+/// A VIP, and whose its buckets are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Vip {
     address: IpAddr,
     id: VipId,
     hash: NodeHash,
-    local: BucketSet,
-}
-
-/// Whose a packet to a VIP is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Share {
-    /// The VIP.
-    pub vip: VipId,
-    /// The node that its hash names, where it is one node's.
-    pub node: Option<NodeNumber>,
-    /// What this node does with it.
-    pub call: Call,
-}
-
-/// What a node does with a packet to a VIP.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Call {
-    /// It takes it.
-    Take,
-    /// It leaves it to another node.
-    Leave,
-    /// It waits for the rest of the datagram, which alone tells its ports.
-    Wait,
-    /// Nobody takes it: it is INVALID.
-    Refuse(DropReason),
+    nodes: Nodes,
 }
 
 impl Vips {
-    /// The VIPs of a node that owns these buckets of its cluster; `None`: it is in none.
-    pub fn compile(vips: &[config::Vip], owners: Option<&OwnerMap>) -> Self {
-        let of_cluster = |total_nodes: u16| {
-            let buckets = (0..usize::from(total_nodes)).filter_map(BucketId::new);
-            let mine =
-                |bucket: &BucketId| owners.is_none_or(|owners| owners.owner(*bucket) == Some(owners.me()));
-            buckets.filter(mine).collect()
-        };
+    /// The VIPs of a gateway.
+    pub fn compile(vips: &[config::Vip]) -> Self {
         let compiled = vips.iter().map(|vip| Vip {
             address: vip.address,
             id: vip.id,
             hash: NodeHash::compile(vip.hash_mode, vip.total_nodes, vip.hash_init),
-            local: match &vip.nodes {
-                Nodes::Local(nodes) => *nodes,
-                Nodes::Cluster => of_cluster(vip.total_nodes),
-            },
+            nodes: vip.nodes.clone(),
         });
         let mut vips: Vec<Vip> = compiled.collect();
         vips.sort_unstable_by_key(|vip| vip.address);
         Self { vips }
     }
 
-    /// Whose a packet is that goes to `destination` and was read as `parsed` in `frame`; `None`: that is no VIP, or
-    /// it is nothing that a hash speaks for.
+    /// The VIP of that address, if it is one.
     #[inline]
-    pub fn share(&self, destination: IpAddr, frame: &[u8], parsed: &Parsed) -> Option<Share> {
-        let at = self.vips.binary_search_by_key(&destination, |vip| vip.address).ok()?;
-        let vip = &self.vips[at];
-        let (node, call) = match parsed.class {
-            Class::Flow(_) => {
-                let source = parsed.key.address(parsed.side).ip(parsed.family());
-                let bucket = vip.hash.bucket(source, ports(&parsed.key, parsed.transport(frame)));
-                let call = if vip.local.contains(bucket) { Call::Take } else { Call::Leave };
-                (Some(bucket.number()), call)
-            }
-            Class::IcmpError => (None, Call::Take),
-            Class::Fragment => (None, Call::Wait),
-            Class::Invalid(reason) => (None, Call::Refuse(reason)),
-            Class::NonIp | Class::Drop(_) | Class::Punt(_) | Class::Untracked => return None,
-        };
-        Some(Share { vip: vip.id, node, call })
+    pub fn find(&self, address: IpAddr) -> Option<&Vip> {
+        let at = self.vips.binary_search_by_key(&address, |vip| vip.address).ok()?;
+        self.vips.get(at)
     }
+}
+
+impl Vip {
+    /// Its number.
+    pub fn id(&self) -> VipId {
+        self.id
+    }
+
+    /// Which of its nodes are here.
+    pub fn nodes(&self) -> &Nodes {
+        &self.nodes
+    }
+
+    /// Its hash.
+    pub fn hash(&self) -> &NodeHash {
+        &self.hash
+    }
+
+    /// The part of the hash space of a packet of a flow that was read as `parsed` in `frame`.
+    #[inline]
+    pub fn bucket(&self, frame: &[u8], parsed: &Parsed) -> BucketId {
+        let source = parsed.key.address(parsed.side).ip(parsed.family());
+        self.hash.bucket(source, ports(&parsed.key, parsed.transport(frame)))
+    }
+
+    /// The same of what `side` sends in a flow of a protocol with ports.
+    #[inline]
+    pub fn bucket_of_flow(&self, key: &FlowKey, side: Side) -> BucketId {
+        let (source, ports) = ends(key, side);
+        self.hash.bucket(source, ports)
+    }
+
+    /// The hash that it is a share of.
+    pub fn hash_of_flow(&self, key: &FlowKey, side: Side) -> u32 {
+        let (source, ports) = ends(key, side);
+        self.hash.hash(source, ports)
+    }
+}
+
+/// What of a flow is hashed, as its opener's packets have it.
+#[inline]
+fn ends(key: &FlowKey, side: Side) -> (IpAddr, (u16, u16)) {
+    let (source, destination) = (key.endpoint(side), key.endpoint(side.opposite()));
+    (source.address.ip(key.family()), (source.port, destination.port))
 }
 
 /// The ports that Linux hashes, as (source, destination): also the halves of what names an IPsec connection to its
@@ -119,7 +114,7 @@ fn ports(key: &FlowKey, transport: &[u8]) -> (u16, u16) {
 }
 
 /// How the packets to an address are shared.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NodeHash {
     mode: HashMode,
     total_nodes: u32,
@@ -131,6 +126,12 @@ impl NodeHash {
     pub fn compile(mode: HashMode, total_nodes: u16, hash_init: u32) -> Self {
         debug_assert!((1..=BUCKETS_MAX).contains(&usize::from(total_nodes)));
         Self { mode, total_nodes: u32::from(total_nodes), hash_init }
+    }
+
+    /// Whether a client has one node, whatever its ports.
+    #[inline]
+    pub fn is_by_source(&self) -> bool {
+        self.mode == HashMode::Source
     }
 
     /// Whose a packet is, by its source and its ports as (source, destination), which are 0 where there are none.

@@ -124,6 +124,8 @@ pub struct Segment<'a> {
     pub established: bool,
     /// Its flow was expected itself.
     pub expected: bool,
+    /// Nothing of its flow's other direction is heard.
+    pub alone: bool,
     /// TCP: sequence number of the payload's first byte.
     pub seq: u32,
     /// Behind the transport header, without padding. May be empty.
@@ -182,6 +184,7 @@ mod tests {
             protocol: IpProtocol::TCP,
             established: true,
             expected: false,
+            alone: false,
             seq: 1000,
             payload,
             source,

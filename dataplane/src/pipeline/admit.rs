@@ -2,18 +2,18 @@
 //! flow remembers; the rest of it is here.
 
 use super::vips;
-use crate::counters::{PuntReason, WorkerCounters};
+use crate::counters::PuntReason;
 use crate::parse::{Class, Parsed};
 use crate::snapshot::Snapshot;
-use crate::track::{Lead, Lookup, Tracker};
-use crate::units::PortId;
+use crate::track::{Lead, Lookup, Packet, Tracker};
+use crate::units::{PortId, Tick};
 
 /// What becomes of any frame that came in by `port`, which `parsed` says from here on; whether another router of the
 /// cluster has forwarded it.
 pub(super) fn in_full(
+    tracker: &mut Tracker,
     snapshot: &Snapshot,
-    counters: &WorkerCounters,
-    (frame, port): (&[u8], PortId),
+    (frame, port, now): (&[u8], PortId, Tick),
     parsed: &mut Parsed,
 ) -> bool {
     let Some(router) = snapshot.router() else { return false };
@@ -23,7 +23,8 @@ pub(super) fn in_full(
     let read = *parsed;
     let forwarded = router.admit(frame, port, snapshot.shadows(), parsed);
     if parsed.class == Class::Punt(PuntReason::Vip) {
-        *parsed = vips::share(snapshot, counters, (frame, port), &read);
+        let packet = Packet { bytes: frame, parsed: &read, port };
+        *parsed = vips::share(snapshot, tracker, &packet, now);
     }
     forwarded
 }
@@ -31,14 +32,14 @@ pub(super) fn in_full(
 /// What becomes of a frame that is plainly addressed to this router. It leads nowhere if there is more to say of it, or
 /// if `parsed` says what becomes of it from here on.
 pub(super) fn by_routes(
+    tracker: &mut Tracker,
     snapshot: &Snapshot,
-    counters: &WorkerCounters,
-    (frame, port): (&[u8], PortId),
+    (frame, port, now): (&[u8], PortId, Tick),
     parsed: &mut Parsed,
 ) -> Lead {
     let lead = Lead::to(snapshot.router().and_then(|router| router.find_plain(port, parsed)));
     if lead == Lead::NONE {
-        in_full(snapshot, counters, (frame, port), parsed);
+        in_full(tracker, snapshot, (frame, port, now), parsed);
     }
     lead
 }
@@ -48,15 +49,14 @@ pub(super) fn by_routes(
 pub(super) fn by_flow(
     tracker: &mut Tracker,
     snapshot: &Snapshot,
-    counters: &WorkerCounters,
-    (frame, port): (&[u8], PortId),
+    (frame, port, now): (&[u8], PortId, Tick),
     lookup: &Lookup,
     parsed: &mut Parsed,
 ) -> (Lead, bool) {
     if let Some(lead) = tracker.recall(lookup, parsed, port, snapshot) {
         return (lead, false);
     }
-    let lead = by_routes(snapshot, counters, (frame, port), parsed);
+    let lead = by_routes(tracker, snapshot, (frame, port, now), parsed);
     if lead != Lead::NONE {
         tracker.remember(lookup, parsed, (port, lead), snapshot);
     }

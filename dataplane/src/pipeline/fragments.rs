@@ -137,10 +137,12 @@ impl<F: Frame> Pipeline<F> {
         // No device has seen the datagram, and its header is our own.
         let offload = Offload { ip: Checksum::Good, l4: Checksum::Unchecked };
         let parsed = parse_datagram(bytes, 0, self.snapshot.rules(), offload);
-        if let Some(shared) = vips::share_packet(&self.snapshot, &self.counters, bytes, bytes, &parsed) {
+        let packet = Packet { bytes, parsed: &parsed, port: passage.heard };
+        if let Some(shared) =
+            vips::share_packet(&self.snapshot, &mut self.tracker, bytes, &packet, passage.now)
+        {
             return of_vip(shared);
         }
-        let packet = Packet { bytes, parsed: &parsed, port: passage.heard };
         let mut tracked = track_alone(&mut self.tracker, &self.snapshot, &packet, passage.now);
         self.dispatch(&parsed, passage, &mut tracked);
         (parsed, tracked)
@@ -161,10 +163,11 @@ impl<F: Frame> Pipeline<F> {
         let offload = Offload { ip: Checksum::Good, l4: Checksum::Unchecked };
         let ip = parsed.transport(frame.bytes());
         let parsed = parse_datagram(ip, at, self.snapshot.rules(), offload);
-        if let Some(shared) = vips::share_packet(&self.snapshot, &self.counters, ip, frame.bytes(), &parsed) {
+        let packet = Packet { bytes: frame.bytes(), parsed: &parsed, port: passage.heard };
+        if let Some(shared) = vips::share_packet(&self.snapshot, &mut self.tracker, ip, &packet, passage.now)
+        {
             return of_vip(shared);
         }
-        let packet = Packet { bytes: frame.bytes(), parsed: &parsed, port: passage.heard };
         let mut tracked = track_alone(&mut self.tracker, &self.snapshot, &packet, passage.now);
         self.dispatch(&parsed, passage, &mut tracked);
         (parsed, tracked)

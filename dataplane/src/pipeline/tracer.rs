@@ -5,13 +5,15 @@
 use super::service::target;
 use super::{Observer, Opening, Release, Scene, Sight};
 use crate::config::service::Place;
+use crate::config::vip::Nodes;
 use crate::counters::{DropReason, PuntReason, Verdict};
 use crate::key::{Address, Family, FlowKey};
 use crate::parse::Class;
 use crate::port::Frame;
 use crate::snapshot::Snapshot;
 use crate::trace::{Arrival, Filter, FrameView, Head, Passage, Share, Told, Trace, Traces};
-use crate::track::{Origin, Owners};
+use crate::track::table::RecordId;
+use crate::track::{Origin, Owners, Tracked};
 use crate::units::{BURST_MAX, NodeNumber, PortId, Tick};
 use crate::wire::IpProtocol;
 use arrayvec::ArrayVec;
@@ -127,16 +129,28 @@ fn arrival<F: Frame>(opening: &Opening<'_, F>, index: usize) -> Arrival {
         now,
         epoch: snapshot.epoch(),
         interface: router.and_then(|router| router.arrival(frame.bytes(), port)).map(|at| at.interface),
-        vip_node: is_shared.then(|| vip_node(frame.bytes(), &view, snapshot)).flatten(),
+        vip_node: is_shared.then(|| vip_node(frame.bytes(), &view, known, opening)).flatten(),
         forwarded: opening.forwarded >> index & 1 == 1,
         before: known.and_then(|record| tracker.view(record, now)).map(|flow| flow.class),
         frame: view,
     }
 }
 
-fn vip_node(frame: &[u8], view: &FrameView, snapshot: &Snapshot) -> Option<NodeNumber> {
+/// The node of a packet to a VIP: that of its flow, else the one that its hash names.
+fn vip_node<F: Frame>(
+    frame: &[u8],
+    view: &FrameView,
+    known: Option<RecordId>,
+    opening: &Opening<'_, F>,
+) -> Option<NodeNumber> {
+    let parsed = Some(&view.parsed).filter(|parsed| matches!(parsed.class, Class::Flow(_)))?;
+    let tracker = opening.tracker;
+    if let Some(record) = known.filter(|record| tracker.is_shared(*record)) {
+        return Some(tracker.table().hot(record).bucket.number());
+    }
     let ends = view.head?.ends?;
-    snapshot.vips().share(ends.destination.ip(ends.family), frame, &view.parsed)?.node
+    let vip = opening.snapshot.vips().find(ends.destination.ip(ends.family))?;
+    Some(vip.bucket(frame, parsed).number())
 }
 
 /// A frame and all that the stages knew when it had its outcome.
@@ -148,16 +162,23 @@ fn passage(arrival: Arrival, sight: &Sight, scene: &Scene<'_>, now: Tick) -> Pas
         Some(record) => tracker.origin(record),
         None => Origin { key: parsed.key, side: parsed.side },
     };
-    // What is of no flow and may open none is nobody's.
-    let is_shared = has_name && snapshot.owners().is_some() && (record.is_some() || tracked.drop.is_none());
     let ends = arrival.frame.head.and_then(|head| head.ends);
     let router = snapshot.router().filter(|_| sight.owned);
+    let flow = record.and_then(|record| tracker.view(record, now));
+    let of_vip = record.filter(|record| tracker.is_shared(*record)).zip(flow);
+    // What is of no flow and may open none is nobody's, and to a VIP its hash alone says it.
+    let opens = tracked.drop.is_none() && !matches!(parsed.class, Class::Punt(_));
+    let is_shared = has_name && snapshot.owners().is_some() && (record.is_some() || opens);
     Passage {
         arrival,
         parsed: *parsed,
-        tracked: *tracked,
-        flow: record.and_then(|record| tracker.view(record, now)),
-        share: is_shared.then(|| share(&origin, snapshot)),
+        // What is to a VIP has been tracked ahead of the others.
+        tracked: match of_vip {
+            Some((_, flow)) => Tracked { state: Some(flow.conn_state()), owner: flow.owner, ..*tracked },
+            None => *tracked,
+        },
+        flow,
+        share: is_shared.then(|| share(&origin, of_vip.is_some(), snapshot)).flatten(),
         owned: sight.owned,
         course: router.zip(ends).map(|(router, ends)| {
             // What a server has goes to the server, wherever its destination is.
@@ -173,10 +194,18 @@ fn passage(arrival: Arrival, sight: &Sight, scene: &Scene<'_>, now: Tick) -> Pas
     }
 }
 
-fn share(origin: &Origin, snapshot: &Snapshot) -> Share {
-    let bucket = snapshot.bucket(origin);
-    let source = origin.key.endpoint(origin.side).address.ip(origin.key.family());
-    Share { source, bucket, map_owner: snapshot.owner(bucket) }
+/// `None`: the nodes that share it are not the cluster's.
+fn share(origin: &Origin, of_vip: bool, snapshot: &Snapshot) -> Option<Share> {
+    let [source, destination] = [origin.side, origin.side.opposite()]
+        .map(|side| origin.key.endpoint(side).address.ip(origin.key.family()));
+    let (hash, bucket) = match snapshot.vips().find(destination).filter(|_| of_vip) {
+        Some(vip) if *vip.nodes() != Nodes::Cluster => return None,
+        Some(vip) => {
+            (vip.hash_of_flow(&origin.key, origin.side), vip.bucket_of_flow(&origin.key, origin.side))
+        }
+        None => (snapshot.hash(source)?, snapshot.bucket(origin)),
+    };
+    Some(Share { source, hash, bucket, map_owner: snapshot.owner(bucket) })
 }
 
 impl Observer for Tracer {

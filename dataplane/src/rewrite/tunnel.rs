@@ -46,6 +46,12 @@ impl Tunnel {
             Self::V6 { .. } => ipv6::HEADER_LEN,
         }
     }
+
+    /// Whether the packet that `packet` travels in may be fragmented: over IPv4, if it may be itself.
+    pub fn lets_fragment(self, packet: &[u8]) -> bool {
+        let inner = Inner::read(packet);
+        matches!(self, Self::V4 { .. }) && inner.is_some_and(|inner| inner.id.is_some())
+    }
 }
 
 /// What of the inner packet the outer one shows.
@@ -181,6 +187,14 @@ mod tests {
             assert_eq!((outer.version(), outer.traffic_class(), outer.payload_len()), (6, 0xba, inner.len()));
             assert_eq!((outer.next_header(), outer.hop_limit()), (protocol, HOPS));
         }
+    }
+
+    #[test]
+    fn over_ipv4_may_be_fragmented_what_may_be_itself() {
+        for (df, v6, expected) in [(false, false, true), (true, false, false), (false, true, false)] {
+            assert_eq!(ends(v6).lets_fragment(&ipv4(0, 60, df)), expected);
+        }
+        assert!(!ends(false).lets_fragment(&[0x60; 60]));
     }
 
     proptest! {

@@ -119,6 +119,12 @@ impl Table {
         }
     }
 
+    /// Bytes that one takes.
+    pub const fn bytes(limits: Locality) -> u64 {
+        let entries = limits.entries_max as u64 * size_of::<Entry>() as u64;
+        entries + limits.members_max as u64 * size_of::<Member>() as u64
+    }
+
     /// How many addresses it knows.
     pub const fn len(&self) -> usize {
         self.count as usize

@@ -118,7 +118,8 @@ impl Router {
         }
     }
 
-    /// Sends a packet inside another one, if it fits.
+    /// Sends a packet inside another one, if it fits. One that does not, and may be fragmented, is left to control as it
+    /// is inside the other one, which the parts are of (RFC 2003 5.1).
     fn tunnel<F: Frame>(
         &self,
         target: &Target,
@@ -131,7 +132,8 @@ impl Router {
         let Some(tunnel) = source.and_then(|source| Tunnel::new(source, to)) else {
             return Verdict::Drop(DropReason::ServerUnresolved);
         };
-        if ends.len + tunnel.overhead() > usize::from(adjacency.mtu) {
+        let fits = ends.len + tunnel.overhead() <= usize::from(adjacency.mtu);
+        if !fits && !tunnel.lets_fragment(&frame.bytes()[link.at..]) {
             return Verdict::Punt(PuntReason::TooBig);
         }
         let hop = match ends.family {
@@ -141,9 +143,13 @@ impl Router {
         if hop.is_err() {
             return Verdict::Punt(PuntReason::TimeExceeded);
         }
-        if tunnel::encapsulate(frame, link.at, tunnel).is_err()
-            || vlan::retag(frame, link.at, adjacency.vlan).is_err()
-        {
+        if tunnel::encapsulate(frame, link.at, tunnel).is_err() {
+            return Verdict::Drop(DropReason::TxFull);
+        }
+        if !fits {
+            return Verdict::Punt(PuntReason::TunnelTooBig);
+        }
+        if vlan::retag(frame, link.at, adjacency.vlan).is_err() {
             return Verdict::Drop(DropReason::TxFull);
         }
         mac::write(frame.bytes_mut(), Macs::new(adjacency.destination, adjacency.source));

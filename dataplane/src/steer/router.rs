@@ -195,7 +195,8 @@ impl Router {
             door.vip_macs.extend(interface.vips.iter().map(|vip| vip.mac));
         }
         doors.iter_mut().for_each(|door| door.tagged.sort_unstable());
-        let plain_macs = plain.map(|plain: Option<Plain>| plain.map_or(u64::MAX, |plain| mac_bits(plain.mac)));
+        let plain_macs =
+            plain.map(|plain: Option<Plain>| plain.map_or(u64::MAX, |plain| mac_bits(plain.mac)));
         let ours: Arc<[Ipv4Addr]> = routing.interfaces.iter().flat_map(ipv4_addresses).collect();
         let any = ours.first().copied().unwrap_or(Ipv4Addr::UNSPECIFIED);
         let signer = |interface| ipv4_addresses(interface).next().unwrap_or(any);
@@ -329,7 +330,12 @@ impl Router {
     /// Whether it is for an address that other nodes have too. Which of them takes it is the gate's word.
     #[inline]
     fn is_vip(&self, ends: Ends) -> bool {
-        !self.vips.is_empty() && self.vips.binary_search(&ends.destination.ip(ends.family)).is_ok()
+        self.has_vip(ends.destination, ends.family)
+    }
+
+    #[inline]
+    fn has_vip(&self, address: Address, family: Family) -> bool {
+        !self.vips.is_empty() && self.vips.binary_search(&address.ip(family)).is_ok()
     }
 
     /// Whether it is for the gateway itself.
@@ -359,7 +365,12 @@ impl Router {
         }
         let leads =
             |address| self.fib.ways(ends.family, address).iter().any(|way| self.is_by(*way, interface));
-        if shadows && leads(ends.destination) && !leads(ends.source) {
+        // What another node answers from a VIP it says itself: nobody has forwarded it.
+        if shadows
+            && leads(ends.destination)
+            && !leads(ends.source)
+            && !self.has_vip(ends.source, ends.family)
+        {
             Entry::Forwarded
         } else {
             Entry::Drop(DropReason::OtherHost)

@@ -83,7 +83,7 @@ pub struct Arrival {
     pub frame: FrameView,
     /// The interface of a router that it came in by.
     pub interface: Option<InterfaceId>,
-    /// Of a packet to a VIP: the node that its hash names.
+    /// Of a packet to a VIP: the node that its hash names, or that of the flow which announced it.
     pub vip_node: Option<NodeNumber>,
     /// Another node of the cluster has forwarded it.
     pub forwarded: bool,
@@ -117,6 +117,8 @@ pub struct Passage {
 pub struct Share {
     /// The address that is hashed: who opened the flow, or the flow that announced it.
     pub source: IpAddr,
+    /// Its hash; of a flow to a VIP that of the VIP, which may be of ports too.
+    pub hash: u32,
     /// Its bucket.
     pub bucket: BucketId,
     /// Whose a flow of this bucket is that begins now.

@@ -83,6 +83,7 @@ impl Tracker {
             direction,
             established: state == ConnState::Established,
             expected: hot.flags.has(Flags::EXPECTED),
+            alone: self.is_shared(record),
             ..segment
         };
         let master = Master { record, heritage: self.heritage(record), helper: helper.kind() };
@@ -133,6 +134,7 @@ fn segment<'a>(packet: &Packet<'a>, transport: Transport) -> Option<Segment<'a>>
         protocol: IpProtocol(parsed.key.protocol()),
         established: false,
         expected: false,
+        alone: false,
         seq,
         payload,
         source: end(parsed.side),

@@ -11,7 +11,7 @@ use crate::units::{Direction, Span};
 use crate::wire::{Sctp, Tcp};
 
 /// From this age on an answered UDP flow is a stream.
-const UDP_STREAM_AGE: Span = match Span::from_s(2) {
+pub(super) const UDP_STREAM_AGE: Span = match Span::from_s(2) {
     Some(span) => span,
     None => Span::MAX,
 };

@@ -211,7 +211,7 @@ impl Tracker {
     }
 
     #[inline]
-    fn touch(&mut self, record: RecordId, direction: Direction, touch: Touch, now: Tick) {
+    pub(super) fn touch(&mut self, record: RecordId, direction: Direction, touch: Touch, now: Tick) {
         let hot = self.table.hot_mut(record);
         // As in Linux, what ends a flow is no answer to it.
         if direction == Direction::Reply && !matches!(touch, Touch::Delete) {
@@ -337,7 +337,7 @@ impl Tracker {
     }
 
     /// Adds a flow, at the cost of one that is worth less if need be.
-    fn insert(
+    pub(super) fn insert(
         &mut self,
         hash: u64,
         hot: Hot,
@@ -378,7 +378,7 @@ pub(super) fn reclass(hot: &mut Hot, class: FlowClass, counters: &WorkerCounters
 
 /// What a new flow has besides: an expected one its master, and the helper that it was expected with; any other the
 /// helper that the configuration attaches to flows to its port.
-fn extra_of(used: Option<&Used>, parsed: &Parsed, config: &Conntrack) -> Option<Extra> {
+pub(super) fn extra_of(used: Option<&Used>, parsed: &Parsed, config: &Conntrack) -> Option<Extra> {
     if let Some(used) = used {
         return Some(Extra { helper: used.helper, master: Some(used.heritage.origin), children: 0 });
     }

@@ -19,6 +19,7 @@ pub mod record;
 pub mod sctp;
 mod serve;
 pub mod served;
+pub mod shared;
 mod stranger;
 mod stream;
 pub mod table;
@@ -142,6 +143,8 @@ pub struct Tracker {
     tallies: Tallies,
     /// The flow of the packet that was tracked last, if nobody has said who takes it.
     pending: Option<RecordId>,
+    /// It has heard for so long that it knows each flow to a shared address that another node may know.
+    has_heard_all: bool,
     counters: Arc<WorkerCounters>,
 }
 
@@ -165,6 +168,7 @@ impl Tracker {
             calls: Calls::new(expectations_max as usize / 2, secret),
             tallies: Tallies::new(Arc::clone(&counters)),
             pending: None,
+            has_heard_all: false,
             counters,
         }
     }
@@ -415,7 +419,9 @@ impl Tracker {
         record: Option<RecordId>,
         context: &Context<'_, O>,
     ) -> Tracked {
-        let Some(record) = record else { return Tracked::invalid(DropReason::InvalidIcmpQuote) };
+        let Some(record) = record.filter(|record| !self.is_shared(*record)) else {
+            return Tracked::invalid(DropReason::InvalidIcmpQuote);
+        };
         let quoted = parsed.side.direction(self.table.hot(record).origin());
         // An error is no answer: it fixes no owner.
         let owner = self.owner(record, Direction::Original, context.owners);

@@ -8,7 +8,7 @@
 use super::record::Heritage;
 use crate::config::HelperKind;
 use crate::helper::{Expected, Source};
-use crate::lesson::Lesson;
+use crate::lesson::{Lesson, Visit};
 use crate::spread;
 use crate::units::{ServiceId, Tick, WorkerId};
 use crate::wire::IpProtocol;
@@ -73,6 +73,13 @@ pub enum News {
         service: ServiceId,
         /// What.
         lesson: Lesson,
+    },
+    /// A client has come to its server.
+    Visited {
+        /// The server's service.
+        service: ServiceId,
+        /// Who, and where.
+        visit: Visit,
     },
 }
 

@@ -187,7 +187,10 @@ impl Tracker {
     fn inherited<O: Owners>(&mut self, used: &Used, owners: &O) -> (Heritage, BucketId) {
         let heritage = match used.master {
             Some(master) => {
-                self.owner(master, Direction::Original, owners);
+                // Whose a flow to a shared address is is that address's to say, when its own packets come.
+                if !self.is_shared(master) {
+                    self.owner(master, Direction::Original, owners);
+                }
                 self.heritage(master)
             }
             None => used.heritage,

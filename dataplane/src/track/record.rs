@@ -199,7 +199,9 @@ impl Steering {
     pub const OPEN: Self = Self(1);
     /// Nobody: no server can, and its sender is to be told.
     pub const REFUSED: Self = Self(2);
-    const FIRST_SERVER: u16 = 3;
+    /// The box itself, by an address that other nodes have as well.
+    pub const HERE: Self = Self(3);
+    const FIRST_SERVER: u16 = 4;
     #[expect(clippy::cast_possible_truncation, reason = "the assertion below says that it fits")]
     const FIRST_OPENER: u16 = Self::FIRST_SERVER + SERVERS_MAX as u16;
 

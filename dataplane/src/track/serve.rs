@@ -177,10 +177,10 @@ impl Tracker {
         let class = tcp::Class::of(header.flags());
         let (hot, cold) = self.table.lines_mut(record);
         let Detail::Served(state) = cold.detail else { return Err(Some(DropReason::InvalidTcpState)) };
-        let seen_reply = hot.flags.has(Flags::SEEN_REPLY);
+        let hears_replies = hot.flags.has(Flags::SEEN_REPLY) && cold.steering != Steering::HERE;
         let sight = match direction {
             Direction::Reply => Sight::Server,
-            Direction::Original if seen_reply => Sight::Client,
+            Direction::Original if hears_replies => Sight::Client,
             Direction::Original => Sight::ClientAlone,
         };
         let is_over = matches!(state, State::TimeWait | State::Close)

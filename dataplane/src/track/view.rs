@@ -1,5 +1,6 @@
 //! Flows and expectations for show: copied, so that nobody outside has to look into a worker's tables.
 
+use super::ConnState;
 use super::expect::Waiting;
 use super::record::{Extra, Flags, Hot, Origin};
 use crate::config::HelperKind;
@@ -55,6 +56,15 @@ impl FlowView {
             master: extra.and_then(|extra| extra.master),
             children: extra.map_or(0, |extra| extra.children),
             server,
+        }
+    }
+
+    /// What conntrack would call the opener's next packet.
+    pub fn conn_state(&self) -> ConnState {
+        match (self.seen_reply, self.master) {
+            (true, _) => ConnState::Established,
+            (false, Some(_)) => ConnState::Related,
+            (false, None) => ConnState::New,
         }
     }
 

@@ -168,6 +168,12 @@ impl<'a> Ipv4Mut<'a> {
         set(self.0, TOTAL_LEN, len.to_be_bytes());
     }
 
+    /// Which datagram its fragments belong to.
+    #[inline]
+    pub fn set_id(&mut self, id: u16) {
+        set(self.0, ID, id.to_be_bytes());
+    }
+
     /// Makes it a whole datagram that may be fragmented.
     #[inline]
     pub fn clear_fragment(&mut self) {

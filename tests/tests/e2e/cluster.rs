@@ -102,7 +102,7 @@ impl<'a> Cluster<'a> {
 }
 
 /// Waits until `node` sees these nodes serve, and each bucket is one of theirs.
-fn agreed(node: &Weir<'_>, serving: &[String]) -> Result<()> {
+pub(crate) fn agreed(node: &Weir<'_>, serving: &[String]) -> Result<()> {
     wait_until(&format!("agreement on {serving:?}"), AGREEMENT, || {
         let agreed = node.ask(&["cluster", "show"])?["agreed"].take();
         let owners = owners(&agreed)?;

@@ -120,6 +120,12 @@ impl Farm {
         Weir::start_by(&self.gateway, 1, |socket| configuration(socket, services))
     }
 
+    /// The same with one worker, which knows all that is known of services.
+    pub(crate) fn weir_alone(&self, services: &str) -> Result<Weir<'_>> {
+        let alone = |text: String| text.replace("workers: { count: 2 }", "workers: { count: 1 }");
+        Weir::start_by(&self.gateway, 1, |socket| alone(configuration(socket, services)))
+    }
+
     /// The same on DPDK's pcap devices: for the af_packet ones the kernel puts IPv4 fragments together.
     pub(crate) fn weir_of_fragments(&self, services: &str) -> Result<Weir<'_>> {
         let by_pcap = |port: &str| format!("net_pcap_{port},rx_iface_in={port},tx_iface={port}");

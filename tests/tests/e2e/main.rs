@@ -16,6 +16,7 @@ mod cache;
 mod carrying;
 mod clients;
 mod cluster;
+mod director;
 mod discovery;
 mod dying;
 mod farm;
@@ -26,6 +27,8 @@ mod frr;
 mod gateway;
 mod healing;
 mod host;
+mod ipvs;
+mod ipvsadm;
 mod lab;
 mod leasing;
 mod linux;
@@ -68,6 +71,7 @@ fn ready() -> bool {
         "in.tftpd",
         "iperf3",
         "iptables-legacy",
+        "ipvsadm",
         "nstat",
         "ping",
         "pptp",

@@ -363,7 +363,7 @@ pub(crate) fn beside_linux(lab: &Lab, number: usize) -> Result<Weir<'_>> {
     Ok(weir)
 }
 
-fn binary() -> Result<String> {
+pub(crate) fn binary() -> Result<String> {
     let path = replay::binary();
     anyhow::ensure!(path.exists(), "there is no {}: build it, or name it in WEIR", path.display());
     Ok(path.to_string_lossy().into_owned())

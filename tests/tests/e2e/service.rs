@@ -2,12 +2,13 @@
 //! fragments, and errors of both sides.
 
 use std::collections::BTreeSet;
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Read as _};
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use nix::errno::Errno;
+use socket2::{Domain, Protocol, Socket, Type};
 use weir_tests::netns::Namespace;
 use weir_tests::process::wait_until;
 
@@ -26,6 +27,11 @@ const PORT: u16 = 7200;
 const CLIENTS: usize = 30;
 /// The length of a datagram that takes three fragments.
 const LONG: usize = 4000;
+/// Of all networks, and of the headers in front of a datagram.
+const MTU: usize = 1500;
+const IP: usize = 20;
+const UDP: usize = 8;
+const IPIP: i32 = 4;
 const SOON: Duration = Duration::from_secs(3);
 
 /// One service for all that goes to the shared address; who has been to a server comes to it again.
@@ -42,9 +48,15 @@ services:
       - { name: c, address: 10.82.0.3 }
 ";
 
-/// FTP's port alone: its data connections go where its control connection went, since a helper reads along.
+/// FTP's port alone: its data connections go where its control connection went, since a helper reads along. And
+/// datagrams that travel to their server in packets.
 const BY_HELPER: &str = "\
 services:
+  - name: tunnel
+    protocol: udp
+    address: 192.0.2.80
+    port: 7200
+    servers: [{ name: a, address: 10.82.0.1, method: ipip }]
   - name: ftp
     protocol: tcp
     address: 192.0.2.80
@@ -214,6 +226,22 @@ impl Town {
         })
     }
 
+    /// Datagrams that travel to the first server in packets, of which the last is too long for that and may be fragmented:
+    /// all arrive as they were sent.
+    fn send_through_tunnel(&self) -> Result<()> {
+        let raw = || Ok(Socket::new(Domain::IPV4, Type::RAW, Some(Protocol::from(IPIP)))?);
+        let mut end = self.farm.servers[0].inside(raw)?;
+        end.set_read_timeout(Some(SOON))?;
+        self.farm.clients.sysctl("net/ipv4/ip_no_pmtu_disc", 1)?;
+        for length in [100, MTU - 2 * IP - UDP, MTU - IP - UDP] {
+            let (question, mut got) = (content(&length.to_string(), length), vec![0; 2 * LONG]);
+            self.flow(0)?.send(&question)?;
+            let came = end.read(&mut got).with_context(|| format!("{length} bytes"))?;
+            ensure!(got[2 * IP + UDP..came] == question, "{length} bytes: {came} others came");
+        }
+        self.farm.clients.sysctl("net/ipv4/ip_no_pmtu_disc", 0)
+    }
+
     /// A socket on each server.
     fn listeners(&self) -> Result<Vec<UdpSocket>> {
         let listen = |host: &Namespace| {
@@ -294,7 +322,9 @@ fn data_connections_of_ftp_go_to_the_server_of_their_control_connection() {
     for (label, services) in [("helper-", BY_HELPER), ("address-", BY_ADDRESS)] {
         let weir = town.farm.weir(services).unwrap();
         town.transfer(label).with_context(|| format!("{services}{}", weir.log())).unwrap();
-        if services.contains("ipip") {
+        // The second one lets the sender know how much fits.
+        if services == BY_HELPER {
+            town.send_through_tunnel().with_context(|| format!("{:#?}", weir.counts())).unwrap();
             town.fill_a_tunnel().with_context(|| weir.log()).unwrap();
         }
         weir.stop().unwrap();

@@ -1,8 +1,9 @@
-//! An address that two gateways have, and behind each a real web server: what CLUSTERIP did.
+//! Addresses that two gateways have, and behind each real servers: what CLUSTERIP did, and what it could not.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::path::Path;
+use std::process::{Child, Stdio};
 use std::time::Duration;
 use std::{fs, thread};
 
@@ -14,19 +15,22 @@ use weir_tests::conformance::Mode;
 use weir_tests::process::{Background, wait_until};
 
 use crate::clients::curl;
+use crate::cluster;
 use crate::host::{self, NameServer};
 use crate::lab::{LAN4, Lab, clients4, clients6};
 use crate::node::{self, Membership, Plan, Weir};
 use crate::ready;
-use crate::servers::in_url;
+use crate::servers::{self, in_url};
 
 const VIP4: &str = "10.77.1.200";
 const VIP6: &str = "fd77:ffff::200";
 const VIP_MAC: &str = "01:00:5e:00:00:20";
+/// One whose nodes are the cluster's.
+const OF_CLUSTER: &str = "10.77.1.201";
 const HASH_INIT: u32 = 77;
 
 /// How long the clients of the hand-over go on.
-const LOAD_S: u64 = 14;
+const LOAD_S: u64 = 11;
 
 /// A client's first SYN and the next, which its kernel sends a second later, and what a busy machine adds.
 const RETRY_S: f64 = 2.5;
@@ -45,7 +49,13 @@ fn configuration(plan: Plan, socket: &Path) -> String {
             )
         })
         .collect();
-    node::configuration(plan, socket).replace("name: lan,", "name: lan, tap: weir-lan,") + "vips:\n" + &vips
+    let of_cluster = format!(
+        "\x20 - {{ port: lan, address: {OF_CLUSTER}, mac: '01:00:5e:00:00:21', hash_mode: sourceip-sourceport }}\n"
+    );
+    node::configuration(plan, socket).replace("name: lan,", "name: lan, tap: weir-lan,")
+        + "vips:\n"
+        + &vips
+        + &of_cluster
 }
 
 fn start(lab: &Lab, number: usize) -> Result<Weir<'_>> {
@@ -54,13 +64,13 @@ fn start(lab: &Lab, number: usize) -> Result<Weir<'_>> {
         tracking: Mode::All,
         share: "owner",
         between: lab.between,
-        membership: Membership::Numbers,
+        membership: Membership::Gossip,
     };
     let namespace = &lab.nodes[number - 1];
     let node = Weir::start_by(namespace, number, |socket| configuration(plan, socket))?;
     wait_until("the VIPs on the tap", SOON, || {
         let lan = namespace.run("ip addr show dev weir-lan")?;
-        Ok([VIP4, VIP6].iter().all(|address| lan.contains(&format!(" {address}/"))))
+        Ok([VIP4, VIP6, OF_CLUSTER].iter().all(|address| lan.contains(&format!(" {address}/"))))
     })?;
     namespace.ip("route add fd77::/16 dev weir-lan")?;
     Ok(node)
@@ -179,6 +189,65 @@ fn two_gateways_share_an_address_and_each_client_has_one() {
     each_client_has_its_node(&lab);
     leak.terminate().unwrap();
     assert!(!leak.log().contains("ARP,"), "{}", leak.log());
+
+    let serving = ["gw1".to_owned(), "gw2".to_owned()];
+    nodes.iter().try_for_each(|node| cluster::agreed(node, &serving)).unwrap();
+    ftp_has_its_data_from_its_node(&lab).unwrap();
+    connections_keep_their_node_when_it_drains(&lab, &nodes[0]).unwrap();
+}
+
+/// In all ways of FTP, though each connection's own hash says one node or the other.
+fn ftp_has_its_data_from_its_node(lab: &Lab) -> Result<()> {
+    let folders = [tempfile::tempdir()?, tempfile::tempdir()?];
+    let mut running = Vec::new();
+    for (node, folder) in lab.nodes.iter().zip(&folders) {
+        let root = folder.path().join("ftp");
+        fs::create_dir(&root)?;
+        servers::open_to_all(folder.path(), 0o755)?;
+        fs::write(root.join("book"), servers::content("book", 20_000))?;
+        running.push(servers::ftp(node, folder.path(), &root, "")?);
+        wait_until("the FTP server", SOON, || Ok(!node.run("ss -Hlnt sport = :21")?.trim().is_empty()))?;
+    }
+    let ways: [&[&str]; 4] =
+        [&[], &["--disable-epsv"], &["--ftp-port", "-"], &["--ftp-port", "-", "--disable-eprt"]];
+    for client in clients4().take(3) {
+        for way in ways {
+            let url = format!("ftp://{OF_CLUSTER}/book");
+            let book = curl(&lab.a, &[way, &["--interface", &client, &url]].concat())
+                .with_context(|| format!("FTP from {client} with {way:?}"))?;
+            ensure!(book == servers::content("book", 20_000), "{} bytes with {way:?}", book.len());
+        }
+    }
+    Ok(())
+}
+
+/// The first of two nodes gives all of its buckets away while it serves.
+fn connections_keep_their_node_when_it_drains(lab: &Lab, draining: &Weir<'_>) -> Result<()> {
+    let clients: Vec<String> = clients4().take(8).collect();
+    let url = format!("http://{OF_CLUSTER}:{}/book", host::PORT);
+    let read = |client: &String| -> Result<Child> {
+        let words = ["--silent", "--limit-rate", "60k", "--max-time", "20", "--output", "/dev/null"];
+        let mut command = lab.a.command("curl");
+        command.args(words).args(["--write-out", "%{size_download}", "--interface", client, &url]);
+        Ok(command.stdout(Stdio::piped()).spawn()?)
+    };
+    let readers = clients.iter().map(read).collect::<Result<Vec<_>>>()?;
+    let open = || {
+        let said = lab.nodes[0].run(&format!("ss -Htn state established sport = :{}", host::PORT))?;
+        Ok::<_, anyhow::Error>(said.lines().filter(|line| line.contains(OF_CLUSTER)).count())
+    };
+    wait_until("readers at the first node", SOON, || Ok(open()? > 0))?;
+    draining.ask(&["cluster", "drain", "--deadline", "10"])?;
+    wait_until("the other node to have all new connections", SOON, || {
+        Ok(names(lab, &clients, OF_CLUSTER)?.iter().all(|name| name == "gw2"))
+    })?;
+    ensure!(open()? > 0, "nothing was open when the buckets had moved");
+    for reader in readers {
+        let output = reader.wait_with_output()?;
+        let size = String::from_utf8_lossy(&output.stdout).into_owned();
+        ensure!(output.status.success() && size == "300000", "a connection has ended after {size} bytes");
+    }
+    Ok(())
 }
 
 /// Clients that ask for [`LOAD_S`] seconds without an end.

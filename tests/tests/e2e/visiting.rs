@@ -99,8 +99,13 @@ impl Drop for Stopper<'_> {
 
 /// A connection from an address of the namespace that the calling thread is in.
 pub(crate) fn connect(client: IpAddr, server: SocketAddr) -> Result<TcpStream> {
+    connect_from(SocketAddr::new(client, 0), server)
+}
+
+/// The same from a port of the address.
+pub(crate) fn connect_from(client: SocketAddr, server: SocketAddr) -> Result<TcpStream> {
     let socket = socket2::Socket::new(socket2::Domain::for_address(server), socket2::Type::STREAM, None)?;
-    socket.bind(&SocketAddr::new(client, 0).into())?;
+    socket.bind(&client.into())?;
     // A call that polls instead may find a refusal without its reason.
     socket.set_write_timeout(Some(PATIENCE))?;
     socket.connect(&server.into()).with_context(|| format!("from {client} to {server}"))?;

@@ -5,7 +5,7 @@
 
 mod carrying;
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 use weir_dataplane::config::route::{Interface, NextHop, ReversePath, Route, Routing, Target};
 use weir_dataplane::config::service::{
@@ -26,6 +26,8 @@ use weir_tests::packet::{Flags, Link, Mac, eth};
 
 /// One of the gateway's own addresses, which the servers have as well.
 const VIP: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 80);
+/// The same over IPv6.
+const VIP6: &str = "2001:db8:1::80/64";
 /// A site in the world.
 const SITE: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 5);
 const TO_LAN: Mac = Mac([1, 0, 0x5e, 0, 1, 1]);
@@ -41,6 +43,10 @@ fn client(n: u8) -> Ipv4Addr {
 /// The servers are beside the WAN's router.
 fn address(server: usize) -> Ipv4Addr {
     Ipv4Addr::new(198, 51, 100, 11 + u8::try_from(server).unwrap())
+}
+
+fn address6(server: usize) -> Ipv6Addr {
+    Ipv6Addr::new(0x2001, 0xdb8, 2, 0, 0, 0, 0, 11 + u16::try_from(server).unwrap())
 }
 
 fn mac(server: usize) -> Mac {
@@ -68,8 +74,8 @@ fn router() -> Router {
     let uplink = NextHop { interface: id(1), gateway, weight: 1.try_into().unwrap() };
     let routing = Routing {
         interfaces: vec![
-            interface(Side::Lan, TO_LAN, Mac::host(0xa), &["10.0.0.1/24", "10.0.0.80/24"]),
-            interface(Side::Wan, TO_WAN, FROM_WAN, &["198.51.100.2/24"]),
+            interface(Side::Lan, TO_LAN, Mac::host(0xa), &["10.0.0.1/24", "10.0.0.80/24", VIP6]),
+            interface(Side::Wan, TO_WAN, FROM_WAN, &["198.51.100.2/24", "2001:db8:2::2/64"]),
         ],
         routes: vec![
             Route { to: "0.0.0.0/0".parse().unwrap(), target: Target::Via(vec![uplink]) },
@@ -77,14 +83,12 @@ fn router() -> Router {
         ],
     };
     let router = Router::compile(&routing);
-    let beside = |address: Ipv4Addr, mac: Mac, at| Neighbour {
-        interface: id(at),
-        address: address.into(),
-        mac: MacAddr(mac.0),
-    };
-    let servers = (0..4).map(|server| beside(address(server), mac(server), 1));
-    let clients = (0..100).map(|n| beside(client(n), CLIENT, 0));
-    let known = servers.chain(clients).chain([beside([198, 51, 100, 1].into(), UPLINK, 1)]);
+    let beside =
+        |address: IpAddr, mac: Mac, at| Neighbour { interface: id(at), address, mac: MacAddr(mac.0) };
+    let servers = (0..4).map(|server| beside(address(server).into(), mac(server), 1));
+    let servers6 = (0..4).map(|server| beside(address6(server).into(), mac(server), 1));
+    let clients = (0..100).map(|n| beside(client(n).into(), CLIENT, 0));
+    let known = servers.chain(servers6).chain(clients).chain([beside([198, 51, 100, 1].into(), UPLINK, 1)]);
     let adjacencies = Adjacencies::compile(&routing, router.fib(), |_| true, known);
     router.with_neighbours(Arc::new(adjacencies))
 }
@@ -328,8 +332,12 @@ fn a_server_that_is_gone_keeps_what_it_has_while_it_is_known() {
 #[test]
 fn clients_stay_with_their_server_while_it_lives() {
     let config = Config::default();
-    let persistence =
-        Persistence { timeout: Span::from_s(300).unwrap(), ipv4_prefix_len: 30, ipv6_prefix_len: 128 };
+    let persistence = Persistence {
+        timeout: Span::from_s(300).unwrap(),
+        ipv4_prefix_len: 30,
+        ipv6_prefix_len: 128,
+        clients_max: 1024,
+    };
     let of = |first: Server| {
         let mut services = web(Scheduler::Rr, &[first, server(1), server(2)]);
         services.services[0].persistence = Some(persistence);
@@ -344,6 +352,31 @@ fn clients_stay_with_their_server_while_it_lives() {
     node.serve(&config, 2, &of(Server { state: ServerState::Dead, ..server(0) }));
     assert_eq!(next(&mut node, &other(8, 2)), mac(2), "known over a change");
     assert_ne!(next(&mut node, &other(0, 2)), mac(0));
+}
+
+#[test]
+fn clients_of_both_versions_are_served_alike() {
+    let ip = |text: &str| text.parse::<Ipv6Addr>().unwrap();
+    let syn = |from, to| up().ip(ip(from), ip(to)).tcp(40_000, 80).flags(Flags::SYN).build();
+    let vip = "2001:db8:1::80";
+    let server6 = |index| Server { place: Place::Address(address6(index).into()), ..server(index) };
+    let mut of = web(Scheduler::Rr, &[server6(0), server6(1)]);
+    let (address, timeout) = (vip.parse().unwrap(), Span::from_s(300).unwrap());
+    of.services[0].selector = Some(Selector::Address { protocol: IpProtocol::TCP, address, port: 80 });
+    of.services[0].persistence = Some(Persistence { timeout, ipv4_prefix_len: 32, ipv6_prefix_len: 112 });
+    let mut node = node(&of);
+    for (client, expected) in [("2001:db8:1::1:1", 0), ("2001:db8:1::2:1", 1), ("2001:db8:1::1:2", 0)] {
+        assert_eq!(verdict(&mut node, syn(client, vip)), Verdict::Forward(port(Side::Wan)));
+        assert_eq!(next_of_syn(&mut node), mac(expected), "{client}");
+    }
+    of.services[0].servers.iter_mut().for_each(|server| server.state = ServerState::Dead);
+    node.serve(&Config::default(), 2, &of);
+    assert_eq!(verdict(&mut node, syn("2001:db8:1::3:1", vip)), Verdict::Punt(PuntReason::NoServer));
+    node.serve(&Config::default(), 3, &caching(&[server(2)]));
+    for syn in [syn("2001:db8:1::9", "2001:db8:ffff::5"), segment(0, SITE, Flags::SYN)] {
+        assert_eq!(verdict(&mut node, syn), Verdict::Forward(port(Side::Wan)));
+        assert_eq!(next_of_syn(&mut node), mac(2), "a mark is one service");
+    }
 }
 
 #[test]
@@ -435,16 +468,17 @@ fn a_server_that_is_not_beside_gets_packets_in_packets() {
     assert_eq!(verdict(&mut node, inner.clone()), Verdict::Forward(port(Side::Wan)));
     let (_, left) = node.departed().pop().unwrap();
     assert_eq!((&left[..6], &left[6..12]), (&mac(0).0[..], &FROM_WAN.0[..]));
-    assert_eq!(
-        (left[23], &left[26..30], &left[30..34]),
-        (4, &[198, 51, 100, 2][..], &address(0).octets()[..])
-    );
+    assert_eq!((left[23], &left[26..30]), (4, &[198, 51, 100, 2][..]));
+    assert_eq!(left[30..34], address(0).octets());
     assert_eq!(left[34 + 8], inner[14 + 8] - 1, "the inner packet has a hop less");
     assert_eq!(left[34 + 12..], inner[14 + 12..]);
     let long = up().ip(client(0), VIP).tcp(40_000, 80).flags(Flags::ACK).payload(&[0; 1460 - 19]).build();
     assert_eq!(verdict(&mut node, long), Verdict::Punt(PuntReason::TooBig));
     let fits = up().ip(client(0), VIP).tcp(40_000, 80).flags(Flags::ACK).payload(&[0; 1460 - 20]).build();
     assert_eq!(verdict(&mut node, fits), Verdict::Forward(port(Side::Wan)));
+    let long =
+        up().ip(client(0), VIP).fragment(0, false).tcp(40_000, 80).flags(Flags::ACK).payload(&[0; 1441]);
+    assert_eq!(verdict(&mut node, long.build()), Verdict::Punt(PuntReason::TunnelTooBig), "RFC 2003 5.1");
 }
 
 #[test]

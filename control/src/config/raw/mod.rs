@@ -38,7 +38,7 @@ pub(in crate::config) use membership::{
 pub(in crate::config) use memory::Memory;
 pub(in crate::config) use metrics::Metrics;
 pub(in crate::config) use place::Place;
-pub(in crate::config) use pools::{Node, NodeState, Pool, PoolRule, Slices};
+pub(in crate::config) use pools::{Agent, Node, NodeState, Pool, PoolRule, Slices};
 pub(in crate::config) use ports::{Auto, Port, Promiscuous, Queues, ReversePath, Rss, Vlan};
 pub(in crate::config) use routes::{Neighbour, NextHop, Route, RouteKind};
 pub(in crate::config) use rule::{Numbers, Protocol, Rule};

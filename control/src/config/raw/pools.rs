@@ -25,6 +25,9 @@ pub(in crate::config) struct Pool {
     #[serde(default)]
     #[schemars(example = &"10.0.1.254:9476")]
     pub(in crate::config) reports: Option<String>,
+    /// Where each node is asked for its load, over HTTP and through the gateway's own ports.
+    #[serde(default)]
+    pub(in crate::config) agent: Option<Agent>,
     /// Ports of the shared address that are a node's own.
     #[serde(default)]
     pub(in crate::config) slices: Option<Slices>,
@@ -34,6 +37,29 @@ pub(in crate::config) struct Pool {
     /// How long a node may keep its connections once it is drained. Without it as long as they last.
     #[serde(default)]
     pub(in crate::config) drain_timeout_s: Option<Seconds>,
+}
+
+/// Where each node is asked for its load: the page is the line that a report is.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct Agent {
+    /// The port.
+    #[schemars(required, range(min = 1, max = 65_535), example = &9477)]
+    pub(in crate::config) port: Option<u16>,
+    /// Which page.
+    #[serde(default = "page")]
+    pub(in crate::config) path: String,
+    /// How often; an answer is waited for as long.
+    #[serde(default = "second")]
+    pub(in crate::config) interval_s: Seconds,
+}
+
+fn page() -> String {
+    "/load".to_owned()
+}
+
+const fn second() -> Seconds {
+    Seconds(1.0)
 }
 
 /// A node of a pool.

@@ -189,11 +189,15 @@ pub(in crate::config) struct Persistence {
     /// IPv6 clients that agree in so many bits are one.
     #[schemars(range(min = 1, max = 128))]
     pub(in crate::config) ipv6_prefix_len: u8,
+    /// Clients that each worker remembers, at most; one takes 24 bytes. Of more than that, those are forgotten that have
+    /// been away longest.
+    #[schemars(range(min = 1, max = 16_777_216))]
+    pub(in crate::config) clients_max: u32,
 }
 
 impl Default for Persistence {
     fn default() -> Self {
-        Self { timeout_s: Seconds(300.0), ipv4_prefix_len: 32, ipv6_prefix_len: 128 }
+        Self { timeout_s: Seconds(300.0), ipv4_prefix_len: 32, ipv6_prefix_len: 128, clients_max: 65_536 }
     }
 }
 

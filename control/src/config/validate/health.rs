@@ -137,13 +137,8 @@ fn missing(key: &str, hint: &str, path: &Path, findings: &mut Findings) {
 }
 
 fn http(raw: &raw::Health, tls: bool, port: u16, path: &Path, findings: &mut Findings) -> Option<Check> {
-    let page = raw.path.as_deref().unwrap_or("/");
+    let page = page(raw.path.as_deref().unwrap_or("/"), &path.key("path"), findings);
     let mut fine = true;
-    if !page.starts_with('/') || !is_word(page) {
-        let message = format!("`{page}` is not the path of a page");
-        findings.error(Target::Value(path.key("path")), message, "for example `path: /health`".to_owned());
-        fine = false;
-    }
     if let Some(host) = raw.host.as_ref().filter(|host| host.is_empty() || !is_word(host)) {
         let message = format!("`{host}` is not a host");
         let hint = "for example `host: www.example.com`".to_owned();
@@ -159,14 +154,24 @@ fn http(raw: &raw::Health, tls: bool, port: u16, path: &Path, findings: &mut Fin
         findings.error(Target::Value(path.key("status")), message, "for example `200-399`".to_owned());
         fine = false;
     }
-    fine.then(|| Check::Http {
+    page.filter(|_| fine).map(|path| Check::Http {
         tls,
         port,
-        path: page.to_owned(),
+        path,
         host: raw.host.clone(),
         status,
         body: raw.body.clone(),
     })
+}
+
+/// The path of a page.
+pub(super) fn page(text: &str, path: &Path, findings: &mut Findings) -> Option<String> {
+    let is_path = text.starts_with('/') && is_word(text);
+    if !is_path {
+        let message = format!("`{text}` is not the path of a page");
+        findings.error(Target::Value(path.clone()), message, "for example `path: /health`".to_owned());
+    }
+    is_path.then(|| text.to_owned())
 }
 
 /// Nothing that would end it in a line of a request.

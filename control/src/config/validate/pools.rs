@@ -6,7 +6,7 @@ use super::services::{fallback, service_address};
 use super::surroundings::{Surroundings, name};
 use crate::config::finding::{Findings, Target};
 use crate::config::path::Path;
-use crate::config::services::{Node, Pool, PoolRule, Slices};
+use crate::config::services::{Agent, Node, Pool, PoolRule, Slices};
 use crate::config::{raw, words};
 use core::net::SocketAddr;
 use weir_dataplane::config::service::{Method, Place};
@@ -43,6 +43,10 @@ fn pool(raw: &raw::Pool, path: &Path, around: Surroundings<'_>, findings: &mut F
         Some(text) => reports(text, &path.key("reports"), findings).map(Some),
         None => Some(None),
     };
+    let agent = match &raw.agent {
+        Some(raw) => agent(raw, &path.key("agent"), findings).map(Some),
+        None => Some(None),
+    };
     let slices = match &raw.slices {
         Some(raw) => slices(raw, nodes.len(), &path.key("slices"), findings).map(Some),
         None => Some(None),
@@ -66,6 +70,7 @@ fn pool(raw: &raw::Pool, path: &Path, around: Surroundings<'_>, findings: &mut F
         rules: rules.into_iter().collect::<Option<_>>()?,
         fallback: fallback(raw.fallback),
         reports: reports?,
+        agent: agent?,
         slices: slices?,
         health,
         drain_timeout: drain_timeout?,
@@ -161,6 +166,12 @@ fn reports(text: &str, path: &Path, findings: &mut Findings) -> Option<SocketAdd
         findings.error(Target::Value(path.clone()), message, hint);
     }
     address
+}
+
+fn agent(raw: &raw::Agent, path: &Path, findings: &mut Findings) -> Option<Agent> {
+    let page = health::page(&raw.path, &path.key("path"), findings);
+    let interval = time(raw.interval_s, &path.key("interval_s"), findings);
+    Some(Agent { port: raw.port?, path: page?, interval: interval? })
 }
 
 fn slices(raw: &raw::Slices, nodes: usize, path: &Path, findings: &mut Findings) -> Option<Slices> {

@@ -147,6 +147,7 @@ fn persistence(raw: &raw::Persistence, path: &Path, findings: &mut Findings) -> 
         timeout: super::conntrack::span(raw.timeout_s, &path.key("timeout_s"), findings)?,
         ipv4_prefix_len: raw.ipv4_prefix_len,
         ipv6_prefix_len: raw.ipv6_prefix_len,
+        clients_max: raw.clients_max,
     })
 }
 

@@ -10,10 +10,14 @@ use crate::config::services::Check;
 use core::net::IpAddr;
 use weir_dataplane::config::service::{Place, Selector};
 use weir_dataplane::config::{Cluster, Conntrack, Share};
+use weir_dataplane::steer::service::memory;
 use weir_dataplane::units::{BucketId, PortId};
 
 /// Shortest MTU that IPv6 runs over (RFC 8200 5).
 const IPV6_MTU_MIN: u16 = 1280;
+
+/// What services may remember before that is worth a word.
+const REMEMBERED_BYTES_MAX: u64 = 1 << 30;
 
 /// A router among its ports.
 pub(super) fn router(network: &Network, ports: &[Port], findings: &mut Findings) {
@@ -86,6 +90,22 @@ pub(super) fn services(config: &GatewayConfig, findings: &mut Findings) {
         }
     }
     checks(config, findings);
+    memory(config, findings);
+}
+
+/// Warns of services that are to remember more than was probably meant.
+fn memory(config: &GatewayConfig, findings: &mut Findings) {
+    let services = &config.services().services;
+    let each: u64 = services.iter().map(|of| memory::bytes(of.scheduler, of.persistence)).sum();
+    let workers = config.workers().count() as u64;
+    if each * workers > REMEMBERED_BYTES_MAX {
+        findings.warning(
+            Target::Key(Path::root().key("services")),
+            format!("what services remember takes {} MiB, {} a worker", (each * workers) >> 20, each >> 20),
+            "lower `persistence.clients_max`, or `entries_max` and `members_max` of `lblc` and `lblcr`"
+                .to_owned(),
+        );
+    }
 }
 
 /// Whether servers can be asked: that goes by the taps of the ports that they are behind.
@@ -100,19 +120,33 @@ fn checks(config: &GatewayConfig, findings: &mut Findings) {
     });
     for (path, health, places) in services.chain(pools) {
         let check = health.and_then(|health| health.check.as_ref());
-        if check.is_none_or(|check| matches!(check, Check::Script { .. })) {
-            continue;
+        if check.is_some_and(|check| !matches!(check, Check::Script { .. })) {
+            can_be_asked(config, &places, &path.key("health"), "counts as alive", findings);
         }
-        let addresses = places.iter().filter(|place| matches!(place, Place::Address(_)));
-        let mut addresses = addresses.map(|place| place.address());
-        if let Some(address) = addresses.find(|address| device(config, *address).is_none()) {
-            findings.warning(
-                Target::Key(path.key("health")),
-                format!("`{address}` cannot be asked, and counts as alive: its port has no `tap`"),
-                "checks go by the kernel's network interface of the port, for example `tap: weir-lan`"
-                    .to_owned(),
-            );
-        }
+    }
+    for (i, pool) in config.services().pools.iter().enumerate().filter(|(_, pool)| pool.agent.is_some()) {
+        let places: Vec<Place> = pool.nodes.iter().map(|node| node.place).collect();
+        let path = Path::root().key("pools").item(i).key("agent");
+        can_be_asked(config, &places, &path, "counts as idle", findings);
+    }
+}
+
+fn can_be_asked(
+    config: &GatewayConfig,
+    places: &[Place],
+    path: &Path,
+    otherwise: &str,
+    findings: &mut Findings,
+) {
+    let addresses = places.iter().filter(|place| matches!(place, Place::Address(_)));
+    let mut addresses = addresses.map(|place| place.address());
+    if let Some(address) = addresses.find(|address| device(config, *address).is_none()) {
+        findings.warning(
+            Target::Key(path.clone()),
+            format!("`{address}` cannot be asked, and {otherwise}: its port has no `tap`"),
+            "it is asked by the kernel's network interface of the port, for example `tap: weir-lan`"
+                .to_owned(),
+        );
     }
 }
 

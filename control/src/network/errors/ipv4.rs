@@ -2,7 +2,8 @@
 
 use super::{Fault, Silence};
 use crate::network::addresses::Addresses;
-use crate::network::icmp::{self, Envelope, Message};
+use crate::network::envelope::Envelope;
+use crate::network::icmp::{self, Message};
 use crate::network::packet;
 use std::net::IpAddr;
 use weir_dataplane::units::InterfaceId;
@@ -45,7 +46,7 @@ pub(super) fn about(
 }
 
 /// RFC 1122 3.2.2, RFC 1812 4.3.2.7. As in Linux an unknown type of ICMP may be an error.
-fn may_be_answered(ip: &Ipv4<'_>, addresses: Addresses<'_>) -> Result<(), Silence> {
+pub(super) fn may_be_answered(ip: &Ipv4<'_>, addresses: Addresses<'_>) -> Result<(), Silence> {
     if !addresses.name_other_host(ip.source().into()) {
         return Err(Silence::FromNobody);
     }

@@ -2,7 +2,8 @@
 
 use super::{Fault, Silence};
 use crate::network::addresses::Addresses;
-use crate::network::icmp::{self, Envelope, Message};
+use crate::network::envelope::Envelope;
+use crate::network::icmp::{self, Message};
 use crate::network::packet::{self, Upper};
 use std::net::IpAddr;
 use weir_dataplane::units::InterfaceId;
@@ -43,7 +44,11 @@ pub(super) fn about(
 
 /// RFC 4443 2.4 e. Where no errors are allowed about a packet that cannot be read to its transport, or about the
 /// middle of a datagram, is said nowhere; but either may be an error. Answers which byte names the transport.
-fn may_be_answered(ip: &Ipv6<'_>, fault: Fault, addresses: Addresses<'_>) -> Result<usize, Silence> {
+pub(super) fn may_be_answered(
+    ip: &Ipv6<'_>,
+    fault: Fault,
+    addresses: Addresses<'_>,
+) -> Result<usize, Silence> {
     if !addresses.name_other_host(ip.source().into()) {
         return Err(Silence::FromNobody);
     }

@@ -1,12 +1,14 @@
-//! ICMP errors: what the gateway tells a sender of a packet that went no further, and when it says nothing.
+//! What the gateway tells a sender of a packet that went no further, ICMP errors and resets of TCP, and when it says
+//! nothing.
 //!
 //! From the packet as it came and from what is wrong with it, a whole IP packet for its sender, by the rules of
-//! RFC 792, 1122 3.2.2, 1812 4.3 and 4443. Does not limit how many ([`limit`](super::limit)). It sees no link header:
+//! RFC 792, 1122 3.2.2, 1812 4.3, 4443 and 9293 3.10.7.1. Does not limit how many ([`limit`](super::limit)). It sees no link header:
 //! of what was sent to the broadcast MAC a caller says nothing (RFC 1122 3.2.2). It judges no flow: neither does a
 //! caller speak of what is INVALID.
 
 mod ipv4;
 mod ipv6;
+mod reset;
 #[cfg(test)]
 mod tests;
 
@@ -51,7 +53,7 @@ pub enum Fault {
 pub enum Silence {
     /// It is no IP packet, not whole, or its IPv4 header's checksum is wrong.
     Unreadable,
-    /// It is an ICMP error itself or a redirect, or it may be one: its type is unknown or is not there.
+    /// It is an ICMP error itself, a redirect, or a reset of TCP; or it may be one: its type is unknown or is not there.
     AboutError,
     /// It is a fragment, and not the first: that one is answered.
     LaterFragment,
@@ -77,5 +79,17 @@ pub fn about(
         Some(4) => ipv4::about(packet, fault, arrival, addresses),
         Some(6) => ipv6::about(packet, fault, arrival, addresses),
         _ => Err(Silence::Unreadable),
+    }
+}
+
+/// The refusal of what `packet` begins, as if it had come to a closed port of its destination: a reset of a TCP
+/// segment, port unreachable of all else. As [`about`].
+///
+/// # Errors
+/// Why nothing is to be said.
+pub fn refusal(packet: &[u8], arrival: InterfaceId, addresses: Addresses<'_>) -> Result<Vec<u8>, Silence> {
+    match reset::of(packet, addresses) {
+        Some(reset) => reset,
+        None => about(packet, Fault::Port, arrival, addresses),
     }
 }

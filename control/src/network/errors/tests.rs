@@ -4,6 +4,7 @@ use super::super::fixtures::{changed, elsewhere, from_to, ip, packet, read, v4, 
 use super::*;
 use proptest::prelude::*;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use weir_tests::packet::Flags;
 
 const PAYLOAD: &[u8] = b"what the packet carries";
 
@@ -286,5 +287,74 @@ proptest! {
         let ip = from_to::<Ipv4Addr>(&source.to_string(), "203.0.113.1");
         let told = said(&packet(&ip.udp(1, 2).payload(&payload).build()), Fault::NoRoute).unwrap();
         prop_assert_eq!(read(&told).to, IpAddr::from(source));
+    }
+}
+
+/// What the gateway says of a packet that begins what nobody takes.
+fn refused(packet: &[u8]) -> Result<Vec<u8>, Silence> {
+    with_gateway(|addresses| refusal(packet, InterfaceId::new(0).unwrap(), addresses))
+}
+
+#[test]
+fn a_segment_is_reset_as_by_a_closed_port() {
+    // RFC 9293 3.10.7.1: what came, and sequence, acknowledgement and flags of what goes.
+    let cases = [
+        ("an opening", Flags::SYN, "", (0, 1001, Flags::RST | Flags::ACK)),
+        ("an opening with data", Flags::SYN, "hello", (0, 1006, Flags::RST | Flags::ACK)),
+        ("an end", Flags::FIN, "hello", (0, 1006, Flags::RST | Flags::ACK)),
+        ("data", Flags::PSH, "hello", (0, 1005, Flags::RST | Flags::ACK)),
+        ("an acknowledgement", Flags::ACK, "hello", (77, 0, Flags::RST)),
+        ("an opening that was answered", Flags::SYN | Flags::ACK, "", (77, 0, Flags::RST)),
+    ];
+    for (what, came, payload, (seq, ack, goes)) in cases {
+        let v4_reset = from_to::<Ipv4Addr>("10.2.0.9", "10.1.0.9").id(9).tcp(80, 40_000);
+        let v4_reset = packet(&v4_reset.seq(seq).ack(ack).without(Flags::ACK).flags(goes).window(0).build());
+        let v6_reset = from_to::<Ipv6Addr>("2001:db8:2::9", "2001:db8:1::9").tcp(80, 40_000);
+        let v6_reset = packet(&v6_reset.seq(seq).ack(ack).without(Flags::ACK).flags(goes).window(0).build());
+        let v4 = v4().id(9).tcp(40_000, 80).seq(1000).ack(77).without(Flags::ACK).flags(came);
+        let v4 = [packet(&v4.payload(payload.as_bytes()).build()), vec![0xee; 6]].concat();
+        let v6 = v6().tcp(40_000, 80).seq(1000).ack(77).without(Flags::ACK).flags(came);
+        let v6 = packet(&v6.payload(payload.as_bytes()).build());
+        assert_eq!(refused(&v4), Ok(changed(v4_reset, |reset| reset[6] = 0)), "{what}");
+        assert_eq!(refused(&v6), Ok(v6_reset), "{what}");
+    }
+}
+
+#[test]
+fn sequence_numbers_go_round() {
+    let reset = refused(&packet(&v4().tcp(40_000, 80).syn().seq(u32::MAX).build())).unwrap();
+    assert_eq!(reset[28..32], [0; 4]);
+}
+
+#[test]
+fn what_is_no_segment_hears_of_a_closed_port() {
+    assert_eq!(refused(&udp4(PAYLOAD)), said(&udp4(PAYLOAD), Fault::Port));
+    assert_eq!(refused(&udp6(PAYLOAD)), said(&udp6(PAYLOAD), Fault::Port));
+    let sctp = packet(&v4().sctp(4000, 80).init(1).build());
+    assert_eq!(refused(&sctp), said(&sctp, Fault::Port));
+}
+
+#[test]
+fn segments_that_no_reset_may_be_about() {
+    let syn = |from, to| packet(&from_to::<Ipv4Addr>(from, to).tcp(40_000, 80).syn().build());
+    let cases = [
+        ("RFC 9293 3.5.2: a reset", packet(&v4().tcp(40_000, 80).rst().build()), Silence::AboutError),
+        ("the same", packet(&v6().tcp(40_000, 80).rst().ack(1).build()), Silence::AboutError),
+        ("RFC 1122 4.2.3.10: to a group", syn("10.1.0.9", "224.0.0.5"), Silence::ToGroup),
+        ("from nobody", syn("10.1.0.255", "10.2.0.9"), Silence::FromNobody),
+        ("no whole header", packet(&v4().protocol(6).payload(&[0; 19]).build()), Silence::Unreadable),
+        (
+            "a header that is longer than the segment",
+            packet(&v6().protocol(6).payload(&[0xf0; 20]).build()),
+            Silence::Unreadable,
+        ),
+        (
+            "a later fragment",
+            packet(&v4().fragment(8, true).protocol(6).payload(PAYLOAD).build()),
+            Silence::LaterFragment,
+        ),
+    ];
+    for (rule, packet, silence) in cases {
+        assert_eq!(refused(&packet), Err(silence), "{rule}");
     }
 }

@@ -185,7 +185,7 @@ fn flags(scheduler: Scheduler) -> Vec<String> {
 }
 
 fn persistence(persistence: &Persistence) -> PersistenceRow {
-    let Persistence { timeout, ipv4_prefix_len, ipv6_prefix_len } = *persistence;
+    let Persistence { timeout, ipv4_prefix_len, ipv6_prefix_len, .. } = *persistence;
     PersistenceRow { timeout_s: u64::from(timeout.as_s()), ipv4_prefix_len, ipv6_prefix_len }
 }
 
@@ -196,15 +196,7 @@ const fn slices(slices: &Slices) -> SlicesRow {
 
 const fn traffic(counts: Counts) -> TrafficCounts {
     let Counts {
-        active,
-        inactive,
-        datagrams,
-        opened: _,
-        connections,
-        packets,
-        bytes,
-        reply_packets,
-        reply_bytes,
+        active, inactive, datagrams, connections, packets, bytes, reply_packets, reply_bytes, ..
     } = counts;
     TrafficCounts { active, inactive, datagrams, connections, packets, bytes, reply_packets, reply_bytes }
 }

@@ -18,6 +18,7 @@ fn segment<'a>(source: &str, destination: &str, text: &'a [u8]) -> Segment<'a> {
         protocol: IpProtocol::UDP,
         established: true,
         expected: false,
+        alone: false,
         seq: 1,
         payload: text,
         source: source.parse().unwrap(),

@@ -2,7 +2,7 @@
 
 use super::clients::Clients;
 use crate::config::service::{Locality, Persistence, Scheduler, Service};
-use crate::lesson::Lesson;
+use crate::lesson::{Lesson, Visit};
 use crate::sched::cache::Table;
 use crate::sched::{rr, wrr};
 use crate::track::news::{News, Post};
@@ -13,8 +13,9 @@ use std::collections::VecDeque;
 /// Addresses of a table that are looked at in a tick: Linux's 16384 in a second, the most that may be in eleven minutes.
 const SWEEP_A_TICK: u32 = 256;
 
-/// Lessons that may wait to be told: those of a burst, whose packets change two servers each at most.
-const LESSONS_MAX: usize = 2 * BURST_MAX;
+/// News that may wait to be told: those of a burst, whose packets change two servers of a content each at most, and the
+/// server of one client.
+const NEWS_MAX: usize = 3 * BURST_MAX;
 
 /// What a scheduler remembers.
 #[derive(Debug, Default)]
@@ -80,6 +81,18 @@ impl Key {
     }
 }
 
+/// Bytes that each worker needs to remember a service.
+pub const fn bytes(scheduler: Scheduler, persistence: Option<Persistence>) -> u64 {
+    let table = match scheduler {
+        Scheduler::Lblc(locality) | Scheduler::Lblcr(locality) => Table::bytes(locality),
+        _ => 0,
+    };
+    match persistence {
+        Some(persistence) => table + Clients::bytes(persistence),
+        None => table,
+    }
+}
+
 /// What a worker remembers of one service.
 #[derive(Debug)]
 pub struct Recollection {
@@ -108,7 +121,7 @@ pub struct Memories {
     rover: usize,
     swept: Tick,
     /// What other workers do not know yet.
-    lessons: VecDeque<(ServiceId, Lesson)>,
+    news: VecDeque<News>,
 }
 
 impl Memories {
@@ -117,8 +130,8 @@ impl Memories {
     pub fn new(version: u64, keys: &[Key], known: &[Key]) -> Self {
         let known: HashMap<ServiceId, &Key> = known.iter().map(|known| (known.service, known)).collect();
         let list = keys.iter().map(|key| Recollection::new(*key, known.get(&key.service).copied()));
-        let lessons = VecDeque::with_capacity(LESSONS_MAX);
-        Self { version, list: list.collect(), rover: 0, swept: Tick::default(), lessons }
+        let news = VecDeque::with_capacity(NEWS_MAX);
+        Self { version, list: list.collect(), rover: 0, swept: Tick::default(), news }
     }
 
     /// Which services they are for.
@@ -159,24 +172,37 @@ impl Memories {
     /// A connection was scheduled: other workers are to know what was learned.
     #[inline]
     pub(super) fn share(&mut self, place: usize) {
-        let Some(Recollection { key, memory: Memory::Cache(table), .. }) = self.list.get_mut(place) else {
-            return;
-        };
-        let room = LESSONS_MAX.saturating_sub(self.lessons.len());
-        self.lessons.extend(table.take_lessons().take(room).map(|lesson| (key.service, lesson)));
+        let Some(Recollection { key, memory, clients }) = self.list.get_mut(place) else { return };
+        let service = key.service;
+        let room = NEWS_MAX.saturating_sub(self.news.len());
+        if let Memory::Cache(table) = memory {
+            let learned = table.take_lessons().map(|lesson| News::Learned { service, lesson });
+            self.news.extend(learned.take(room));
+        }
+        if let Some(visit) = clients.as_mut().and_then(Clients::take_news)
+            && self.news.len() < NEWS_MAX
+        {
+            self.news.push_back(News::Visited { service, visit });
+        }
     }
 
     /// The next thing to tell the other workers.
     #[inline]
     pub fn post(&mut self) -> Option<Post> {
-        let (service, lesson) = self.lessons.pop_front()?;
-        Some(Post { to: None, news: News::Learned { service, lesson } })
+        Some(Post { to: None, news: self.news.pop_front()? })
     }
 
     /// Takes in what another worker has learned of a service.
     pub fn hear(&mut self, service: ServiceId, lesson: &Lesson) {
         if let Some(table) = self.find_mut(service).and_then(|found| found.memory.as_cache_mut()) {
             table.hear(lesson);
+        }
+    }
+
+    /// Takes in where a client has come at another worker.
+    pub fn hear_visit(&mut self, service: ServiceId, visit: &Visit) {
+        if let Some(clients) = self.find_mut(service).and_then(|found| found.clients.as_mut()) {
+            clients.hear(visit);
         }
     }
 
@@ -202,8 +228,12 @@ mod tests {
     #[test]
     fn a_service_that_is_as_it_was_keeps_what_is_known_of_it() {
         let id = |index| ServiceId::new(index).unwrap();
-        let persistence =
-            Some(Persistence { timeout: crate::units::Span::MAX, ipv4_prefix_len: 32, ipv6_prefix_len: 128 });
+        let persistence = Some(Persistence {
+            timeout: crate::units::Span::MAX,
+            ipv4_prefix_len: 32,
+            ipv6_prefix_len: 128,
+            clients_max: 4,
+        });
         let key = |index, scheduler, persistence| Key { service: id(index), scheduler, persistence };
         let known = [key(0, Scheduler::Rr, persistence), key(1, Scheduler::Rr, None)];
         let mut old = Memories::new(1, &known, &[]);

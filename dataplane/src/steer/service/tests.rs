@@ -181,8 +181,12 @@ fn what_services_have_of_those_before_is_shared() {
 
 #[test]
 fn a_worker_is_sent_what_it_does_not_remember_yet() {
-    let persistence =
-        Persistence { timeout: crate::units::Span::MAX, ipv4_prefix_len: 32, ipv6_prefix_len: 128 };
+    let persistence = Persistence {
+        timeout: crate::units::Span::MAX,
+        ipv4_prefix_len: 32,
+        ipv6_prefix_len: 128,
+        clients_max: 4,
+    };
     let one = |id, port| Config {
         id: ServiceId::new(id).unwrap(),
         persistence: Some(persistence),

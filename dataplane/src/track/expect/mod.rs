@@ -239,7 +239,7 @@ impl Expectations {
             News::Withdrawn { protocol, destination, serial } => {
                 self.withdraw_serial(&key_of(*protocol, *destination), *serial);
             }
-            News::Learned { .. } => {}
+            News::Learned { .. } | News::Visited { .. } => {}
         }
     }
 

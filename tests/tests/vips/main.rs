@@ -2,6 +2,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod announced;
+mod flows;
+mod three;
+
 use proptest::prelude::*;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use weir_dataplane::config::route::{Interface, ReversePath, Routing, VipAddress};
@@ -15,7 +19,7 @@ use weir_dataplane::steer::Router;
 use weir_dataplane::units::{BucketId, VipId};
 use weir_dataplane::wire::MacAddr;
 use weir_tests::conversation::Side;
-use weir_tests::node::{Node, clustered, member, port};
+use weir_tests::node::{Node, member, port};
 use weir_tests::packet::{Address, Ip, Mac, eth, packet_of};
 
 const VIP: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 9);
@@ -66,12 +70,16 @@ fn only(node: usize) -> Nodes {
     Nodes::Local(BucketSet::from_iter(BucketId::new(node)))
 }
 
-/// A gateway with small tables: nothing of a VIP's is tracked.
+/// A gateway with small tables.
 fn gateway(config: &Config, routing: &Routing) -> Node {
-    let limits = Limits { flows_max: 64, expectations_max: 16 };
+    routed(config, Router::compile(routing))
+}
+
+fn routed(config: &Config, router: Router) -> Node {
+    let limits = Limits { flows_max: 1024, expectations_max: 16 };
     let mut config = config.clone();
     config.conntrack.fragments.frames_max = 64;
-    Node::routed_with_limits(&config, Router::compile(routing), limits)
+    Node::routed_with_limits(&config, router, limits)
 }
 
 /// Node `node`, from 0, of so many.
@@ -104,7 +112,7 @@ fn taker(nodes: &mut [Node], frame: &[u8]) -> usize {
 
 #[test]
 fn packets_fall_to_the_nodes_that_linux_gave_them_to() {
-    let vectors = include_str!("../vectors/clusterip.txt").lines().filter(|line| !line.starts_with('#'));
+    let vectors = include_str!("../../vectors/clusterip.txt").lines().filter(|line| !line.starts_with('#'));
     let mut count = 0;
     for line in vectors {
         let words: Vec<&str> = line.split_whitespace().collect();
@@ -326,19 +334,6 @@ fn with_the_nodes_of_the_cluster_a_packet_is_its_owners() {
     }
 }
 
-/// A map of eight buckets to three nodes, as each of them has it, by a numbering of its own.
-fn named(me: usize, owners: &[usize; 8]) -> Config {
-    use weir_dataplane::config::{Members, Membership, Tracking};
-    use weir_dataplane::units::{Epoch, MemberId};
-    let id = |node: usize| MemberId::new((node + 3 - me) % 3).unwrap();
-    let living = (0..3).map(|node| (id(node), Epoch::FIRST)).collect();
-    let map = owners.iter().map(|owner| Some(id(*owner))).collect();
-    let members = Members { me: id(me), map, living, learning: false };
-    let config = clustered(8, Membership::Members(members), Tracking::All);
-    let bridge = weir_dataplane::config::Bridge::default();
-    Config { vips: vips(HashMode::SourcePort, 8, &Nodes::Cluster), bridge, ..config }
-}
-
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
     #[test]
@@ -347,7 +342,7 @@ proptest! {
         clients in prop::collection::vec((any::<u8>(), any::<u8>(), any::<u16>(), any::<u16>(), any::<bool>()), 1..30),
     ) {
         let mut three: Vec<Node> = (0..3)
-            .map(|me| gateway(&named(me, &owners), &routing(me)))
+            .map(|me| three::node(HashMode::SourcePort, me, &owners))
             .collect();
         let hash = NodeHash::compile(HashMode::SourcePort, 8, 7);
         for (a, b, from, to, is_ipv6) in clients {
