@@ -79,7 +79,7 @@ fn router(routing: usize, copy: usize, known: [bool; 5]) -> Router {
     let known = known.map(|(n, (address, _))| Neighbour {
         interface: id(usize::from(n >= 2)),
         address: address.parse::<IpAddr>().unwrap(),
-        mac: MacAddr(Mac::host(0x20 + u8::try_from(n).unwrap()).0),
+        mac: MacAddr(Mac::host(0x20 + u32::try_from(n).unwrap()).0),
     });
     let adjacencies = Adjacencies::compile(&routings()[routing], router.fib(), |_| true, known);
     router.with_neighbours(Arc::new(adjacencies))
