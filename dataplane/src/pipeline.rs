@@ -12,6 +12,7 @@ mod observer;
 mod outbox;
 mod service;
 mod set;
+mod shadow;
 mod tracer;
 mod vips;
 
@@ -34,6 +35,7 @@ use crate::units::{BURST_MAX, PortId, Tick};
 use decide::{decide, decide_slowly, hand_on, leads_nowhere};
 use service::{Place, count, dispatch};
 use set::Set;
+use shadow::{overhear, sent_at};
 use std::sync::Arc;
 
 /// Records that one turn's housekeeping looks at, at most.
@@ -314,7 +316,11 @@ impl<F: Frame> Pipeline<F> {
                 *tracked = track_slowly(tracker, packet, lookup, changes, now, snapshot);
                 if ROUTES && snapshot.services().is_some() {
                     let place = Place::of(bytes, *origin, now);
+                    let place = if again { sent_at(snapshot, parsed, place) } else { place };
                     dispatch(tracker, memories, snapshot, parsed, place, tracked);
+                    if again || parsed.class == Class::Drop(DropReason::OtherHost) {
+                        overhear(tracker, memories, snapshot, parsed, place);
+                    }
                 }
             }
         }

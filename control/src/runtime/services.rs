@@ -237,6 +237,7 @@ fn counted(workers: &[WorkerHandle], id: ServerId) -> Counts {
         Counts {
             active: cells.active.read(),
             inactive: cells.inactive.read(),
+            shadows: cells.shadows.read(),
             connections: cells.connections.read(),
             packets: cells.packets.read(),
             bytes: cells.bytes.read(),

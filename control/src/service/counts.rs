@@ -3,13 +3,15 @@
 use core::iter::Sum;
 use core::ops::Add;
 
-/// A server's counts, of all workers together. `active` and `inactive` go up and down, all others only grow.
+/// A server's counts, of all workers together. `active`, `inactive` and `shadows` go up and down, all others only grow.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Connections that are established, or about to be.
     pub active: u64,
     /// Connections that are over and not yet forgotten, and all of what has no connections.
     pub inactive: u64,
+    /// Flows that other nodes of a cluster have given it, and that this one may inherit.
+    pub shadows: u64,
     /// Connections that it was given.
     pub connections: u64,
     /// Packets to it.
@@ -27,6 +29,7 @@ impl Counts {
     pub const ZERO: Self = Self {
         active: 0,
         inactive: 0,
+        shadows: 0,
         connections: 0,
         packets: 0,
         bytes: 0,
@@ -39,12 +42,18 @@ impl Counts {
         self.active + self.inactive
     }
 
+    /// Flows that need it here, whoever forwards them.
+    pub const fn held(&self) -> u64 {
+        self.live() + self.shadows
+    }
+
     /// The same counts, of which only those that grow are compared with what they were.
     #[must_use]
     pub const fn since(self, base: Self) -> Self {
         Self {
             active: self.active,
             inactive: self.inactive,
+            shadows: self.shadows,
             connections: self.connections.saturating_sub(base.connections),
             packets: self.packets.saturating_sub(base.packets),
             bytes: self.bytes.saturating_sub(base.bytes),
@@ -61,6 +70,7 @@ impl Add for Counts {
         Self {
             active: self.active + other.active,
             inactive: self.inactive + other.inactive,
+            shadows: self.shadows + other.shadows,
             connections: self.connections + other.connections,
             packets: self.packets + other.packets,
             bytes: self.bytes + other.bytes,

@@ -144,7 +144,7 @@ impl Registry {
         }
         let next = self.revision + 1;
         for retired in &mut self.retired {
-            let is_idle = counts(retired.server.id).live() == 0;
+            let is_idle = counts(retired.server.id).held() == 0;
             if retired.gone.is_none() && retired.since <= in_force && is_idle {
                 retired.gone = Some(next);
                 changed = true;
@@ -161,7 +161,7 @@ impl Registry {
     fn forget(&mut self, counts: &impl Fn(ServerId) -> Counts) {
         let Self { groups, retired, servers, in_force, .. } = self;
         let is_gone = |retired: &mut Retired| {
-            retired.gone.is_some_and(|gone| gone <= *in_force) && counts(retired.server.id).live() == 0
+            retired.gone.is_some_and(|gone| gone <= *in_force) && counts(retired.server.id).held() == 0
         };
         for Retired { group, server, .. } in retired.extract_if(.., is_gone) {
             let (id, counts) = (server.id, counts(server.id));

@@ -9,6 +9,8 @@ pub struct ServerCells {
     pub active: Cell,
     /// Connections that are over and not yet forgotten, and flows of what has no connections, such as UDP: a gauge.
     pub inactive: Cell,
+    /// Flows that other nodes have given it, and that this one may inherit: a gauge.
+    pub shadows: Cell,
     /// Connections that it was given.
     pub connections: Cell,
     /// Of TCP's, those whose client has gone on after its SYN: the server has answered.

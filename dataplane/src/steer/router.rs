@@ -7,6 +7,7 @@
 use super::route::reverse_path::{self, Doubt};
 use super::route::{Adjacencies, Adjacency, Fib, Found, Way};
 use super::service::Services;
+use super::stations::Stations;
 use crate::config::route::ReversePath;
 use crate::config::{self, Routing};
 use crate::counters::{DropReason, PuntReason, Verdict};
@@ -49,6 +50,8 @@ pub struct Router {
     /// and one direction alone tells the tracker nothing.
     pub(super) has_host: bool,
     pub(super) services: Option<Arc<Services>>,
+    /// Where the servers of `services` are.
+    pub(super) stations: Arc<Stations>,
 }
 
 /// What is to be known of an interface when a packet comes in.
@@ -95,6 +98,8 @@ enum Entry {
     Sent,
     /// Forwarded by another node of the cluster.
     Forwarded,
+    /// Sent to a server by another node, perhaps: it may be told from whose flow it is, and no more.
+    Overheard,
     /// For control.
     Punt(PuntReason),
     /// Nothing.
@@ -226,13 +231,14 @@ impl Router {
             looks_up_sources,
             has_host,
             services: None,
+            stations: Arc::default(),
         }
     }
 
     /// The same with other neighbours.
     #[must_use]
     pub fn with_neighbours(&self, adjacencies: Arc<Adjacencies>) -> Self {
-        Self { adjacencies, ..self.clone() }
+        Self { adjacencies, ..self.clone() }.with_stations()
     }
 
     /// What is known of the neighbours.
@@ -260,6 +266,7 @@ impl Router {
         match self.look(frame, port, shadows, parsed) {
             Entry::Sent => return false,
             Entry::Forwarded => return true,
+            Entry::Overheard => parsed.class = Class::Drop(DropReason::OtherHost),
             Entry::Punt(reason) => *parsed = Parsed::punt(reason),
             Entry::Drop(reason) => *parsed = Parsed::drop(reason),
         }
@@ -290,7 +297,12 @@ impl Router {
             || is_vip && door.vip_macs.contains(&destination)
             || door.node_mac == Some(destination) && self.is_local(ends);
         if !is_reached {
-            return self.overhear(destination, interface, shadows, ends);
+            return match self.overhear(destination, interface, shadows, ends) {
+                Entry::Overheard if !matches!(parsed.class, Class::Flow(_)) => {
+                    Entry::Drop(DropReason::OtherHost)
+                }
+                entry => entry,
+            };
         }
         let mode = self.interfaces[interface.index()].reverse_path;
         match reverse_path::check(&self.fib, mode, interface, ends.family, ends.source) {
@@ -343,6 +355,8 @@ impl Router {
             |address| self.fib.ways(ends.family, address).iter().any(|way| self.is_by(*way, interface));
         if shadows && leads(ends.destination) && !leads(ends.source) {
             Entry::Forwarded
+        } else if shadows && self.server_at(destination).is_some() {
+            Entry::Overheard
         } else {
             Entry::Drop(DropReason::OtherHost)
         }

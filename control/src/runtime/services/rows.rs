@@ -211,7 +211,8 @@ const fn slices(slices: &Slices) -> SlicesRow {
 }
 
 const fn traffic(counts: Counts) -> TrafficCounts {
-    let Counts { active, inactive, connections, packets, bytes, reply_packets, reply_bytes } = counts;
+    let Counts { active, inactive, shadows: _, connections, packets, bytes, reply_packets, reply_bytes } =
+        counts;
     TrafficCounts { active, inactive, connections, packets, bytes, reply_packets, reply_bytes }
 }
 

@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod heirs;
+
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 use weir_dataplane::config::route::{Interface, NextHop, ReversePath, Route, Routing, Target};
