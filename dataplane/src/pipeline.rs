@@ -314,11 +314,12 @@ impl<F: Frame> Pipeline<F> {
             if told.is_none() {
                 let packet = (bytes, parsed, port);
                 *tracked = track_slowly(tracker, packet, lookup, changes, now, snapshot);
-                if ROUTES && snapshot.services().is_some() {
+                let overheard = again || parsed.class == Class::Drop(DropReason::OtherHost);
+                if ROUTES && snapshot.services().is_some() && (overheard || tracker.is_pending()) {
                     let place = Place::of(bytes, *origin, now);
                     let place = if again { sent_at(snapshot, parsed, place) } else { place };
                     dispatch(tracker, memories, snapshot, parsed, place, tracked);
-                    if again || parsed.class == Class::Drop(DropReason::OtherHost) {
+                    if overheard {
                         overhear(tracker, memories, snapshot, parsed, place);
                     }
                 }

@@ -44,6 +44,12 @@ impl Tracker {
         self.tallies.hear(server, others);
     }
 
+    /// Whether [`Tracker::take_pending`] has an answer.
+    #[inline]
+    pub const fn is_pending(&self) -> bool {
+        self.pending.is_some()
+    }
+
     /// The flow of the packet that was tracked last, if it waits to be told who takes it: it is new, or nobody has
     /// chosen yet.
     #[inline]
