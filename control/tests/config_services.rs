@@ -306,6 +306,26 @@ fn caches_whose_own_requests_are_captured_are_a_warning() {
 }
 
 #[test]
+fn servers_that_heirs_cannot_tell_apart_are_a_warning() {
+    let router = ROUTER.replace("device:", "cluster_mac: '01:00:5e:00:01:01', device:");
+    let told = |tracking: &str, scheduler: &str, server: &str| {
+        let cluster =
+            format!("cluster: {{total_nodes: 2, local_nodes: [1], hash_seed: 0, tracking: {tracking}}}\n");
+        let servers = format!("{{name: a, address: 10.0.0.2}}, {{name: b, {server}, method: ipip}}");
+        let service = service(&format!("mark: 1, scheduler: {scheduler}"), &servers);
+        let marks = "marks: [{destination: 192.0.2.80, mark: 1}]\n";
+        let loaded = config::parse("test.yaml", &format!("{router}{cluster}{marks}{service}")).unwrap();
+        loaded.warnings.into_iter().map(|Problem { message, .. }| message).collect::<Vec<_>>()
+    };
+    let far = ["when a node dies, the others do not know which connections `10.8.0.2` had"];
+    assert_eq!(told("all", "rr", "address: 10.8.0.2"), far);
+    assert_eq!(told("all", "mh", "address: 10.8.0.2"), [""; 0]);
+    assert_eq!(told("own", "rr", "address: 10.8.0.2"), [""; 0]);
+    assert_eq!(told("all", "rr", "address: 10.9.0.2"), [""; 0]);
+    assert_eq!(told("all", "rr", "address: 10.0.0.3"), [""; 0]);
+}
+
+#[test]
 fn more_than_the_packet_path_takes_is_an_error() {
     let refused = |text: String| match config::parse("test.yaml", &format!("{ROUTER}{text}")).unwrap_err() {
         ConfigErrors::Wrong { errors, .. } => {

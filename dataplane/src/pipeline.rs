@@ -13,6 +13,7 @@ mod observer;
 mod outbox;
 mod service;
 mod set;
+mod shadow;
 mod tracer;
 mod vips;
 
@@ -33,6 +34,7 @@ use crate::units::{BURST_MAX, PortId, Tick};
 use decide::{decide, decide_slowly, hand_on, leads_nowhere};
 use service::{Place, count, dispatch};
 use set::Set;
+use shadow::{overhear, sent_at};
 use std::sync::Arc;
 
 /// Records that one turn's housekeeping looks at, at most.
@@ -354,11 +356,19 @@ impl<F: Frame> Pipeline<F> {
             let packet = (bytes, &*parsed, port);
             if !fresh || glance_late(tracker, packet, lookup, changes, now, snapshot, tracked).is_none() {
                 *tracked = track_slowly(tracker, packet, lookup, changes, now, snapshot);
-                if let Some(services) = snapshot.services()
-                    && let Some(record) = tracker.take_pending()
-                {
-                    let place = Place::of(bytes, *origin, now);
-                    dispatch(tracker, memories, (snapshot, services), parsed, (record, place), tracked);
+                if let Some(services) = snapshot.services() {
+                    let pending = tracker.take_pending();
+                    let overheard = again || parsed.class == Class::Drop(DropReason::OtherHost);
+                    if pending.is_some() || overheard {
+                        let place = Place::of(bytes, *origin, now);
+                        let place = if again { sent_at(snapshot, parsed, place) } else { place };
+                        if let Some(record) = pending {
+                            dispatch(tracker, memories, (snapshot, services), parsed, (record, place), tracked);
+                        }
+                        if overheard {
+                            overhear(tracker, memories, snapshot, parsed, place);
+                        }
+                    }
                 }
             }
             if tracked.drop.is_none() && tracked.steering == Steering::ROUTE {

@@ -229,6 +229,7 @@ fn counted(workers: &[WorkerHandle], id: ServerId) -> Counts {
             inactive: cells.inactive.read(),
             datagrams: cells.datagrams.read(),
             opened: cells.opened.read(),
+            shadows: cells.shadows.read(),
             connections: cells.connections.read(),
             packets: cells.packets.read(),
             bytes: cells.bytes.read(),

@@ -4,7 +4,7 @@ use core::iter::Sum;
 use core::ops::Add;
 use serde::{Deserialize, Serialize};
 
-/// A server's counts, of all workers together. `active` to `opened` go up and down, all others only grow.
+/// A server's counts, of all workers together. `active` to `shadows` go up and down, all others only grow.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Connections that are established, or about to be.
@@ -15,6 +15,8 @@ pub struct Counts {
     pub datagrams: u64,
     /// Flows that it has opened itself, from an address that others have as well.
     pub opened: u64,
+    /// Flows that other nodes of a cluster have given it, and that this one may inherit.
+    pub shadows: u64,
     /// Connections that it was given.
     pub connections: u64,
     /// Packets to it.
@@ -40,6 +42,7 @@ impl Counts {
         inactive: 0,
         datagrams: 0,
         opened: 0,
+        shadows: 0,
         connections: 0,
         packets: 0,
         bytes: 0,
@@ -55,9 +58,9 @@ impl Counts {
         self.active + self.inactive
     }
 
-    /// Flows that know it by its number.
+    /// Flows that know it by its number, whoever forwards them.
     pub const fn held(&self) -> u64 {
-        self.live() + self.opened
+        self.live() + self.opened + self.shadows
     }
 
     /// The same counts, of which only those that grow are compared with what they were.
@@ -68,6 +71,7 @@ impl Counts {
             inactive: self.inactive,
             datagrams: self.datagrams,
             opened: self.opened,
+            shadows: self.shadows,
             connections: self.connections.saturating_sub(base.connections),
             packets: self.packets.saturating_sub(base.packets),
             bytes: self.bytes.saturating_sub(base.bytes),
@@ -89,6 +93,7 @@ impl Add for Counts {
             inactive: self.inactive + other.inactive,
             datagrams: self.datagrams + other.datagrams,
             opened: self.opened + other.opened,
+            shadows: self.shadows + other.shadows,
             connections: self.connections + other.connections,
             packets: self.packets + other.packets,
             bytes: self.bytes + other.bytes,

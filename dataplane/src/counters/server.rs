@@ -13,6 +13,8 @@ pub struct ServerCells {
     pub datagrams: Cell,
     /// Flows that it has opened itself, from an address that others have as well: a gauge.
     pub opened: Cell,
+    /// Flows that other nodes have given it, and that this one may inherit: a gauge.
+    pub shadows: Cell,
     /// Connections that it was given.
     pub connections: Cell,
     /// Of TCP's, those whose client has gone on after its SYN: the server has answered.

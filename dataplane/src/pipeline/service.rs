@@ -3,6 +3,7 @@
 
 use super::Pipeline;
 use super::set::Set;
+use super::shadow::{hear_answer, wonder};
 use crate::config::service::Fallback;
 use crate::counters::{DropReason, Verdict, WorkerCounters};
 use crate::parse::Parsed;
@@ -22,15 +23,15 @@ use std::sync::Arc;
 pub(super) struct Place {
     pub(super) port: PortId,
     pub(super) vlan: Option<VlanId>,
-    /// The MAC address that it came from.
-    pub(super) source: MacAddr,
+    /// The MAC addresses that it came from, and was sent to.
+    pub(super) macs: [MacAddr; 2],
     pub(super) now: Tick,
 }
 
 impl Place {
     pub(super) fn of(frame: &[u8], port: PortId, now: Tick) -> Self {
-        let source = Ethernet::new(frame).map(|ethernet| ethernet.source()).unwrap_or_default();
-        Self { port, vlan: vlan_of(frame), source, now }
+        let macs = Ethernet::new(frame).map(|ethernet| [ethernet.source(), ethernet.destination()]);
+        Self { port, vlan: vlan_of(frame), macs: macs.unwrap_or_default(), now }
     }
 }
 
@@ -106,20 +107,22 @@ pub(super) fn dispatch(
     (record, place): (RecordId, Place),
     tracked: &mut Tracked,
 ) {
-    let mut facts = facts(parsed, place.port, place.vlan);
-    facts.mark = tracker.table().hot(record).mark;
-    if !snapshot.is_me(tracked.owner) {
-        let (mark, claimed) = services.claims(&facts);
-        tracker.mark(record, mark);
-        if claimed {
-            tracker.leave_open(record, place.now);
+    let ours = snapshot.is_me(tracked.owner);
+    if !ours && let Some(service) = tracked.steering.service() {
+        if tracked.reply {
+            hear_answer(tracker, memories, snapshot, (record, service), parsed, place);
         }
         return;
     }
+    if tracked.reply {
+        return;
+    }
+    let mut facts = facts(parsed, place.port, place.vlan);
+    facts.mark = tracker.table().hot(record).mark;
     let master = tracker.server_of_master(record);
     if services.shares(facts.source.ip(facts.family)) {
         // Whom else could the answers go to? All servers have this address.
-        let opener = master.or_else(|| snapshot.router()?.server_at(place.source, services));
+        let opener = master.or_else(|| snapshot.router()?.server_at(place.macs[0]));
         if let Some(server) = opener {
             tracker.bind_opener(record, server);
             tracked.steering = Steering::from(server);
@@ -128,6 +131,9 @@ pub(super) fn dispatch(
     }
     // What a flow announces goes where that flow goes.
     let master = master.filter(|server| !services.is_dead(*server));
+    if !ours {
+        return wonder(tracker, snapshot, record, &facts, master, place);
+    }
     let (mark, dispatch) = match master {
         Some(server) => (facts.mark, Dispatch::Serve(server)),
         None => {

@@ -235,6 +235,30 @@ impl Table {
         }
     }
 
+    /// Another node has sent a client to an address to this server: one that holds its content, or with `alone` the one.
+    pub fn follow(&mut self, address: IpAddr, server: ServerId, alone: bool, now: Tick) {
+        let place = match self.find(address) {
+            Some(place) => {
+                self.touch(place, now);
+                place
+            }
+            None => match self.insert(address, Hold::Learned, now) {
+                Some(place) => place,
+                None => return,
+            },
+        };
+        let had = self.servers(place).next();
+        if self.entry(place).hold != Hold::Learned || had == Some(server) {
+            return;
+        }
+        if let Some(had) = had.filter(|_| alone) {
+            self.learn(place, had, false, now);
+        }
+        if !self.servers(place).any(|known| known == server) {
+            self.learn(place, server, true, now);
+        }
+    }
+
     fn change(&mut self, place: Place, server: ServerId, holds: bool, now: Tick) {
         if holds { self.add(place, server, now) } else { self.remove(place, server, now) }
     }

@@ -14,7 +14,7 @@ use crate::rewrite::mac::Macs;
 use crate::rewrite::tunnel::{self, Tunnel};
 use crate::rewrite::{mac, ttl, vlan};
 use crate::units::{Mark, PortId, ServerId, Tick, VlanId};
-use crate::wire::{IpProtocol, MacAddr, ipv4, ipv6};
+use crate::wire::{IpProtocol, ipv4, ipv6};
 use core::net::IpAddr;
 use std::sync::Arc;
 
@@ -41,14 +41,14 @@ impl Router {
     #[must_use]
     pub fn with_services(mut self, services: Arc<Services>) -> Self {
         self.services = Some(services);
-        self.with_deliveries()
+        self.with_servers()
     }
 
-    /// The same with what is known of how packets to servers leave.
+    /// The same with what is known of where servers are, and how packets to them leave.
     #[must_use]
-    pub(super) fn with_deliveries(mut self) -> Self {
+    pub(super) fn with_servers(mut self) -> Self {
         self.deliveries = Deliveries::compile(&self);
-        self
+        self.with_stations()
     }
 
     /// How all packets to a server leave; `None`: as [`Router::forward_to`] says of each.
@@ -166,16 +166,6 @@ impl Router {
             }
             Place::Mac(interface, mac) => self.adjacencies.beside(interface, mac),
         }
-    }
-
-    /// The server that has this MAC address.
-    pub fn server_at(&self, mac: MacAddr, services: &Services) -> Option<ServerId> {
-        let servers = services.servers().iter();
-        let at = |id: &ServerId| {
-            let adjacency = services.target(*id).and_then(|target| self.adjacency_of(target, &FlowKey::NONE));
-            adjacency.is_some_and(|adjacency| adjacency.destination == mac)
-        };
-        servers.map(|server| server.id).find(at)
     }
 
     /// Bytes of an IP packet that fit on the way to whichever server of its service gets it; `None`: no service's.

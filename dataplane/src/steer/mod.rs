@@ -7,5 +7,6 @@ mod plain;
 pub mod route;
 pub mod router;
 pub mod service;
+mod stations;
 
 pub use router::Router;

@@ -9,6 +9,7 @@ use super::plain::mac_bits;
 use super::route::reverse_path::{self, Doubt};
 use super::route::{Adjacencies, Adjacency, Fib, Found, Way};
 use super::service::Services;
+use super::stations::Stations;
 use crate::config::route::ReversePath;
 use crate::config::{self, Routing};
 use crate::counters::{DropReason, PuntReason, Verdict};
@@ -54,6 +55,8 @@ pub struct Router {
     pub(super) has_host: bool,
     pub(super) services: Option<Arc<Services>>,
     pub(super) deliveries: Deliveries,
+    /// Where the servers of `services` are.
+    pub(super) stations: Arc<Stations>,
 }
 
 /// What is to be known of an interface when a packet comes in.
@@ -100,6 +103,8 @@ enum Entry {
     Sent,
     /// Forwarded by another node of the cluster.
     Forwarded,
+    /// Sent to a server by another node, perhaps: it may be told from whose flow it is, and no more.
+    Overheard,
     /// For control.
     Punt(PuntReason),
     /// Nothing.
@@ -235,13 +240,14 @@ impl Router {
             has_host,
             services: None,
             deliveries: Deliveries::default(),
+            stations: Arc::default(),
         }
     }
 
     /// The same with other neighbours.
     #[must_use]
     pub fn with_neighbours(&self, adjacencies: Arc<Adjacencies>) -> Self {
-        Self { adjacencies, ..self.clone() }.with_deliveries()
+        Self { adjacencies, ..self.clone() }.with_servers()
     }
 
     /// Whether both were made of one [`Router::compile`]: what came in and where it went holds, whoever the neighbours are.
@@ -274,6 +280,7 @@ impl Router {
         match self.look(frame, port, shadows, parsed) {
             Entry::Sent => return false,
             Entry::Forwarded => return true,
+            Entry::Overheard => parsed.class = Class::Drop(DropReason::OtherHost),
             Entry::Punt(reason) => *parsed = Parsed::punt(reason),
             Entry::Drop(reason) => *parsed = Parsed::drop(reason),
         }
@@ -304,7 +311,12 @@ impl Router {
             || is_vip && door.vip_macs.contains(&destination)
             || door.node_mac == Some(destination) && self.is_local(ends);
         if !is_reached {
-            return self.overhear(destination, interface, shadows, ends);
+            return match self.overhear(destination, interface, shadows, ends) {
+                Entry::Overheard if !matches!(parsed.class, Class::Flow(_)) => {
+                    Entry::Drop(DropReason::OtherHost)
+                }
+                entry => entry,
+            };
         }
         let mode = self.interfaces[interface.index()].reverse_path;
         match reverse_path::check(&self.fib, mode, interface, ends.family, ends.source) {
@@ -372,6 +384,8 @@ impl Router {
             && !self.has_vip(ends.source, ends.family)
         {
             Entry::Forwarded
+        } else if shadows && self.server_at(destination).is_some() {
+            Entry::Overheard
         } else {
             Entry::Drop(DropReason::OtherHost)
         }

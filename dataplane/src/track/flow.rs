@@ -81,7 +81,7 @@ impl Tracker {
         }
         self.touch(record, direction, touch, context.now);
         let changed = self.table.hot(record).stage() != before;
-        if steering == Steering::OPEN && direction == Direction::Original {
+        if steering.is_open() {
             self.pending = Some(record);
         }
         let reply = direction == Direction::Reply;
@@ -126,6 +126,8 @@ impl Tracker {
         let owner = self.owner(record, direction, context.owners);
         let (hot, cold) = self.table.lines_mut(record);
         hot.sights.count(direction, at_port);
+        // Of an answer this may be the sight that tells who has given it.
+        self.pending = cold.steering.service().map(|_| record);
         Tracked {
             state: Some(answer(direction, hot.flags)),
             reply: direction == Direction::Reply,

@@ -198,7 +198,7 @@ impl Tracker {
     pub fn view(&self, record: RecordId, now: Tick) -> Option<FlowView> {
         let hot = self.table.hot(record);
         let live = hot.flags.has(Flags::LIVE) && !now.reached(hot.deadline);
-        let server = || self.table.cold(record).steering.server();
+        let server = || self.steering(record).given();
         live.then(|| FlowView::new(hot, server(), self.table.extra(record), now))
     }
 
@@ -406,7 +406,7 @@ impl Tracker {
     fn tell(&self, happening: Happening, record: RecordId, now: Tick) {
         let hot = self.table.hot(record);
         if !self.watches.is_empty() && hot.flags.has(Flags::LIVE) {
-            let server = self.table.cold(record).steering.server();
+            let server = self.steering(record).given();
             let flow = FlowView::new(hot, server, self.table.extra(record), now);
             watch::tell(&self.watches, FlowEvent { happening, flow });
         }

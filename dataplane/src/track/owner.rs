@@ -164,6 +164,7 @@ impl Tracker {
         if before != after {
             self.counters.flows_of(before).sub(1);
             self.counters.flows_of(after).add(1);
+            self.change_hands(record, owners.is_me(before), owners.is_me(after));
         }
         after
     }

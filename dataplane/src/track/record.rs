@@ -7,7 +7,9 @@ use super::tcp::Connection;
 use crate::counters::FlowClass;
 use crate::helper::Helper;
 use crate::key::{FlowKey, Side};
-use crate::units::{BucketId, Direction, Epoch, Mark, MemberId, PortId, SERVERS_MAX, ServerId, Tick};
+use crate::units::{
+    BucketId, Direction, Epoch, Mark, MemberId, PortId, SERVERS_MAX, SERVICES_MAX, ServerId, ServiceId, Tick,
+};
 
 /// Bits of a flow.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -192,36 +194,73 @@ const _: () = assert!(size_of::<Cold>() == 64);
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Steering(u16);
 
+#[expect(clippy::cast_possible_truncation, reason = "the assertion below says that all numbers fit")]
 impl Steering {
     /// Who its destination's route leads to.
     pub const ROUTE: Self = Self(0);
-    /// A server of a service, which is chosen when this node has to forward it.
-    pub const OPEN: Self = Self(1);
     /// Nobody: no server can, and its sender is to be told.
-    pub const REFUSED: Self = Self(2);
+    pub const REFUSED: Self = Self(1);
     /// The box itself, by an address that other nodes have as well.
-    pub const HERE: Self = Self(3);
-    const FIRST_SERVER: u16 = 4;
-    #[expect(clippy::cast_possible_truncation, reason = "the assertion below says that it fits")]
-    const FIRST_OPENER: u16 = Self::FIRST_SERVER + SERVERS_MAX as u16;
+    pub const HERE: Self = Self(2);
+    /// A service's server, if it is for one: that is asked with the next packet of its opener.
+    pub const OPEN: Self = Self(3);
+    const FIRST_SERVICE: u16 = 4;
+    const FIRST_SERVER: u16 = Self::FIRST_SERVICE + SERVICES_MAX as u16;
+    const FIRST_LEARNED: u16 = Self::FIRST_SERVER + SERVERS_MAX as u16;
+    const FIRST_OPENER: u16 = Self::FIRST_LEARNED + SERVERS_MAX as u16;
+
+    /// A server of this service, which another node has chosen.
+    pub const fn of(service: ServiceId) -> Self {
+        Self(service.index() as u16 + Self::FIRST_SERVICE)
+    }
 
     /// This server takes what the opener sends.
-    #[expect(clippy::cast_possible_truncation, reason = "there are SERVERS_MAX numbers at most")]
     pub const fn to(server: ServerId) -> Self {
         Self(server.index() as u16 + Self::FIRST_SERVER)
     }
 
+    /// This server does: another node has given the flow to it.
+    pub const fn learned(server: ServerId) -> Self {
+        Self(server.index() as u16 + Self::FIRST_LEARNED)
+    }
+
     /// This server is the opener, by an address that others have as well: the answers are its.
-    #[expect(clippy::cast_possible_truncation, reason = "there are SERVERS_MAX numbers at most")]
     pub const fn from(server: ServerId) -> Self {
         Self(server.index() as u16 + Self::FIRST_OPENER)
     }
 
-    /// The server that the flow was given to, if it was.
+    /// Whether it is a service's, or may be, and its server is not known.
+    #[inline]
+    pub const fn is_open(self) -> bool {
+        self.0 >= Self::OPEN.0 && self.0 < Self::FIRST_SERVER
+    }
+
+    /// Whether another node has given the flow to its server.
+    #[inline]
+    pub const fn is_learned(self) -> bool {
+        self.0 >= Self::FIRST_LEARNED && self.0 < Self::FIRST_OPENER
+    }
+
+    /// The service of a flow whose server is not known.
+    pub const fn service(self) -> Option<ServiceId> {
+        match self.0.checked_sub(Self::FIRST_SERVICE) {
+            Some(index) => ServiceId::new(index as usize),
+            None => None,
+        }
+    }
+
+    /// The server that this node has given the flow to, if it has.
+    #[inline]
+    pub const fn given(self) -> Option<ServerId> {
+        if self.is_learned() { None } else { self.server() }
+    }
+
+    /// The server that the flow was given to, by whichever node, if it was.
     #[inline]
     pub const fn server(self) -> Option<ServerId> {
         match self.0.checked_sub(Self::FIRST_SERVER) {
-            Some(index) => ServerId::new(index as usize),
+            Some(index) if self.0 < Self::FIRST_LEARNED => ServerId::new(index as usize),
+            Some(_) => ServerId::new((self.0 - Self::FIRST_LEARNED) as usize),
             None => None,
         }
     }
@@ -242,7 +281,8 @@ impl Steering {
     }
 }
 
-const _: () = assert!(2 * SERVERS_MAX + (Steering::FIRST_SERVER as usize) < u16::MAX as usize);
+const _: () =
+    assert!(SERVICES_MAX + 3 * SERVERS_MAX + (Steering::FIRST_SERVICE as usize) < u16::MAX as usize);
 
 /// What a protocol remembers of a flow.
 #[derive(Clone, Copy, Debug, Default)]

@@ -12,9 +12,9 @@ use super::{End, Owners, Packet, Tracker, tcp};
 use crate::config;
 use crate::counters::{DropReason, FlowClass, FlowProtocol, ServerCells, WorkerCounters};
 use crate::key::FlowKey;
-use crate::parse::Transport;
+use crate::parse::{Parsed, Transport};
 use crate::tally::{Activity, Counts, Tallies};
-use crate::units::{Direction, Mark, ServerId, Span, Tick};
+use crate::units::{Direction, Mark, ServerId, ServiceId, Span, Tick};
 use crate::wire::Tcp;
 
 /// How long a flow of datagrams to a server lives without another one: IPVS's.
@@ -66,10 +66,35 @@ impl Tracker {
         self.table.cold(self.table.find_key(&master.key)?).steering.server()
     }
 
-    /// A flow is a service's, and this node is not the one to choose.
-    pub fn leave_open(&mut self, record: RecordId, now: Tick) {
+    /// A flow is this service's, and this node is not the one to choose.
+    pub fn leave_open(&mut self, record: RecordId, service: ServiceId, now: Tick) {
         self.follow_alone(record, now);
-        self.table.lines_mut(record).1.steering = Steering::OPEN;
+        self.table.lines_mut(record).1.steering = Steering::of(service);
+    }
+
+    /// Another node has given a flow to a server. It counts there, until this node inherits it.
+    pub fn learn(&mut self, record: RecordId, server: ServerId, now: Tick) {
+        self.follow_alone(record, now);
+        self.table.lines_mut(record).1.steering = Steering::learned(server);
+        self.counters.server(server).shadows.add(1);
+    }
+
+    /// Who takes a flow.
+    pub fn steering(&self, record: RecordId) -> Steering {
+        self.table.cold(record).steering
+    }
+
+    /// The flow that a packet belongs to which another node has forwarded, if this node wonders to whom.
+    pub fn wondered_at<O: Owners>(&self, parsed: &Parsed, owners: &O) -> Option<(RecordId, ServiceId)> {
+        if parsed.key == FlowKey::NONE {
+            return None;
+        }
+        let record = self.table.find_key(&parsed.key)?;
+        let hot = self.table.hot(record);
+        let is_settled = hot.class.kind() != FlowProtocol::Tcp || is_settled(hot);
+        let is_meant = parsed.side == hot.origin() && is_settled && !owners.is_me(hot.owner);
+        let service = self.steering(record).service().filter(|_| is_meant)?;
+        Some((record, service))
     }
 
     /// A flow is no service's, or no longer. Of an association that a server had nothing is known that it could be followed
@@ -148,9 +173,33 @@ impl Tracker {
     #[inline(never)]
     fn unbind_from(&mut self, server: ServerId, record: RecordId) {
         let (hot, cold) = self.table.lines_mut(record);
-        let activity = activity(hot, cold);
+        let (activity, was_learned) = (activity(hot, cold), cold.steering.is_learned());
         cold.steering = Steering::OPEN;
+        if was_learned {
+            self.counters.server(server).shadows.sub(1);
+            return;
+        }
         self.tallies.unbind(server, activity);
+    }
+
+    /// A flow becomes this node's, or another's: with it goes what its server carries for this node.
+    pub(super) fn change_hands(&mut self, record: RecordId, was_ours: bool, is_ours: bool) {
+        let (hot, cold) = self.table.lines_mut(record);
+        let Some(server) = cold.steering.server().filter(|_| was_ours != is_ours) else { return };
+        let (activity, shadows) = (activity(hot, cold), &self.counters.server(server).shadows);
+        if is_ours {
+            cold.steering = Steering::to(server);
+            shadows.sub(1);
+            return self.tallies.bind(server, activity);
+        }
+        self.tallies.unbind(server, activity);
+        // Until its server has answered, the new owner may choose another one.
+        cold.steering = if is_settled(hot) {
+            shadows.add(1);
+            Steering::learned(server)
+        } else {
+            Steering::OPEN
+        };
     }
 
     /// A packet of a flow whose server is dead begins the choice anew, where its flow can begin anew elsewhere: a
@@ -194,7 +243,7 @@ impl Tracker {
         cold.detail = Detail::Served(after);
         reclass(hot, class_of_served(after), &self.counters);
         let (now_is, steering) = (activity(hot, cold), cold.steering);
-        if let Some(server) = steering.server() {
+        if let Some(server) = steering.given() {
             if before != now_is {
                 self.tallies.change(server, before, now_is);
             }
@@ -218,6 +267,11 @@ fn count_answer(cells: &ServerCells, flags: &mut Flags, heard: (tcp::Class, Sigh
         }
         _ => {}
     }
+}
+
+/// Whether the server of a flow has answered, as far as can be told.
+const fn is_settled(hot: &Hot) -> bool {
+    hot.flags.has(Flags::SEEN_REPLY) || hot.flags.has(Flags::ASSURED)
 }
 
 /// Which of its server's counts a flow is in.

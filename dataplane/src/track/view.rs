@@ -36,7 +36,7 @@ pub struct FlowView {
     pub master: Option<Origin>,
     /// Live flows that it announced.
     pub children: u16,
-    /// The server that has it.
+    /// The server that this node has given it to.
     pub server: Option<ServerId>,
 }
 

@@ -59,6 +59,7 @@ impl<'a> Cluster<'a> {
     pub(crate) fn agreed(&self) -> Result<()> {
         let up = self.nodes.iter().enumerate().filter(|(_, node)| node.is_some());
         let serving: Vec<_> = up.map(|(n, _)| format!("gw{}", n + 1)).collect();
+        let serving: Vec<_> = serving.iter().map(String::as_str).collect();
         self.nodes().try_for_each(|node| agreed(node, &serving))
     }
 
@@ -102,13 +103,15 @@ impl<'a> Cluster<'a> {
 }
 
 /// Waits until `node` sees these nodes serve, and each bucket is one of theirs.
-pub(crate) fn agreed(node: &Weir<'_>, serving: &[String]) -> Result<()> {
+pub(crate) fn agreed(node: &Weir<'_>, serving: &[&str]) -> Result<()> {
     wait_until(&format!("agreement on {serving:?}"), AGREEMENT, || {
         let agreed = node.ask(&["cluster", "show"])?["agreed"].take();
         let owners = owners(&agreed)?;
         let all = !owners.is_empty()
-            && owners.iter().all(|owner| owner.as_ref().is_some_and(|owner| serving.contains(owner)));
-        let each = serving.iter().all(|name| owners.contains(&Some(name.clone())));
+            && owners
+                .iter()
+                .all(|owner| owner.as_ref().is_some_and(|owner| serving.contains(&owner.as_str())));
+        let each = serving.iter().all(|name| owners.contains(&Some((*name).to_owned())));
         Ok(all && each && agreed["next_map"].is_null())
     })
     .with_context(|| node.print(&["cluster", "show"]).unwrap_or_default() + &node.log())

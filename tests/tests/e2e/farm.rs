@@ -6,11 +6,12 @@
 use std::path::Path;
 use std::sync::MutexGuard;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use weir_tests::netns::{Namespace, veth};
 
+use crate::cluster::agreed;
 use crate::lab::turn;
-use crate::node::Weir;
+use crate::node::{CLUSTER_MACS, Weir, gossip, gossip_address};
 
 /// Addresses of clients.
 pub(crate) const CLIENTS: usize = 200;
@@ -33,6 +34,8 @@ pub(crate) struct Farm {
     pub(crate) clients: Namespace,
     /// With the interfaces `lan`, `servers` and `wan`.
     pub(crate) gateway: Namespace,
+    /// The other one of two gateways, with the interfaces `lan` and `servers`; [`cluster`](Self::cluster) starts both.
+    other: Option<Namespace>,
     pub(crate) servers: Vec<Namespace>,
     pub(crate) internet: Namespace,
     _hubs: Namespace,
@@ -68,6 +71,15 @@ pub(crate) fn site(n: usize) -> String {
 impl Farm {
     /// Wires a farm of `count` servers.
     pub(crate) fn new(count: usize, answers: Answers) -> Result<Self> {
+        Self::wire(count, answers, false)
+    }
+
+    /// The same with two gateways that know each other.
+    pub(crate) fn of_two(count: usize, answers: Answers) -> Result<Self> {
+        Self::wire(count, answers, true)
+    }
+
+    fn wire(count: usize, answers: Answers, two: bool) -> Result<Self> {
         let turn = turn();
         let [clients, gateway, internet, hubs] =
             ["clients", "gateway", "internet", "hubs"].map(Namespace::create);
@@ -78,6 +90,15 @@ impl Farm {
         let mut lan =
             vec![plug(&hubs, &gateway, "lan", "lan-gateway")?, plug(&hubs, &clients, "eth0", "clients")?];
         let mut inner = vec![plug(&hubs, &gateway, "servers", "gateway")?];
+        let other = two.then(|| Namespace::create("other")).transpose()?;
+        if let Some(other) = &other {
+            lan.push(plug(&hubs, other, "lan", "lan-other")?);
+            inner.push(plug(&hubs, other, "servers", "other")?);
+            veth((&gateway, "mgmt"), (other, "mgmt"), MTU)?;
+            for (n, gateway) in [&gateway, other].into_iter().enumerate() {
+                gateway.ip(&format!("addr add {}/24 dev mgmt", gossip_address(n + 1)))?;
+            }
+        }
         for (n, server) in servers.iter().enumerate() {
             inner.push(plug(&hubs, server, "eth0", &format!("server{n}"))?);
             if answers == Answers::Past {
@@ -87,7 +108,7 @@ impl Farm {
         for (hub, ports) in [("lan", lan), ("servers", inner)] {
             hubs.hub(hub, &ports.iter().map(String::as_str).collect::<Vec<_>>())?;
         }
-        let farm = Self { clients, gateway, servers, internet, _hubs: hubs, _turn: turn };
+        let farm = Self { clients, gateway, other, servers, internet, _hubs: hubs, _turn: turn };
         farm.number(answers)?;
         Ok(farm)
     }
@@ -124,6 +145,16 @@ impl Farm {
     pub(crate) fn weir_alone(&self, services: &str) -> Result<Weir<'_>> {
         let alone = |text: String| text.replace("workers: { count: 2 }", "workers: { count: 1 }");
         Weir::start_by(&self.gateway, 1, |socket| alone(configuration(socket, services)))
+    }
+
+    /// Starts both gateways and waits until they agree.
+    pub(crate) fn cluster(&self, services: &str) -> Result<[Weir<'_>; 2]> {
+        let other = self.other.as_ref().context("there is one gateway")?;
+        let start =
+            |number, gateway| Weir::start_by(gateway, number, |socket| of_cluster(number, socket, services));
+        let both = [start(1, &self.gateway)?, start(2, other)?];
+        both.iter().try_for_each(|node| agreed(node, &["gw1", "gw2"]))?;
+        Ok(both)
     }
 
     /// The same on DPDK's pcap devices: for the af_packet ones the kernel puts IPv4 fragments together.
@@ -179,6 +210,31 @@ fn batch(namespace: &Namespace, lines: &str) -> Result<()> {
 /// The configuration of a gateway of the farm, with `services` in it.
 pub(crate) fn configuration(socket: &Path, services: &str) -> String {
     configuration_with(socket, services, |port| format!("net_af_packet_{port},iface={port}"))
+}
+
+/// The same of one of two gateways, without the internet.
+fn of_cluster(number: usize, socket: &Path, services: &str) -> String {
+    let ports = PORTS.iter().zip(CLUSTER_MACS).map(|((port, network), mac)| {
+        format!(
+            "\x20 - {{ name: {port}, device: 'net_af_packet_{port},iface={port}', cluster_mac: '{mac}', \
+             addresses: [{network}.{GATEWAY}/24] }}\n"
+        )
+    });
+    format!(
+        "node: gw{number}\n\
+         ports:\n{}\
+         forwarding: {{ mode: route }}\n\
+         routes: [{{ to: {SHARED}/32, type: unreachable }}]\n\
+         workers: {{ count: 2 }}\n\
+         conntrack: {{ flows_max: 65536 }}\n\
+         cluster:\n{}\
+         \x20 hash_seed: 0\n\
+         control: {{ socket: {} }}\n\
+         {services}",
+        ports.collect::<String>(),
+        gossip(number, &socket.with_file_name("cluster.key")),
+        socket.display()
+    )
 }
 
 /// Servers are checked by the tap of their port.

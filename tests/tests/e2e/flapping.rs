@@ -14,6 +14,7 @@ use weir_tests::netns::Namespace;
 use weir_tests::process::wait_until;
 
 use crate::backends::Web;
+use crate::cluster::agreed;
 use crate::farm::{self, Answers, Farm, SHARED, client};
 use crate::load::{End, Transfer, Watched, receive, send};
 use crate::node::Weir;
@@ -332,6 +333,30 @@ fn a_node_that_an_operator_drains_ten_times_a_second_disturbs_nobody() {
     let visits = busy.visited(|| flapping(turn)).unwrap();
     served(&visits, &NAMES).unwrap();
     busy.finish().unwrap();
+}
+
+#[test]
+fn one_of_two_gateways_dies_and_no_transfer_changes_its_server() {
+    if !ready() {
+        return;
+    }
+    let farm = Farm::of_two(SERVERS, Answers::Through).unwrap();
+    let [dead, heir] = farm.cluster(&service(NAMES).replace("wlc", "rr")).unwrap();
+    let transfers = Transfers::start(&farm).unwrap();
+    let carried = [&dead, &heir].map(|gateway| active(gateway).unwrap());
+    assert_eq!(carried.iter().sum::<u64>(), TRANSFERS as u64);
+    assert!(carried.iter().all(|count| *count > 0), "{carried:?}");
+    dead.kill().unwrap();
+    agreed(&heir, &["gw2"]).unwrap();
+    let all = || Ok(active(&heir)? == TRANSFERS as u64);
+    wait_until("the heir to carry all of them", SOON, all).with_context(|| heir.log()).unwrap();
+    let broken = transfers.finish().unwrap();
+    assert!(broken.is_empty(), "transfers and their servers: {broken:?}{}", heir.log());
+}
+
+/// Open connections of the service.
+fn active(weir: &Weir<'_>) -> Result<u64> {
+    weir.ask(&["service", "show", "web"])?["services"][0]["counts"]["active"].as_u64().context("no count")
 }
 
 #[test]

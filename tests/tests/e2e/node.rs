@@ -277,7 +277,7 @@ pub(crate) fn gossip_address(number: usize) -> String {
 }
 
 /// A cluster that agrees by itself; joiners learn for but a moment.
-fn gossip(number: usize, key: &Path) -> String {
+pub(crate) fn gossip(number: usize, key: &Path) -> String {
     let listen = gossip_address(number);
     let seed = gossip_address(1);
     let other = gossip_address(2);

@@ -190,7 +190,7 @@ fn two_gateways_share_an_address_and_each_client_has_one() {
     leak.terminate().unwrap();
     assert!(!leak.log().contains("ARP,"), "{}", leak.log());
 
-    let serving = ["gw1".to_owned(), "gw2".to_owned()];
+    let serving = ["gw1", "gw2"];
     nodes.iter().try_for_each(|node| cluster::agreed(node, &serving)).unwrap();
     ftp_has_its_data_from_its_node(&lab).unwrap();
     connections_keep_their_node_when_it_drains(&lab, &nodes[0]).unwrap();

@@ -1,7 +1,14 @@
 //! Services on the packet path: which server a connection goes to, that it stays there, and what becomes of it when no
 //! server can take it.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::cast_possible_truncation,
+    reason = "a test fails by panicking, and counts to small numbers"
+)]
+
+mod heirs;
 
 mod carrying;
 

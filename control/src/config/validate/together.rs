@@ -4,12 +4,13 @@ use crate::config::device;
 use crate::config::finding::{Findings, Target};
 use crate::config::gateway::{GatewayConfig, Port};
 use crate::config::membership::{Carrier, Membership};
-use crate::config::network::{NamedInterface, Network};
+use crate::config::network::{NamedInterface, Network, interface_towards};
 use crate::config::path::Path;
 use crate::config::services::Check;
 use core::net::IpAddr;
-use weir_dataplane::config::service::{Place, Selector};
-use weir_dataplane::config::{Cluster, Conntrack, Share};
+use weir_dataplane::config::route::Target as Fate;
+use weir_dataplane::config::service::{Place, Scheduler, Selector};
+use weir_dataplane::config::{Cluster, Conntrack, Share, Tracking};
 use weir_dataplane::steer::service::memory;
 use weir_dataplane::units::{BucketId, PortId};
 
@@ -91,6 +92,7 @@ pub(super) fn services(config: &GatewayConfig, findings: &mut Findings) {
     }
     checks(config, findings);
     memory(config, findings);
+    heirs(config, findings);
 }
 
 /// Warns of services that are to remember more than was probably meant.
@@ -106,6 +108,39 @@ fn memory(config: &GatewayConfig, findings: &mut Findings) {
                 .to_owned(),
         );
     }
+}
+
+/// Whether the nodes of a cluster can know which server each connection has: by the answers, which come from the MAC
+/// address of a server that is beside them, or because all of them choose the same.
+fn heirs(config: &GatewayConfig, findings: &mut Findings) {
+    let shadows = config.dataplane().cluster.as_ref().is_some_and(|of| of.tracking == Tracking::All);
+    let Some(network) = config.network().filter(|network| shadows && !network.kernel().routes) else {
+        return;
+    };
+    let goes_by_hash = |scheduler| matches!(scheduler, Scheduler::Dh | Scheduler::Sh(_) | Scheduler::Mh(_));
+    let services = config.services().services.iter().enumerate();
+    for (i, service) in services.filter(|(_, of)| of.servers.len() > 1 && !goes_by_hash(of.scheduler)) {
+        let addresses = service.servers.iter().filter_map(|server| match server.place {
+            Place::Address(address) => Some(address),
+            Place::Mac(..) => None,
+        });
+        if let Some(far) = addresses.into_iter().find(|address| !is_beside(network, *address)) {
+            findings.warning(
+                Target::Key(Path::root().key("services").item(i)),
+                format!("when a node dies, the others do not know which connections `{far}` had"),
+                "it is behind a router; with `scheduler: mh`, `sh` or `dh` all nodes choose the same"
+                    .to_owned(),
+            );
+        }
+    }
+}
+
+/// Whether a host is in a network of a port.
+fn is_beside(network: &Network, address: IpAddr) -> bool {
+    let is_by =
+        |target: &Fate| matches!(target, Fate::Via(hops) if hops.iter().any(|hop| hop.gateway.is_none()));
+    interface_towards(network.interfaces(), address).is_some()
+        || network.routes().iter().any(|route| route.to.contains(address) && is_by(&route.target))
 }
 
 /// Whether servers can be asked: that goes by the taps of the ports that they are behind.

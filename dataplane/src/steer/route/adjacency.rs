@@ -166,6 +166,11 @@ impl Adjacencies {
         Some(adjacency)
     }
 
+    /// The MAC address of a host. It does not count as used.
+    pub fn mac_of(&self, interface: InterfaceId, address: IpAddr) -> Option<MacAddr> {
+        self.neighbour(&place(interface, address)).map(|(adjacency, _)| adjacency.destination)
+    }
+
     /// How packets to a station that has no address leave.
     #[inline]
     pub fn beside(&self, interface: InterfaceId, mac: MacAddr) -> Option<Adjacency> {

@@ -6,7 +6,8 @@ use crate::lesson::{Lesson, Visit};
 use crate::sched::cache::Table;
 use crate::sched::{rr, wrr};
 use crate::track::news::{News, Post};
-use crate::units::{BURST_MAX, ServiceId, Tick};
+use crate::units::{BURST_MAX, ServerId, ServiceId, Tick};
+use core::net::IpAddr;
 use hashbrown::HashMap;
 use std::collections::VecDeque;
 
@@ -169,6 +170,26 @@ impl Memories {
         self.list.iter_mut().find(|recollection| recollection.key.service == service)
     }
 
+    /// Another node has given a connection from `client` to `destination` to this server: where this one inherits the client
+    /// or the destination, it sends it there too.
+    pub fn follow(
+        &mut self,
+        service: ServiceId,
+        (client, destination): (IpAddr, IpAddr),
+        server: ServerId,
+        now: Tick,
+    ) {
+        let Some(place) = self.list.iter().position(|known| known.service == service) else { return };
+        let Recollection { scheduler, memory, clients, .. } = &mut self.list[place];
+        if let Some(clients) = clients {
+            clients.remember(client, server, now);
+        }
+        if let Memory::Cache(table) = memory {
+            table.follow(destination, server, matches!(scheduler, Scheduler::Lblc(_)), now);
+            self.share(place);
+        }
+    }
+
     /// A connection was scheduled: other workers are to know what was learned.
     #[inline]
     pub(super) fn share(&mut self, place: usize) {
@@ -223,7 +244,6 @@ impl Memories {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::units::ServerId;
 
     #[test]
     fn a_service_that_is_as_it_was_keeps_what_is_known_of_it() {

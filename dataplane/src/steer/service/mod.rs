@@ -217,10 +217,11 @@ impl Services {
         self.addresses.contains(&address)
     }
 
-    /// A connection's mark, and whether it is a service's, by its first packet.
-    pub fn claims(&self, facts: &Facts) -> (Mark, bool) {
+    /// A connection's mark, and whose it is, by its first packet; `None`: it is no service's.
+    pub fn claims(&self, facts: &Facts) -> (Mark, Option<Assignment>) {
         let mark = self.mark(facts);
-        (mark, self.assignment(&Facts { mark, ..*facts }).is_some() || self.find(mark, facts).is_some())
+        let named = || Some(Assignment::Service(self.services[self.find(mark, facts)?].id));
+        (mark, self.assignment(&Facts { mark, ..*facts }).or_else(named))
     }
 
     /// The servers that may get a connection, by its first packet.

@@ -1,0 +1,126 @@
+//! Flows to services that another node forwards: to which server it has given each, so that this node can go on with it.
+//!
+//! Nodes tell each other nothing. All of them hear what servers answer by way of the gateway, and from which MAC address
+//! it comes; and where a switch floods it, to which one the owner has sent a packet.
+
+use super::service::Place;
+use crate::classify::Facts;
+use crate::config::service::Assignment;
+use crate::key::Side;
+use crate::parse::Parsed;
+use crate::snapshot::Snapshot;
+use crate::steer::route::Adjacency;
+use crate::steer::service::memory::Memories;
+use crate::track::Tracker;
+use crate::track::table::RecordId;
+use crate::units::{ServerId, ServiceId, Tick};
+use crate::wire::MacAddr;
+
+/// Where a packet came in that another node has forwarded: where what is sent to its sender leaves.
+#[cold]
+pub(super) fn sent_at(snapshot: &Snapshot, parsed: &Parsed, place: Place) -> Place {
+    let sender = parsed.key.endpoint(parsed.side).address;
+    let way = snapshot.router().map(|router| router.course(parsed.family(), sender, &parsed.key));
+    match way.and_then(|way| way.adjacency) {
+        Some(Adjacency { port, vlan, .. }) => Place { port, vlan, ..place },
+        None => place,
+    }
+}
+
+/// A flow begins that is not this node's: whose it is of services or servers, if that can be said.
+pub(super) fn wonder(
+    tracker: &mut Tracker,
+    snapshot: &Snapshot,
+    record: RecordId,
+    facts: &Facts,
+    master: Option<ServerId>,
+    place: Place,
+) {
+    let Some(services) = snapshot.services() else { return };
+    let (mark, claimed) = match master {
+        Some(server) => (facts.mark, Some(Assignment::Server(server))),
+        None => services.claims(facts),
+    };
+    tracker.mark(record, mark);
+    match claimed {
+        Some(Assignment::Server(server)) => tracker.learn(record, server, place.now),
+        Some(Assignment::Service(service)) => tracker.leave_open(record, service, place.now),
+        None => match answering(tracker, snapshot, record, facts, place) {
+            Some(server) => tracker.bind_opener(record, server),
+            None => tracker.route(record),
+        },
+    }
+}
+
+/// The server that has sent the packet, if a flow was picked up with an answer of its: what its client says is an answer to
+/// it from now on. Where the client's packets come in is where the answers go.
+fn answering(
+    tracker: &Tracker,
+    snapshot: &Snapshot,
+    record: RecordId,
+    facts: &Facts,
+    place: Place,
+) -> Option<ServerId> {
+    let hot = tracker.table().hot(record);
+    if hot.opener() == hot.origin() {
+        return None;
+    }
+    let (router, services) = (snapshot.router()?, snapshot.services()?);
+    let towards = router.course(facts.family, facts.destination, &hot.key).adjacency?;
+    let asked = Facts {
+        source: facts.destination,
+        destination: facts.source,
+        ports: (facts.ports.1, facts.ports.0),
+        port: towards.port,
+        vlan: towards.vlan,
+        ..*facts
+    };
+    match services.claims(&asked).1? {
+        Assignment::Server(server) => Some(server),
+        Assignment::Service(service) => router.server_of(service, place.macs[0]),
+    }
+}
+
+/// A server has answered to such a flow: `parsed` comes from the MAC address that it has.
+pub(super) fn hear_answer(
+    tracker: &mut Tracker,
+    memories: &mut Memories,
+    snapshot: &Snapshot,
+    flow: (RecordId, ServiceId),
+    parsed: &Parsed,
+    place: Place,
+) {
+    let end = (parsed.side.opposite(), place.macs[0]);
+    learn(tracker, memories, snapshot, flow, parsed, end, place.now);
+}
+
+/// Another node may have sent a packet to a server.
+#[cold]
+pub(super) fn overhear(
+    tracker: &mut Tracker,
+    memories: &mut Memories,
+    snapshot: &Snapshot,
+    parsed: &Parsed,
+    place: Place,
+) {
+    if let Some(flow) = tracker.wondered_at(parsed, snapshot) {
+        learn(tracker, memories, snapshot, flow, parsed, (parsed.side, place.macs[1]), place.now);
+    }
+}
+
+/// The client is on this side, and its server at this MAC address.
+fn learn(
+    tracker: &mut Tracker,
+    memories: &mut Memories,
+    snapshot: &Snapshot,
+    (record, service): (RecordId, ServiceId),
+    parsed: &Parsed,
+    (client, mac): (Side, MacAddr),
+    now: Tick,
+) {
+    let server = snapshot.router().and_then(|router| router.server_of(service, mac));
+    let Some(server) = server else { return };
+    tracker.learn(record, server, now);
+    let address = |side| parsed.key.endpoint(side).address.ip(parsed.family());
+    memories.follow(service, (address(client), address(client.opposite())), server, now);
+}
