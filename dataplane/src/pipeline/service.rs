@@ -37,6 +37,7 @@ impl<F: Frame> Pipeline<F> {
     pub fn adopt(&mut self, snapshot: Arc<Snapshot>) -> Arc<Snapshot> {
         self.counters.epoch.set(u64::from(snapshot.epoch().number()));
         let old = core::mem::replace(&mut self.snapshot, snapshot);
+        self.handover.follow(&self.snapshot);
         let version = |snapshot: &Snapshot| snapshot.services().map(Services::version);
         if version(&old) != version(&self.snapshot) {
             self.know_servers();
