@@ -311,9 +311,13 @@ impl<F: Frame> Pipeline<F> {
         }
         let snapshot = &*self.snapshot;
         self.tracker.ask_again(&parsed, &mut tracked, snapshot);
-        if snapshot.is_me(tracked.owner) && snapshot.services().is_some() {
-            let place = Place::of(frame.bytes(), port, now);
-            dispatch(&mut self.tracker, &mut self.memories, snapshot, &parsed, place, &mut tracked);
+        if snapshot.is_me(tracked.owner)
+            && let Some(services) = snapshot.services()
+            && let Some(record) = self.tracker.take_pending()
+        {
+            let (memories, place) = (&mut self.memories, Place::of(frame.bytes(), port, now));
+            let flow = (record, place);
+            dispatch(&mut self.tracker, memories, (snapshot, services), &parsed, flow, &mut tracked);
         }
         if snapshot.has_lapsed(now) {
             disown(&mut tracked);

@@ -47,7 +47,7 @@ pub(super) fn wonder(
         Some(Assignment::Service(service)) => tracker.leave_open(record, service, place.now),
         None => match answering(tracker, snapshot, record, facts, place) {
             Some(server) => tracker.bind_opener(record, server),
-            None => tracker.route(record),
+            None => tracker.route(record, place.now),
         },
     }
 }

@@ -179,13 +179,13 @@ impl Memories {
         server: ServerId,
         now: Tick,
     ) {
-        let Some(place) = self.list.iter().position(|known| known.service == service) else { return };
-        let Recollection { scheduler, memory, clients, .. } = &mut self.list[place];
+        let Some(place) = self.list.iter().position(|known| known.key.service == service) else { return };
+        let Recollection { key, memory, clients } = &mut self.list[place];
         if let Some(clients) = clients {
             clients.remember(client, server, now);
         }
         if let Memory::Cache(table) = memory {
-            table.follow(destination, server, matches!(scheduler, Scheduler::Lblc(_)), now);
+            table.follow(destination, server, matches!(key.scheduler, Scheduler::Lblc(_)), now);
             self.share(place);
         }
     }
