@@ -28,3 +28,15 @@ pub struct Subject {
     /// and no check can be made.
     pub device: Option<Arc<str>>,
 }
+
+impl Subject {
+    /// Where to ask, and by which device.
+    ///
+    /// # Errors
+    /// Why no check can be made.
+    pub fn way(&self) -> Result<(IpAddr, &str), &'static str> {
+        let address = self.address.ok_or("it has no address to ask")?;
+        let no_tap = "the port that it is behind has no `tap` to ask by: give it one";
+        Ok((address, self.device.as_deref().ok_or(no_tap)?))
+    }
+}

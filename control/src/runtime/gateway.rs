@@ -252,7 +252,10 @@ impl Gateway {
     async fn change_server(&mut self, collection: Collection, order: ServerOrder) -> Result<(), Refusal> {
         let ServerOrder { group, server, change } = order.clone();
         self.running.services.change(collection, order)?;
-        info!(group, server, ?change, "{} changed", collection.group_word());
+        if let Some(wards) = &mut self.wards {
+            wards.look(&self.config, &mut self.running.services, &self.running.workers);
+        }
+        info!(group, server, %change, "{} changed", collection.group_word());
         self.publish(self.dataplane.clone()).await
     }
 

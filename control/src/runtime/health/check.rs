@@ -14,7 +14,8 @@ pub(super) async fn make(job: &Job) -> Outcome {
 }
 
 async fn ask(check: &Check, subject: &Subject) -> Result<(), Trouble> {
-    let way = way(subject)?;
+    let (address, device) = subject.way().map_err(|why| Trouble::Unable(why.to_owned()))?;
+    let way = Way { device, address };
     match check {
         Check::Icmp => icmp::check(way).await,
         Check::Tcp { port } => tcp::check(way, *port).await,
@@ -25,13 +26,4 @@ async fn ask(check: &Check, subject: &Subject) -> Result<(), Trouble> {
         Check::Dns { port, name } => dns::check(way, *port, name).await,
         Check::Script { program, arguments } => script::check(program, arguments, subject).await,
     }
-}
-
-fn way(subject: &Subject) -> Result<Way<'_>, Trouble> {
-    let unable = |what: &str| Trouble::Unable(format!("{}: {what}", subject.server));
-    let address = subject.address.ok_or_else(|| unable("it has no address to ask"))?;
-    let device = subject.device.as_deref();
-    let device =
-        device.ok_or_else(|| unable("the port that it is behind has no `tap` to ask by: give it one"))?;
-    Ok(Way { device, address })
 }
