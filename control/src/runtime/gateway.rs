@@ -439,7 +439,9 @@ impl Gateway {
         };
         let interfaces = self.config.network().map(|network| network.interfaces().iter());
         let interfaces = interfaces.map(|named| named.map(NamedInterface::name).collect());
-        self.tracers.pass_on(&Names { ports: &self.port_names, interfaces, cluster, members });
+        let (services, servers) = self.running.services.names();
+        let ports = &self.port_names;
+        self.tracers.pass_on(&Names { ports, interfaces, cluster, members, services, servers });
     }
 
     /// Stops the workers; answers what they counted and what went wrong with them.
