@@ -272,9 +272,12 @@ impl Gateway {
     /// Follows an operator's order about this node's seat, and goes on by it.
     async fn order(&mut self, order: &Order) -> Result<ClusterStatus, Refusal> {
         let Some(seat) = &mut self.running.seat else {
-            return Err(Refusal::conflict(
-                "this node's part is given by `local_nodes`: use `weir cluster add` and `weir cluster del`",
-            ));
+            // Says so where there is no cluster at all.
+            self.cluster()?;
+            return Err(Refusal::conflict(format!(
+                "{order}: this node's part is given by `local_nodes`, so only `weir cluster add` and `weir cluster del` \
+                 change it; take and give are for `static`, the others for nodes that agree by themselves"
+            )));
         };
         seat.order(order).map_err(|error| Refusal::conflict(error.to_string()))?;
         info!(%order, "cluster ordered");
@@ -383,7 +386,8 @@ impl Gateway {
         if let Some(kernel) = &self.kernel {
             kernel.reload(&self.config);
         }
-        Ok(Reloaded { epoch: self.epoch.number() })
+        let warnings = prepared.warnings.iter().map(ToString::to_string).collect();
+        Ok(Reloaded { epoch: self.epoch.number(), warnings })
     }
 
     /// Swaps what the workers do, whole, and waits until all of them do it.
