@@ -24,7 +24,7 @@ use weir_control::service::Change;
 async fn answer(mut calls: mpsc::Receiver<Call>, followed: std::sync::mpsc::Sender<usize>) {
     while let Some(call) = calls.recv().await {
         match call {
-            Call::Reload(answer) => answer.send(Ok(Reloaded { epoch: 7 })).unwrap(),
+            Call::Reload(answer) => answer.send(Ok(Reloaded { epoch: 7, warnings: Vec::new() })).unwrap(),
             Call::SetLocal { node, answer, .. } => {
                 answer.send(Err(Refusal::conflict(format!("node {node} is here already")))).unwrap();
             }

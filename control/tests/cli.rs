@@ -81,6 +81,21 @@ fn a_gateway_that_is_not_there_ends_with_1() {
 }
 
 #[test]
+fn what_is_no_value_is_told_what_is() {
+    for (command, told) in [
+        (&["service", "set", "web", "a", "--weight", "-1"][..], "-1 is not in 0..=65535"),
+        (&["service", "drain", "web", "a", "--timeout-s", "-5"], "invalid value '-5' for '--timeout-s <S>'"),
+        (&["cluster", "add", "two"], "a number from 1 to 1024 is wanted"),
+        (&["explain", "foo"], "not an IP address; for example `192.0.2.80`"),
+        (&["vip", "show", "10.0"], "not an IP address"),
+    ] {
+        let output = weir(command);
+        assert_eq!(output.status.code(), Some(2), "{command:?}");
+        assert!(stderr(&output).contains(told), "{}", stderr(&output));
+    }
+}
+
+#[test]
 fn check_tells_good_from_bad() {
     let directory = tempfile::tempdir().unwrap();
     let good = concat!(env!("CARGO_MANIFEST_DIR"), "/../configs/demo.yaml");

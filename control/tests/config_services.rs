@@ -136,7 +136,10 @@ fn a_rule_says_all_that_it_may() {
          protocol: sctp, source_port: 1024-65535, destination_port: 80, port: lan, vlan: 7, mark: 0xdead}\n  \
          - {protocol: 47, mark: 4294967295}\n",
     );
-    assert_eq!(warnings, [""; 0]);
+    assert_eq!(
+        warnings,
+        [57_005, u32::MAX].map(|mark| format!("no service and no rule of a pool is for mark {mark}"))
+    );
     let [spared, all, gre] = services.marks.as_slice() else { panic!("three marks") };
     assert_eq!(*spared, (Rule { source: "10.0.7.0/29".parse().ok(), ..Rule::default() }, None));
     let said = Rule {
@@ -233,23 +236,45 @@ fn what_no_packet_comes_to_is_a_warning() {
     );
     warned(
         "marks: [{port: lan, vlan: 8, mark: 1}]\n",
-        &["the gateway has no address there: no packet is for this rule"],
+        &[
+            "the gateway has no address there: no packet is for this rule",
+            "no service and no rule of a pool is for mark 1",
+        ],
     );
     warned(
         "marks: [{destination: 10.0.0.0/8, mark: 1}, {destination: 10.1.0.0/16, protocol: tcp, mark: 2}]\n",
-        &["this rule never holds: `marks[0]` holds for all that it does"],
+        &[
+            "no service and no rule of a pool is for mark 1",
+            "this rule never holds: `marks[0]` holds for all that it does",
+            "no service and no rule of a pool is for mark 2",
+        ],
     );
     warned(
         "pools:\n  - {name: p, nodes: [{name: a, address: 10.0.0.2}], rules: [{destination: 192.0.2.1}]}\n  \
          - {name: q, nodes: [{name: a, address: 10.0.0.2}], rules: [{destination: 192.0.2.1, protocol: udp}]}\n",
         &["this rule never holds: `pools[0].rules[0]` holds for all that it does"],
     );
-    warned("marks: [{mark: 1}]\n", &["this marks every flow that passes"]);
+    warned(
+        "marks: [{mark: 1}]\n",
+        &["this marks every flow that passes", "no service and no rule of a pool is for mark 1"],
+    );
+    warned(
+        "pools:\n  - {name: p, nodes: [{name: a, address: 10.0.0.2}]}\n",
+        &["neither `rules` nor `slices` say which connections are the pool's: it gets none"],
+    );
 }
 
 #[test]
 fn what_servers_do_not_get_is_a_warning() {
     let web = "protocol: tcp, address: 192.0.2.80, port: 80";
+    let own = "protocol: tcp, address: 10.0.0.80, port: 80";
+    warned(
+        &service(own, "{name: a, address: 10.0.0.80}, {name: b, address: 10.0.0.255}"),
+        &[
+            "`10.0.0.80` is the service's own address",
+            "`10.0.0.255` is the first or last address of 10.0.0.0/24, which no host can have",
+        ],
+    );
     warned(&service(web, ""), &["there are no servers: every connection is left to `fallback`"]);
     warned(
         "pools:\n  - {name: p, rules: [{destination: 192.0.2.1}]}\n",

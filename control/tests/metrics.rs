@@ -78,6 +78,7 @@ fn services() -> Vec<ServiceRow> {
         scheduler_flags: Vec::new(),
         persistence: None,
         fallback: "bypass".to_owned(),
+        panic: false,
         servers: vec![server("squid1")],
         retired: vec![server("squid0")],
         counts: TrafficCounts::default(),
@@ -90,6 +91,7 @@ fn pools() -> Pools {
     let pool = PoolRow {
         pool: "front".to_owned(),
         fallback: "drop".to_owned(),
+        panic: false,
         slices: None,
         nodes: vec![server("a")],
         retired: Vec::new(),

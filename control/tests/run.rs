@@ -165,7 +165,7 @@ fn a_static_cluster_is_run_by_hand() {
     let deleted = gateway.json(&["cluster", "add", "3"]);
     assert_eq!(deleted["agreed"]["owners"][2], "gw1");
     for (order, code, says) in [
-        (["cluster", "take", "gw2"], 1, "take gw2: so it is already; nothing has changed"),
+        (["cluster", "take", "gw2"], 1, "take gw2: nothing has changed, for it is so already"),
         (["cluster", "take", "gw9"], 1, "node gw9: this cluster has none of that name"),
         (["cluster", "add", "17"], 1, "bucket 17: there are 16, counted from 1"),
         (["cluster", "unpin", "3"], 1, "unpin 3: not with static membership; use add, del, take or give"),

@@ -4,21 +4,24 @@
 
 #![allow(clippy::unwrap_used, reason = "a test ends where something is not as it must be")]
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 use std::sync::Arc;
+use weir_control::observe::trace::TakerRow;
 use weir_control::observe::trace_text;
 use weir_control::observe::{TraceEnd, TraceEvent};
 use weir_control::runtime::traced::{self, Names};
 use weir_dataplane::config::route::{Interface, NextHop, ReversePath, Route, Routing, Target, VipAddress};
+use weir_dataplane::config::service::{self, Fallback, Place, Scheduler, Selector, ServerState};
 use weir_dataplane::config::vip::{HashMode, Nodes};
 use weir_dataplane::config::{Config, Tracking, Vip};
 use weir_dataplane::gate::cluster_match::ClusterMatch;
 use weir_dataplane::steer::Router;
 use weir_dataplane::steer::route::{Adjacencies, Neighbour};
 use weir_dataplane::trace::{Filter, Told, Trace};
-use weir_dataplane::units::{BucketId, InterfaceId, VipId};
-use weir_dataplane::wire::MacAddr;
+use weir_dataplane::units::{BucketId, InterfaceId, ServerId, ServiceId, VipId};
+use weir_dataplane::wire::{IpProtocol, MacAddr};
 use weir_tests::conversation::{Fate, Passage, Side};
 use weir_tests::node::{Node, bridge, member, port};
 use weir_tests::packet::{Ip, Link, Mac, eth};
@@ -37,13 +40,16 @@ struct Traced {
     trace: Arc<Trace>,
     config: Config,
     interfaces: Option<Vec<&'static str>>,
+    services: BTreeMap<ServiceId, &'static str>,
+    servers: BTreeMap<ServerId, TakerRow>,
     text: String,
 }
 
 impl Traced {
     fn new(mut node: Node, config: Config, interfaces: Option<Vec<&'static str>>) -> Self {
         let trace = node.trace(64, Filter::default());
-        Self { node, trace, config, interfaces, text: String::new() }
+        let (services, servers) = (BTreeMap::new(), BTreeMap::new());
+        Self { node, trace, config, interfaces, services, servers, text: String::new() }
     }
 
     /// Takes a frame in, and notes what is told of it under what it is about.
@@ -54,7 +60,9 @@ impl Traced {
         let ports = ["lan".to_owned(), "wan".to_owned()];
         let members = vec!["gw1".to_owned()];
         let interfaces = self.interfaces.clone();
-        let names = Names { ports: &ports, interfaces, cluster: self.config.cluster.as_ref(), members };
+        let cluster = self.config.cluster.as_ref();
+        let (services, servers) = (self.services.clone(), self.servers.clone());
+        let names = Names { ports: &ports, interfaces, cluster, members, services, servers };
         for told in std::iter::from_fn(|| self.trace.pop()) {
             let (time_ms, worker) = (TIME_MS, 0);
             let event = match told {
@@ -232,4 +240,47 @@ fn how_a_trace_ends_is_said() {
         remark(TraceEvent::Missed { worker: 1, frames: 2 }),
         "worker 1 had more to tell than there was room for: 2 frames are missed"
     );
+}
+
+/// A service at [`SERVER`], with one server by its address and one by its MAC address.
+fn web(fallback: Fallback, state: ServerState) -> service::Services {
+    let id = |index| ServerId::new(index).unwrap();
+    let beside = Place::Mac(InterfaceId::new(0).unwrap(), MacAddr(Mac::host(0x51).0));
+    let servers = [Place::Address([10, 0, 0, 80].into()), beside];
+    let servers = servers.into_iter().enumerate();
+    let service = service::Service {
+        id: ServiceId::FIRST,
+        selector: Some(Selector::Address { protocol: IpProtocol::TCP, address: SERVER.into(), port: 80 }),
+        scheduler: Scheduler::Rr,
+        persistence: None,
+        servers: servers
+            .map(|(i, place)| service::Server { state, ..service::Server::new(id(i), place) })
+            .collect(),
+        fallback,
+    };
+    service::Services { services: vec![service], ..service::Services::default() }
+}
+
+#[test]
+fn the_server_of_a_service_is_said_and_that_there_is_none() {
+    let ours = Ipv4Addr::new(10, 0, 0, 7);
+    let config = Config::default();
+    let hosts = [ours.into(), [10, 0, 0, 80].into()];
+    let node = Node::serving(&config, router(&hosts), &web(Fallback::Reject, ServerState::Up));
+    let mut traced = Traced::new(node, config.clone(), Some(vec!["lan", "wan"]));
+    let taker =
+        |server: &str, address| TakerRow { service: "web".to_owned(), server: server.to_owned(), address };
+    traced.services = BTreeMap::from([(ServiceId::FIRST, "web")]);
+    let servers = [taker("web1", Some([10, 0, 0, 80].into())), taker("web2", None)];
+    traced.servers =
+        servers.into_iter().enumerate().map(|(i, row)| (ServerId::new(i).unwrap(), row)).collect();
+    let syn = |port| up(ours).tcp(port, 80).seq(1).syn().build();
+    traced.take("a connection", Side::Lan, syn(40_001));
+    traced.take("another one", Side::Lan, syn(40_002));
+    traced.take("what is no service's", Side::Lan, up(ours).udp(5000, 53).build());
+    for (version, fallback) in [(2, Fallback::Reject), (3, Fallback::Drop)] {
+        traced.node.serve(&config, version, &web(fallback, ServerState::Dead));
+        traced.take("without a server", Side::Lan, syn(41_000));
+    }
+    traced.check("service.txt");
 }

@@ -19,7 +19,7 @@ const TIMEOUT: Duration = Duration::from_secs(120);
 /// Why a request got no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
-    /// Nobody listens there, or this user may not.
+    /// Nobody listens there.
     #[error("no gateway answers on {}: {error}; is `weir run` up, with this `control.socket`?", .socket.display())]
     Unreachable {
         /// The socket's path.
@@ -27,6 +27,9 @@ pub enum ClientError {
         /// What the system says.
         error: io::Error,
     },
+    /// This user may not.
+    #[error("{} is not for this user: use sudo, or the user that the gateway runs as", .0.display())]
+    Forbidden(PathBuf),
     /// It stopped while it was followed.
     #[error("the gateway on {} stopped", .0.display())]
     Ended(PathBuf),
@@ -121,9 +124,10 @@ impl Client {
 
     /// The body of an answer that is no refusal.
     async fn send(&self, method: Method, path: &str) -> Result<Incoming, ClientError> {
-        let stream = UnixStream::connect(&self.socket)
-            .await
-            .map_err(|error| ClientError::Unreachable { socket: self.socket.clone(), error })?;
+        let stream = UnixStream::connect(&self.socket).await.map_err(|error| match error.kind() {
+            io::ErrorKind::PermissionDenied => ClientError::Forbidden(self.socket.clone()),
+            _ => ClientError::Unreachable { socket: self.socket.clone(), error },
+        })?;
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
             .await
             .map_err(|error| self.garbled(error))?;

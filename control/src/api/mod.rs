@@ -125,10 +125,13 @@ pub struct ServerOrder {
 }
 
 /// A reload that was taken over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reloaded {
     /// Epoch of the configuration now in force.
     pub epoch: u32,
+    /// What is allowed in it but probably not meant.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
 }
 
 /// What kind of reason a [`Refusal`] has.

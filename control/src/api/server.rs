@@ -47,7 +47,8 @@ pub fn router(calls: Calls) -> Router {
 
 /// The route of the metrics listener.
 pub fn metrics_router(calls: Calls) -> Router {
-    Router::new().route("/metrics", get(metrics)).with_state(calls)
+    let elsewhere = || async { (StatusCode::NOT_FOUND, "the metrics are at /metrics\n") };
+    Router::new().route("/metrics", get(metrics)).fallback(elsewhere).with_state(calls)
 }
 
 async fn status(State(calls): State<Calls>) -> Response {

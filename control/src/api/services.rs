@@ -1,6 +1,7 @@
 //! Which server of which service or pool a client means, and what is to become of it: the queries of requests.
 
 use crate::service::{Change, Definition, Settings};
+use core::fmt;
 use core::net::{IpAddr, SocketAddr};
 use core::str::FromStr;
 use core::time::Duration;
@@ -76,6 +77,16 @@ pub enum CacheOrder {
     Ban,
     /// It is learned who holds it.
     Forget,
+}
+
+impl fmt::Display for CacheOrder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Pin(server) => write!(f, "pin to {server}"),
+            Self::Ban => f.write_str("ban"),
+            Self::Forget => f.write_str("forget"),
+        }
+    }
 }
 
 /// Why a query cannot be followed.

@@ -36,7 +36,7 @@ pub struct ControlSocket {
 }
 
 impl ControlSocket {
-    /// Claims `path`, making its directory if need be and replacing a socket that nobody answers on.
+    /// Claims `path`, making its directory, but none above that, if need be, and replacing a socket that nobody answers on.
     ///
     /// # Errors
     /// See [`SocketError`].
@@ -44,7 +44,10 @@ impl ControlSocket {
         let unwritable = |error| SocketError::Unwritable { path: path.to_owned(), error };
         remove_stale(path)?;
         if let Some(directory) = path.parent().filter(|directory| !directory.as_os_str().is_empty()) {
-            fs::create_dir_all(directory).map_err(unwritable)?;
+            match fs::create_dir(directory) {
+                Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(unwritable(error)),
+                _ => {}
+            }
         }
         let listener = UnixListener::bind(path).map_err(unwritable)?;
         fs::set_permissions(path, fs::Permissions::from_mode(MODE)).map_err(unwritable)?;

@@ -1,10 +1,10 @@
 //! `weir cluster`
 
 use super::gateway::Gateway;
+use super::values::bucket;
 use crate::Failure;
 use crate::observe::{ClusterStatus, cluster_tables};
 use hyper::Method;
-use weir_dataplane::units::BUCKETS_MAX;
 
 /// Show the cluster, or change whose flows a running gateway handles
 ///
@@ -25,8 +25,8 @@ enum Action {
     /// Get no new flows here; those that there are go on until they end, or until the deadline, then to other nodes
     Drain {
         /// Seconds until what is left goes to other nodes; without it `cluster.drain_s`
-        #[arg(long, value_name = "S")]
-        deadline: Option<u64>,
+        #[arg(long, value_name = "S", alias = "deadline")]
+        timeout_s: Option<u64>,
         #[command(flatten)]
         gateway: Gateway,
     },
@@ -38,7 +38,7 @@ enum Action {
     /// Let bucket N be one node's, as long as that may own any
     Pin {
         /// Bucket, from 1
-        #[arg(value_name = "N", value_parser = node_number())]
+        #[arg(value_name = "N", value_parser = bucket)]
         bucket: u16,
         /// The node's name
         #[arg(value_name = "NODE")]
@@ -49,7 +49,7 @@ enum Action {
     /// Let bucket N be whose it would be
     Unpin {
         /// Bucket, from 1
-        #[arg(value_name = "N", value_parser = node_number())]
+        #[arg(value_name = "N", value_parser = bucket)]
         bucket: u16,
         #[command(flatten)]
         gateway: Gateway,
@@ -57,7 +57,7 @@ enum Action {
     /// Own bucket N here too; with `local_nodes` until the next reload, with `static` until the next start
     Add {
         /// Bucket, or node number of Linux, from 1
-        #[arg(value_name = "N", value_parser = node_number())]
+        #[arg(value_name = "N", value_parser = bucket)]
         node: u16,
         #[command(flatten)]
         gateway: Gateway,
@@ -65,7 +65,7 @@ enum Action {
     /// Own bucket N here no longer; with `local_nodes` until the next reload, with `static` until the next start
     Del {
         /// Bucket, or node number of Linux, from 1
-        #[arg(value_name = "N", value_parser = node_number())]
+        #[arg(value_name = "N", value_parser = bucket)]
         node: u16,
         #[command(flatten)]
         gateway: Gateway,
@@ -88,16 +88,12 @@ enum Action {
     },
 }
 
-fn node_number() -> impl clap::builder::TypedValueParser<Value = u16> {
-    clap::value_parser!(u16).range(1..=BUCKETS_MAX as i64)
-}
-
 impl Args {
     pub(super) fn run(self) -> Result<(), Failure> {
         let (gateway, method, path) = match self.action {
             Action::Show { gateway } => (gateway, Method::GET, "/cluster".to_owned()),
-            Action::Drain { deadline, gateway } => {
-                let deadline = deadline.map_or_else(String::new, |s| format!("?deadline_s={s}"));
+            Action::Drain { timeout_s, gateway } => {
+                let deadline = timeout_s.map_or_else(String::new, |s| format!("?deadline_s={s}"));
                 (gateway, Method::POST, format!("/cluster/drain{deadline}"))
             }
             Action::Resume { gateway } => (gateway, Method::DELETE, "/cluster/drain".to_owned()),

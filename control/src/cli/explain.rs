@@ -1,6 +1,7 @@
 //! `weir explain`
 
 use super::gateway::Gateway;
+use super::values;
 use crate::Failure;
 use crate::observe::{Explanation, cluster_tables};
 use core::net::IpAddr;
@@ -10,7 +11,7 @@ use hyper::Method;
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// The address that opens flows
-    #[arg(value_name = "ADDRESS")]
+    #[arg(value_name = "ADDRESS", value_parser = values::address)]
     address: IpAddr,
     #[command(flatten)]
     gateway: Gateway,

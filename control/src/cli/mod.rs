@@ -23,11 +23,12 @@ mod schema;
 mod service;
 mod status;
 mod trace;
+mod values;
 mod version;
 mod vip;
 
 use crate::Failure;
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use core::ops::ControlFlow;
 use std::io::{self, ErrorKind, Write};
 use std::process::ExitCode;
@@ -35,9 +36,9 @@ use std::process::ExitCode;
 const EXIT_CODES: &str = "Exit codes:\n  \
     0  it was done\n  \
     1  it failed while running: a device, a file, the gateway; or its result is bad\n  \
-    2  the command line or the configuration is wrong";
+    2  the command line or the configuration is wrong, or the configuration cannot be read";
 
-/// Software gateway on DPDK: two ports, one share of a cluster.
+/// Software gateway on DPDK: bridges, routes and balances, alone or as a node of a cluster.
 #[derive(Debug, Parser)]
 #[command(name = "weir", version, after_help = EXIT_CODES, arg_required_else_help = true)]
 pub struct Cli {
@@ -75,7 +76,7 @@ enum Command {
 /// Runs the command that the process was started with.
 pub fn main() -> ExitCode {
     // clap prints what is wrong and ends with 2, or with 0 after --help.
-    let cli = Cli::parse();
+    let cli = Cli::from_arg_matches(&definition().get_matches()).unwrap_or_else(|error| error.exit());
     match run(cli.command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
@@ -85,9 +86,17 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// The command line's definition, for completions and man pages.
+/// The command line's definition, for the command itself, completions and man pages.
 pub fn definition() -> clap::Command {
-    Cli::command()
+    with_negative_numbers(Cli::command())
+}
+
+/// The same where `-1` is a number: so who gives one is told the range, not that there is no such option.
+fn with_negative_numbers(command: clap::Command) -> clap::Command {
+    let takes_value = |arg: &clap::Arg| arg.get_action().takes_values();
+    command
+        .mut_args(|arg| if takes_value(&arg) { arg.allow_negative_numbers(true) } else { arg })
+        .mut_subcommands(with_negative_numbers)
 }
 
 fn run(command: Command) -> Result<(), Failure> {

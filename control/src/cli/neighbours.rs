@@ -1,6 +1,7 @@
 //! `weir neighbours`
 
 use super::gateway::Gateway;
+use super::values;
 use crate::Failure;
 use crate::api::NeighbourSelection;
 use crate::observe::{Flushed, Neighbours, neighbour_tables};
@@ -29,7 +30,7 @@ enum Action {
 #[derive(Debug, clap::Args)]
 struct Flush {
     /// The neighbour's address
-    #[arg(value_name = "ADDRESS")]
+    #[arg(value_name = "ADDRESS", value_parser = values::address)]
     address: IpAddr,
     /// At this interface alone, such as lan or lan.20
     #[arg(short, long, alias = "dev", value_name = "INTERFACE")]

@@ -2,6 +2,7 @@
 
 use super::gateway::Gateway;
 use super::service::path;
+use super::values;
 use crate::Failure;
 use crate::api::{GroupQuery, ServerQuery};
 use crate::observe::{Pools, service_tables};
@@ -12,7 +13,7 @@ use hyper::Method;
 /// Show the pools of a running gateway, or change their nodes
 ///
 /// What is changed here holds until the next start, and over reloads unless the configuration says something new of the
-/// same thing: see docs/services.md.
+/// same thing: see docs/pools.md.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(subcommand)]
@@ -34,7 +35,7 @@ enum Action {
         #[command(flatten)]
         node: Node,
         /// Where it is
-        #[arg(value_name = "ADDRESS")]
+        #[arg(value_name = "ADDRESS", value_parser = values::address)]
         address: IpAddr,
         #[command(flatten)]
         settings: Settings,

@@ -17,6 +17,9 @@ pub(super) struct Args {
 impl Args {
     pub(super) fn run(self) -> Result<(), Failure> {
         self.gateway.show::<Reloaded>(Method::POST, "/reload", |reloaded| {
+            for warning in &reloaded.warnings {
+                super::warn(warning);
+            }
             format!("the configuration is in force, epoch {}\n", reloaded.epoch)
         })
     }

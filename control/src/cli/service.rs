@@ -1,6 +1,7 @@
 //! `weir service`
 
 use super::gateway::Gateway;
+use super::values;
 use crate::Failure;
 use crate::api::{CacheQuery, Endpoint, GroupQuery, ServerQuery};
 use crate::observe::ipvsadm_text::{self, Columns};
@@ -113,7 +114,7 @@ struct Cache {
     #[arg(value_name = "NAME")]
     name: String,
     /// This address alone
-    #[arg(value_name = "ADDRESS")]
+    #[arg(value_name = "ADDRESS", value_parser = values::address)]
     address: Option<IpAddr>,
     /// From now on its connections go to this server
     #[arg(long, value_name = "SERVER", requires = "address", group = "order")]

@@ -1,6 +1,7 @@
 //! `weir vip`
 
 use super::gateway::Gateway;
+use super::values;
 use crate::Failure;
 use crate::observe::{VipRow, Vips, vip_tables};
 use core::net::IpAddr;
@@ -40,7 +41,7 @@ enum Action {
 #[derive(Debug, clap::Args)]
 struct Which {
     /// The VIP
-    #[arg(value_name = "ADDRESS")]
+    #[arg(value_name = "ADDRESS", value_parser = values::address)]
     address: IpAddr,
     #[command(flatten)]
     gateway: Gateway,
@@ -49,7 +50,7 @@ struct Which {
 #[derive(Debug, clap::Args)]
 struct Node {
     /// The VIP
-    #[arg(value_name = "ADDRESS")]
+    #[arg(value_name = "ADDRESS", value_parser = values::address)]
     address: IpAddr,
     /// Node, from 1
     #[arg(value_name = "N")]

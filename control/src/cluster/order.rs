@@ -105,9 +105,9 @@ pub enum OrderError {
         total_nodes: u16,
     },
     /// There is no such node.
-    #[error("node {0}: this cluster has none of that name; `weir cluster` shows those it has")]
+    #[error("node {0}: this cluster has none of that name; `weir cluster show` lists those it has")]
     Node(NodeName),
     /// It is so already.
-    #[error("{0}: so it is already; nothing has changed")]
+    #[error("{0}: nothing has changed, for it is so already")]
     Unchanged(String),
 }

@@ -56,6 +56,11 @@ impl Findings {
         self.removed.push(path);
     }
 
+    /// Whether the value at `path` was left out because it was wrong.
+    pub(super) fn is_removed(&self, path: &Path) -> bool {
+        self.removed.contains(path)
+    }
+
     /// A finding about a value that something was taken out of may be a mere consequence of that: it is left out.
     fn add(&mut self, severity: Severity, target: Target, message: String, hint: Option<String>) {
         let consequence =

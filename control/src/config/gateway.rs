@@ -193,6 +193,11 @@ impl Device {
         self.0.split(',').next().unwrap_or_default()
     }
 
+    /// The value of the driver's argument `key`, if it is given.
+    pub fn argument(&self, key: &str) -> Option<&str> {
+        self.0.split(',').skip(1).find_map(|argument| argument.strip_prefix(key)?.strip_prefix('='))
+    }
+
     /// Whether software stands behind it. Names on a bus have a colon (`0000:03:00.0`, `auxiliary:…`).
     pub fn is_virtual(&self) -> bool {
         !self.name().contains(':')

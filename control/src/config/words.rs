@@ -2,6 +2,7 @@
 
 use super::path::{ANY_ITEM, Path};
 use super::schema::subschema;
+use core::net::{IpAddr, SocketAddr};
 use serde_json::Value;
 
 /// `, in `cluster``; nothing at the root.
@@ -76,7 +77,9 @@ pub(super) fn purpose(root: &Value, path: &Path) -> Option<String> {
     }
     let (key, schema) = path.last().zip(subschema(root, path))?;
     let text = lower(schema["description"].as_str()?.split(". ").next()?.trim_end_matches('.'));
-    Some(match schema["examples"].get(0).or_else(|| schema.get("default")) {
+    let default =
+        schema.get("default").filter(|default| default.as_array().is_none_or(|list| !list.is_empty()));
+    Some(match schema["examples"].get(0).or(default) {
         Some(example) => format!("{text}; for example `{key}: {}`", literal(example)),
         None => text,
     })
@@ -202,7 +205,8 @@ fn value_hint(schema: &Value, found: &Value) -> Option<String> {
         Value::Bool(on) if choices(schema).contains(&"on") => {
             Some(format!("write `{}`", if *on { "on" } else { "off" }))
         }
-        Value::Number(_) | Value::Bool(_) if wants("string") => {
+        // An address in quotes would still be none: there the example helps.
+        Value::Number(_) | Value::Bool(_) if wants("string") && !is_address(&schema["examples"][0]) => {
             Some(format!("put it in quotes: `\"{}\"`", literal(found)))
         }
         Value::Number(_) if wants("array") => {
@@ -210,6 +214,13 @@ fn value_hint(schema: &Value, found: &Value) -> Option<String> {
         }
         _ => None,
     }
+}
+
+/// Whether a key's example is an address, with or without a port or prefix length.
+fn is_address(example: &Value) -> bool {
+    let text = example.as_str().unwrap_or_default();
+    let address = text.split('/').next().unwrap_or_default();
+    text.parse::<SocketAddr>().is_ok() || address.parse::<IpAddr>().is_ok()
 }
 
 /// What was meant by `10`, `10s`, `2m`, `1 h` or `5d`.

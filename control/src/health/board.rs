@@ -228,17 +228,35 @@ impl Service {
     }
 
     fn view(&self, now_ms: u64) -> ServiceView {
+        let (panic, is_asked) = (self.panic(), self.health.check.is_some());
+        let servers = self.servers.iter().map(|entry| {
+            let mut view = entry.view(is_asked, now_ms);
+            if let Some(panic) = panic.as_ref().filter(|_| !view.alive) {
+                view.reason = format!("{panic}; {}", view.reason);
+            }
+            view
+        });
         ServiceView {
             service: self.name.to_string(),
             alive: self.alive(),
-            panic: self.panic().is_some(),
-            servers: self.servers.iter().map(|entry| entry.view(now_ms)).collect(),
+            panic: panic.is_some(),
+            servers: servers.collect(),
         }
     }
 }
 
 impl Entry {
-    fn view(&self, now_ms: u64) -> ServerView {
+    /// Why it cannot be checked, as the last try has shown, or as is known without one.
+    fn unchecked(&self) -> Option<String> {
+        match self.server.last() {
+            Some((.., Outcome::Unable(why))) => Some(why.clone()),
+            Some(_) => None,
+            None => self.subject.way().err().map(str::to_owned),
+        }
+    }
+
+    /// `is_asked`: its service's health is known by a check.
+    fn view(&self, is_asked: bool, now_ms: u64) -> ServerView {
         let Self { subject, server, .. } = self;
         let ago = |at_ms: u64| now_ms.saturating_sub(at_ms);
         let counts = server.counts();
@@ -248,6 +266,7 @@ impl Entry {
             alive: server.is_alive(),
             for_ms: ago(server.since_ms()),
             reason: server.reason().to_string(),
+            unchecked: self.unchecked().filter(|_| is_asked),
             held_for_ms: server.held_until_ms().map(|until_ms| until_ms.saturating_sub(now_ms)),
             last: server.last().map(|(at_ms, took_ms, outcome)| LastAnswer {
                 ago_ms: ago(*at_ms),

@@ -34,4 +34,14 @@ impl Subject {
     pub(super) const fn can_be_asked(&self, check: &Check) -> bool {
         self.address.is_some() && (self.device.is_some() || matches!(check, Check::Script { .. }))
     }
+
+    /// Where to ask, and by which device.
+    ///
+    /// # Errors
+    /// Why no check can be made.
+    pub fn way(&self) -> Result<(IpAddr, &str), &'static str> {
+        let address = self.address.ok_or("it has no address to ask")?;
+        let no_tap = "the port that it is behind has no `tap` to ask by: give it one";
+        Ok((address, self.device.as_deref().ok_or(no_tap)?))
+    }
 }

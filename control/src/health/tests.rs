@@ -257,6 +257,7 @@ fn a_server_without_an_address_or_a_device_comes_back_by_time_alone() {
         board.traffic("cache", "s0", Tally::default(), 0);
         board.traffic("cache", "s0", Tally { refused: 1, ..Tally::default() }, 0);
         assert_eq!(living(&board), "0");
+        assert!(board.view(5)[0].servers[0].unchecked.is_some(), "and that is seen before anybody has tried");
         assert_eq!(board.due(1_000, 8).len(), usize::from(address), "who has no address is not asked");
         board.look(5_000);
         assert_eq!(living(&board), "1");
@@ -275,6 +276,8 @@ fn with_too_few_alive_all_count_as_alive_and_it_is_said() {
         assert_eq!((view.alive, view.panic), (4 - dead, is_panic));
         let panics = board.verdicts().iter().filter(|one| matches!(one.reason, Reason::Panic { .. })).count();
         assert_eq!(panics, if is_panic { dead } else { 0 });
+        let shown = view.servers.iter().filter(|server| server.reason.contains("panic: ")).count();
+        assert_eq!(shown, panics, "the reason says so");
     }
 }
 

@@ -17,7 +17,7 @@ pub struct ServiceView {
 }
 
 /// A server.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 pub struct ServerView {
     /// Its name.
     pub server: String,
@@ -27,8 +27,10 @@ pub struct ServerView {
     pub alive: bool,
     /// For how long it has.
     pub for_ms: u64,
-    /// Why.
+    /// Why. Of one that is dead and is used nevertheless, because too few live: that as well.
     pub reason: String,
+    /// Why its checks cannot be made, if they cannot.
+    pub unchecked: Option<String>,
     /// For how long it is kept out at least, if it is dead.
     pub held_for_ms: Option<u64>,
     /// What came of the last check.

@@ -27,6 +27,10 @@ pub fn ipvsadm(text: &str) -> Result<String, Mistakes> {
             mistakes.push(Mistake { line: service.line, text: line.trim().to_owned(), message });
         }
     }
+    if services.is_empty() && mistakes.is_empty() {
+        let message = "there is no service here: what `ipvsadm -Sn` prints, as root, is wanted".to_owned();
+        mistakes.push(Mistake { line: 1, text: String::new(), message });
+    }
     mistakes.sort_by_key(|mistake| mistake.line);
     if mistakes.is_empty() { Ok(services::yaml("ipvsadm", &services, &[])) } else { Err(Mistakes(mistakes)) }
 }

@@ -1,6 +1,7 @@
 //! The one table of metrics: name, kind, labels and help. HELP lines, the exporter and `docs/metrics.md` come from it.
 
 use std::fmt::Write;
+use weir_dataplane::counters::{DropReason, PuntReason};
 
 /// How a metric's values are to be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -183,5 +184,23 @@ pub fn reference() -> String {
             metric.help
         );
     }
-    page
+    page + &reasons()
+}
+
+/// What the label `reason` says of drops and punts.
+fn reasons() -> String {
+    let drops = DropReason::ALL.iter().map(|reason| (reason.name(), reason.sentence()));
+    let punts = PuntReason::ALL.iter().map(|reason| (reason.name(), reason.sentence()));
+    let list = |of: &mut dyn Iterator<Item = (&str, &str)>| {
+        of.fold(
+            String::from("| `reason` | What it says of the frame |\n|---|---|\n"),
+            |page, (name, sentence)| page + &format!("| `{name}` | {} |\n", sentence.trim_start()),
+        )
+    };
+    let (drops, punts) = (list(&mut drops.into_iter()), list(&mut punts.into_iter()));
+    format!(
+        "\n## Reasons for drops\n\n`reason` of `weir_worker_drops_total`, and what `weir counters` and `weir replay` show. \
+         [routing.md](routing.md) says what to do about those of a router.\n\n{drops}\n\
+         ## Reasons for punts\n\n`reason` of `weir_worker_punts_total`: why a worker leaves a frame to control.\n\n{punts}"
+    )
 }

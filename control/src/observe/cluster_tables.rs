@@ -112,11 +112,26 @@ pub fn explanation(explanation: &Explanation) -> String {
 
 /// A node's part in a line.
 pub(super) fn summary(cluster: &ClusterStatus) -> String {
-    let local: Vec<_> =
-        cluster.buckets.iter().filter(|bucket| bucket.local).map(|bucket| bucket.node.to_string()).collect();
-    let local = if local.is_empty() { "none".to_owned() } else { local.join(", ") };
+    let local = ranges(cluster.buckets.iter().filter(|bucket| bucket.local).map(|bucket| bucket.node));
+    let local = if local.is_empty() { "none" } else { &local };
     let invert = if cluster.invert { ", inverted" } else { "" };
-    format!("nodes {local} of {} are here{invert}, tracking {}", cluster.total_nodes, cluster.tracking)
+    format!("buckets {local} of {} are here{invert}, tracking {}", cluster.total_nodes, cluster.tracking)
+}
+
+/// Numbers in their order, those that follow each other as a range: `1-3, 7`.
+fn ranges(numbers: impl Iterator<Item = u16>) -> String {
+    let mut ranges: Vec<(u16, u16)> = Vec::new();
+    for number in numbers {
+        match ranges.last_mut() {
+            Some((_, last)) if *last + 1 == number => *last = number,
+            _ => ranges.push((number, number)),
+        }
+    }
+    let text = ranges.iter().map(|(first, last)| match first == last {
+        true => first.to_string(),
+        false => format!("{first}-{last}"),
+    });
+    text.collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]
@@ -178,7 +193,7 @@ mod tests {
     fn a_cluster_of_named_nodes_is_shown_whole() {
         let text = cluster(&two_nodes());
         for line in [
-            "nodes 1 of 2 are here, tracking all, epoch 3",
+            "buckets 1 of 2 are here, tracking all, epoch 3",
             "map 1/gw1/aa",
             "5 flows are this node's, 8 are followed as shadows",
             "ordered by hand: del 2",

@@ -1,7 +1,7 @@
 //! Neighbours as a table for people.
 
 use super::neighbour::{Flushed, Neighbours};
-use super::tables::{duration, table};
+use super::tables::{count, duration, table};
 
 /// What `weir neighbours` prints.
 pub fn neighbours(answer: &Neighbours) -> String {
@@ -17,7 +17,7 @@ pub fn neighbours(answer: &Neighbours) -> String {
             row.waiting.to_string(),
         ]);
     }
-    let mut text = format!("{table}\n{} neighbours\n", answer.neighbours.len());
+    let mut text = format!("{table}\n{}\n", count(answer.neighbours.len(), "neighbour", "neighbours"));
     for alarm in &answer.alarms {
         text += &format!("alarm: {} ago: {}\n", duration(alarm.ago_s), alarm.what);
     }
@@ -26,5 +26,5 @@ pub fn neighbours(answer: &Neighbours) -> String {
 
 /// What `weir neighbours flush` prints.
 pub fn flushed(answer: &Flushed) -> String {
-    format!("{} neighbours flushed\n", answer.flushed)
+    format!("{} flushed\n", count(answer.flushed, "neighbour", "neighbours"))
 }

@@ -31,6 +31,8 @@ pub struct ServiceRow {
     pub persistence: Option<PersistenceRow>,
     /// What becomes of a new connection that no server can take.
     pub fallback: String,
+    /// Whether so few servers live that all are used.
+    pub panic: bool,
     /// In the order of the configuration; behind them those that operators have added.
     pub servers: Vec<ServerRow>,
     /// Servers that it has lost and that still carry connections.
@@ -264,6 +266,8 @@ pub struct PoolRow {
     pub pool: String,
     /// What becomes of a new connection that no node can take.
     pub fallback: String,
+    /// Whether so few nodes live that all are used.
+    pub panic: bool,
     /// The ports that are nodes' own.
     pub slices: Option<SlicesRow>,
     /// In the order of the configuration; behind them those that operators have added.
@@ -349,6 +353,7 @@ pub(super) mod fixtures {
             scheduler_flags: Vec::new(),
             persistence: None,
             fallback: "bypass".to_owned(),
+            panic: false,
             counts: servers[0].counts,
             rates: servers[0].rates,
             servers,

@@ -1,7 +1,7 @@
 //! Services and pools as tables for people.
 
 use super::service::{CacheServer, PoolRow, Pools, ServerRow, ServiceCache, ServiceRow, Services};
-use super::tables::{duration, table};
+use super::tables::{count, duration, table};
 
 /// What `weir service show` prints.
 pub fn services(answer: &Services) -> String {
@@ -12,10 +12,11 @@ pub fn services(answer: &Services) -> String {
 fn service(service: &ServiceRow) -> String {
     let unserved = service.unserved;
     format!(
-        "service {}: {}, without servers {}\n{}\nnot served: {} refused, {} bypassed, {} dropped\n",
+        "service {}: {}, fallback {}{}\n{}\nnot served: {} refused, {} bypassed, {} dropped\n",
         service.service,
         service.scheduler,
         service.fallback,
+        panic(service.panic),
         servers("server", &service.servers, &service.retired),
         unserved.refused,
         unserved.bypassed,
@@ -61,7 +62,7 @@ pub fn cache(answer: &ServiceCache) -> String {
         ]);
     }
     let more = if answer.more { ", and more" } else { "" };
-    format!("{table}\n{} addresses{more}\n", answer.entries.len())
+    format!("{table}\n{}{more}\n", count(answer.entries.len(), "address", "addresses"))
 }
 
 fn cache_server(holder: &CacheServer) -> String {
@@ -98,8 +99,13 @@ fn pool(pool: &PoolRow) -> String {
     });
     let unserved = pool.unserved;
     format!(
-        "pool {}: without nodes {}\n{table}\n{slices}not served: {} refused, {} bypassed, {} dropped\n",
-        pool.pool, pool.fallback, unserved.refused, unserved.bypassed, unserved.dropped,
+        "pool {}: fallback {}{}\n{table}\n{slices}not served: {} refused, {} bypassed, {} dropped\n",
+        pool.pool,
+        pool.fallback,
+        panic(pool.panic),
+        unserved.refused,
+        unserved.bypassed,
+        unserved.dropped,
     )
 }
 
@@ -108,6 +114,10 @@ fn both<'a>(
     retired: &'a [ServerRow],
 ) -> impl Iterator<Item = (&'a ServerRow, bool)> {
     current.iter().map(|server| (server, false)).chain(retired.iter().map(|server| (server, true)))
+}
+
+const fn panic(is_on: bool) -> &'static str {
+    if is_on { ", panic: too few live, all are used" } else { "" }
 }
 
 fn place(server: &ServerRow) -> String {
@@ -129,17 +139,23 @@ fn remarks(server: &ServerRow, is_retired: bool) -> String {
     if server.changed {
         remarks.push("changed by hand".to_owned());
     }
+    let health = server.health.as_ref();
     if !server.alive {
-        let reason = server.health.as_ref().map_or("its checks fail", |health| &health.reason);
-        remarks.push(format!("dead: {reason}"));
+        remarks.push(format!("dead: {}", health.map_or("its checks fail", |health| &health.reason)));
+    } else if let Some(health) = health.filter(|health| !health.alive) {
+        remarks.push(health.reason.clone());
     }
+    let unchecked = health.and_then(|health| health.unchecked.as_ref());
+    remarks.extend(unchecked.map(|why| format!("not checked: {why}")));
     if let Some(drain) = server.drain {
         let until = match drain.left_s {
             Some(0) => ", the deadline has passed".to_owned(),
             Some(left_s) => format!(", ends in {}", duration(left_s)),
             None => String::new(),
         };
-        remarks.push(format!("drains for {}, {} left{until}", duration(drain.for_s), drain.connections));
+        // What the file says is no order of an operator's.
+        let by = if server.added || server.changed || is_retired { "" } else { " by the configuration" };
+        remarks.push(format!("drains{by} for {}, {} left{until}", duration(drain.for_s), drain.connections));
     }
     remarks.join("; ")
 }
@@ -149,6 +165,7 @@ mod tests {
     use super::super::service::fixtures::{server, service};
     use super::super::service::{CacheRow, DrainRow, SelectorRow, SlicesRow};
     use super::*;
+    use crate::health::ServerView;
 
     fn shows(text: &str, lines: &[&str]) {
         for line in lines {
@@ -170,10 +187,10 @@ mod tests {
         let text = services(&Services { flows_max: 1, services: vec![row] });
         shows(
             &text,
-            &["service cache: wlc, without servers bypass", "not served: 1 refused, 2 bypassed, 3 dropped"],
+            &["service cache: wlc, fallback bypass", "not served: 1 refused, 2 bypassed, 3 dropped"],
         );
         for part in [
-            "drains for 1 min 1 s, 15 left, ends in 30 s",
+            "drains by the configuration for 1 min 1 s, 15 left, ends in 30 s",
             "[2001:db8::1]:80",
             "added by hand; dead: its checks fail",
             "taken away; drains for 1 s, 15 left ",
@@ -184,6 +201,30 @@ mod tests {
     }
 
     #[test]
+    fn panic_and_checks_that_cannot_be_made_are_seen() {
+        let health = |alive, reason: &str, unchecked: Option<&str>| {
+            let view = ServerView { alive, reason: reason.to_owned(), ..ServerView::default() };
+            Some(ServerView { unchecked: unchecked.map(str::to_owned), ..view })
+        };
+        let dead = ServerRow {
+            health: health(false, "panic: none lives; 3 bad answers", None),
+            ..server("a", "10.0.0.2", 1)
+        };
+        let unchecked =
+            ServerRow { health: health(true, "new", Some("no tap")), ..server("b", "10.0.0.3", 1) };
+        let row = service(SelectorRow::Mark { mark: 1, ipv6: false }, "wlc", vec![dead, unchecked]);
+        let row = ServiceRow { panic: true, ..row };
+        let text = services(&Services { flows_max: 1, services: vec![row] });
+        for part in [
+            "fallback bypass, panic: too few live, all are used\n",
+            "┆ panic: none lives; 3 bad answers ",
+            "┆ not checked: no tap ",
+        ] {
+            assert!(text.contains(part), "no {part:?} in\n{text}");
+        }
+    }
+
+    #[test]
     fn a_pool_shows_cost_and_load() {
         let of_mark =
             service(SelectorRow::Mark { mark: 1, ipv6: false }, "", vec![server("a", "10.0.0.2", 1)]);
@@ -191,6 +232,7 @@ mod tests {
         let row = PoolRow {
             pool: "front".to_owned(),
             fallback: "drop".to_owned(),
+            panic: false,
             slices: Some(SlicesRow { address: [192, 0, 2, 1].into(), first_port: 4096, ports_a_node: 1024 }),
             nodes: vec![server("a", "10.0.0.2", 1), ServerRow { mac, ..server("b", "0.0.0.0", 1) }],
             retired: Vec::new(),
@@ -202,7 +244,7 @@ mod tests {
         shows(
             &text,
             &[
-                "pool front: without nodes drop",
+                "pool front: fallback drop",
                 "│ a    ┆ 10.0.0.2          ┆ up    ┆    2 ┆   35 ┆     12 ┆        3 ┆        1234 ┆         │",
                 "│ b    ┆ 02:00:00:00:00:07 ┆ up    ┆    2 ┆   35 ┆     12 ┆        3 ┆        1234 ┆         │",
                 "ports of 192.0.2.1: 1024 a node, from 4096 on",

@@ -150,6 +150,11 @@ fn occupancy(table: Occupancy) -> String {
     format!("{} of {} ({share:.1} %)", table.live, table.max)
 }
 
+/// How many there are: `1 address`, `2 addresses`.
+pub(super) fn count(number: usize, one: &str, several: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { several })
+}
+
 /// A length of time in its two largest units.
 pub(super) fn duration(seconds: u64) -> String {
     let (days, hours, minutes) = (seconds / 86_400, seconds / 3600 % 24, seconds / 60 % 60);

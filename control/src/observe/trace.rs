@@ -87,6 +87,9 @@ pub struct FrameTrace {
     /// Whether this node of a cluster forwards it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gate: Option<GateRow>,
+    /// The service that has no server for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unserved: Option<String>,
     /// Where it goes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub steer: Option<SteerRow>,
@@ -229,6 +232,9 @@ pub enum GateBy {
 pub struct SteerRow {
     /// What the tables say.
     pub way: Way,
+    /// The server that it is for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub server: Option<TakerRow>,
     /// Who is next.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_hop: Option<IpAddr>,
@@ -238,6 +244,17 @@ pub struct SteerRow {
     /// How it leaves, if the MAC address of who is next is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub leaves: Option<LeavesRow>,
+}
+
+/// The server that a frame is for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TakerRow {
+    /// The name of its service or pool.
+    pub service: String,
+    /// Its own name.
+    pub server: String,
+    /// Its address, if it has one.
+    pub address: Option<IpAddr>,
 }
 
 /// How a frame leaves a router.

@@ -3,7 +3,7 @@
 use super::flow_tables::{arrow, protocol};
 use super::trace::{
     AdmissionRow, Entry, FrameRow, FrameTrace, GateBy, GateRow, OutcomeRow, OwnerRow, PacketRow, SteerRow,
-    TraceEnd, TraceEvent, TrackingRow, Way,
+    TakerRow, TraceEnd, TraceEvent, TrackingRow, Way,
 };
 use weir_dataplane::wire::EtherType;
 
@@ -50,6 +50,7 @@ pub fn frame(trace: &FrameTrace) -> String {
     lines.extend(trace.tracking.as_ref().map(|row| ("flow", tracking(row))));
     lines.extend(trace.owner.as_ref().map(|row| ("owner", owner(row))));
     lines.extend(trace.gate.as_ref().map(|row| ("gate", gate(row).to_owned())));
+    lines.extend(trace.unserved.as_ref().map(|service| ("service", format!("{service}: no server"))));
     lines.extend(trace.steer.as_ref().map(|row| ("steer", steer(row))));
     lines.push(("verdict", verdict(&trace.outcome, trace.owner.as_ref())));
     block(&title, &link(&trace.frame, false), &lines)
@@ -175,6 +176,8 @@ fn steer(row: &SteerRow) -> String {
     let to = row.next_hop.map_or_else(String::new, |next| format!(" {next}"));
     let by = row.interface.as_ref().map_or_else(String::new, |name| format!(" by {name}"));
     let way = match row.way {
+        Way::Gateway if row.server.is_some() => format!("{}, to the router{to}{by}", taker(row)),
+        Way::OnLink if row.server.is_some() => format!("{}{by}", taker(row)),
         Way::Bridge => return "to the port's partner".to_owned(),
         Way::Gateway => format!("to the router{to}{by}"),
         Way::OnLink => format!("to the host{to}{by}"),
@@ -198,6 +201,12 @@ fn steer(row: &SteerRow) -> String {
     }
 }
 
+fn taker(row: &SteerRow) -> String {
+    let Some(TakerRow { service, server, address }) = &row.server else { return String::new() };
+    let at = address.map_or_else(String::new, |address| format!(" {address}"));
+    format!("to the server {server}{at} of {service}")
+}
+
 fn verdict(outcome: &OutcomeRow, owner: Option<&OwnerRow>) -> String {
     let OutcomeRow { verdict, out, reason } = outcome;
     match (verdict.as_str(), out, reason) {
@@ -207,6 +216,9 @@ fn verdict(outcome: &OutcomeRow, owner: Option<&OwnerRow>) -> String {
             None => "shadow: not forwarded here".to_owned(),
         },
         ("hold", ..) => "hold: it waits for the rest of its datagram, or for its owner to leave".to_owned(),
+        ("punt", _, Some(reason)) if reason == "no_server" => {
+            "punt: no_server, control refuses it".to_owned()
+        }
         ("punt", _, Some(reason)) => format!("punt: {reason}, left to control"),
         (verdict, _, Some(reason)) => format!("{verdict}: {reason}"),
         (verdict, ..) => verdict.to_owned(),

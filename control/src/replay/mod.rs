@@ -20,7 +20,8 @@ use crate::runtime::ports;
 use crate::runtime::traced::Names;
 use crate::{Failure, replay::capture::Capture};
 use lines::{Lines, Watch};
-use std::io::Write;
+use std::collections::BTreeMap;
+use std::io::{self, Write};
 use std::path::PathBuf;
 use traces::Traces;
 
@@ -60,7 +61,9 @@ impl Replay {
         let eal = ports::start_eal(&with_captures.config, 1).map_err(Failure::runtime)?;
         let mut node =
             Node::open(eal, "replay", with_captures, &dataplane, self.clock).map_err(Failure::runtime)?;
-        let called = Names { ports: &names, interfaces: None, cluster: dataplane.cluster.as_ref(), members };
+        let (services, servers) = (BTreeMap::new(), BTreeMap::new());
+        let cluster = dataplane.cluster.as_ref();
+        let called = Names { ports: &names, interfaces: None, cluster, members, services, servers };
         play(&mut node, &names, verdicts, Traces::new(tracing, called))?;
         *summary = summarise(&node, &names);
         check(&node, &captures)
@@ -107,6 +110,10 @@ fn play(
             .map_err(|error| Failure::runtime(format!("cannot write the trace: {error}")))?;
         if let Some(verdicts) = &mut verdicts {
             let written = if more { lines.write(verdicts) } else { lines.finish(verdicts) };
+            if matches!(&written, Err(error) if error.kind() == io::ErrorKind::BrokenPipe) {
+                // Whoever read has read enough.
+                return Ok(());
+            }
             written.map_err(|error| Failure::runtime(format!("cannot write the verdicts: {error}")))?;
         }
         if !more {

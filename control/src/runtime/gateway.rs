@@ -264,7 +264,10 @@ impl Gateway {
             added.map_err(Refusal::configuration)?;
         }
         self.running.services.change(collection, order)?;
-        info!(group, server, ?change, "{} changed", collection.group_word());
+        if let Some(wards) = &mut self.wards {
+            wards.look(&self.config, &mut self.running.services, &self.running.workers);
+        }
+        info!(group, server, %change, "{} changed", collection.group_word());
         self.publish(self.dataplane.clone()).await
     }
 
@@ -281,9 +284,12 @@ impl Gateway {
     /// Follows an operator's order about this node's seat, and goes on by it.
     async fn order(&mut self, order: &Order) -> Result<ClusterStatus, Refusal> {
         let Some(seat) = &mut self.running.seat else {
-            return Err(Refusal::conflict(
-                "this node's part is given by `local_nodes`: use `weir cluster add` and `weir cluster del`",
-            ));
+            // Says so where there is no cluster at all.
+            self.cluster()?;
+            return Err(Refusal::conflict(format!(
+                "{order}: this node's part is given by `local_nodes`, so only `weir cluster add` and `weir cluster del` \
+                 change it; take and give are for `static`, the others for nodes that agree by themselves"
+            )));
         };
         seat.order(order).map_err(|error| Refusal::conflict(error.to_string()))?;
         info!(%order, "cluster ordered");
@@ -392,7 +398,8 @@ impl Gateway {
         if let Some(kernel) = &self.kernel {
             kernel.reload(&self.config);
         }
-        Ok(Reloaded { epoch: self.epoch.number() })
+        let warnings = prepared.warnings.iter().map(ToString::to_string).collect();
+        Ok(Reloaded { epoch: self.epoch.number(), warnings })
     }
 
     /// Swaps what the workers do, whole, and waits until all of them do it.
@@ -450,7 +457,9 @@ impl Gateway {
         };
         let interfaces = self.config.network().map(|network| network.interfaces().iter());
         let interfaces = interfaces.map(|named| named.map(NamedInterface::name).collect());
-        self.tracers.pass_on(&Names { ports: &self.port_names, interfaces, cluster, members });
+        let (services, servers) = self.running.services.names();
+        let ports = &self.port_names;
+        self.tracers.pass_on(&Names { ports, interfaces, cluster, members, services, servers });
     }
 
     /// Stops the workers; answers what they counted and what went wrong with them.

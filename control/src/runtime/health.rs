@@ -20,7 +20,7 @@ pub(super) use http::{Page, fetch};
 pub(super) use socket::Way;
 pub(super) use trouble::Trouble;
 
-use crate::health::{Board, Group, Job, Outcome, ServiceView, Tally, Ticket, Verdict};
+use crate::health::{Board, Group, Job, Outcome, Reason, ServiceView, Tally, Ticket, Verdict};
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -80,10 +80,14 @@ impl Watch {
         Self { shared, verdicts, task }
     }
 
-    /// Watches these servers and no others, as in [`Board::set`].
-    pub fn set(&self, groups: Vec<Group>) {
-        self.shared.board().set(groups, self.shared.now_ms());
+    /// Watches these servers and no others, as in [`Board::set`]; what is held of them now.
+    pub fn set(&self, groups: Vec<Group>) -> Vec<Verdict> {
+        let mut board = self.shared.board();
+        board.set(groups, self.shared.now_ms());
+        let verdicts = board.verdicts();
+        drop(board);
         self.shared.wake.notify_one();
+        verdicts
     }
 
     /// Takes in what has become of servers' connections: service, server, and its counts.
@@ -187,7 +191,9 @@ fn tell(publish: &watch::Sender<Arc<[Verdict]>>, news: Arc<[Verdict]>) {
         };
         let changes = |new: &Verdict| was(new).map_or(!new.alive, |old| old.alive != new.alive);
         for verdict in news.iter().filter(|verdict| changes(verdict)) {
-            if verdict.alive { info!("{verdict}") } else { warn!("{verdict}") }
+            // That all are used because too few live is no good news.
+            let is_good = verdict.alive && !matches!(verdict.reason, Reason::Panic { .. });
+            if is_good { info!("{verdict}") } else { warn!("{verdict}") }
         }
         let is_news = told.len() != news.len()
             || news.iter().any(|new| was(new).is_none_or(|old| old.alive != new.alive));

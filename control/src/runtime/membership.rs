@@ -43,6 +43,19 @@ pub(super) enum JoinError {
     Etcd(#[from] etcd::EtcdError),
 }
 
+/// Whether the files that membership needs are there and can be used.
+///
+/// # Errors
+/// See [`JoinError`].
+pub(super) fn check_files(membership: &Membership) -> Result<(), JoinError> {
+    match &membership.carrier {
+        Carrier::Gossip { key_file, .. } => drop(gossip::KeyRing::read(key_file)?),
+        Carrier::Etcd(config) => etcd::check_files(config)?,
+        Carrier::Static(_) => {}
+    }
+    Ok(())
+}
+
 /// The engine, and what only one of them needs.
 #[derive(Debug)]
 enum Carried {

@@ -46,6 +46,9 @@ pub fn run(path: &Path) -> Result<(), Failure> {
         warn!("{warning}");
     }
     let config = loaded.config;
+    if let Some(membership) = config.membership() {
+        membership::check_files(membership).map_err(Failure::runtime)?;
+    }
     // Both are claimed before DPDK starts: a second gateway ends here and disturbs nobody.
     let socket = ControlSocket::claim(config.control_socket()).map_err(Failure::runtime)?;
     let metrics = metrics_listener(&config)?;

@@ -3,6 +3,7 @@
 use super::tap::DESCRIPTORS;
 use crate::config::{self, GatewayConfig, Network, Promiscuous, Queues};
 use core::net::{IpAddr, Ipv6Addr};
+use std::path::Path;
 use weir_dataplane::gate::handover::HELD_MAX;
 use weir_dataplane::subnet::Subnet;
 use weir_dataplane::units::PortId;
@@ -36,6 +37,28 @@ pub enum PortsError {
     /// DPDK says no.
     #[error(transparent)]
     Dpdk(#[from] weir_dpdk::Error),
+    /// A driver is to open a network interface of the kernel, and there is none.
+    #[error(
+        "port {port}: there is no network interface `{interface}`, which `{device}` is to open; `ip link` lists them"
+    )]
+    NoInterface {
+        /// The port's name.
+        port: String,
+        /// Its device.
+        device: String,
+        /// The interface.
+        interface: String,
+    },
+    /// The kernel has an interface of a tap's name already.
+    #[error(
+        "port {port}: the name `{tap}` of `ports[].tap` is taken: there is such a network interface already; choose another name"
+    )]
+    TapTaken {
+        /// The port's name.
+        port: String,
+        /// The tap's name.
+        tap: String,
+    },
     /// The device has fewer queues than the configuration asks for.
     #[error(
         "port {port}: `ports[].queues` asks for {wanted} queues, `{device}` has {rx} to receive and {tx} to transmit; ask for fewer, or `auto`"
@@ -95,7 +118,6 @@ pub fn start_eal(config: &GatewayConfig, gateways: u32) -> Result<Eal, PortsErro
     let options = EalOptions {
         memory: if memory.huge_pages() { Memory::Huge { mb } } else { Memory::NoHuge { mb } },
         pci_devices: devices.filter(|device| !device.is_virtual()).map(ToString::to_string).collect(),
-        file_prefix: format!("weir-{}", std::process::id()),
         ..EalOptions::default()
     };
     Ok(Eal::init(&options)?)
@@ -137,7 +159,14 @@ fn open_one(
     if usize::from(wanted) > workers {
         return Err(PortsError::Unserved { port: port.name().to_owned(), wanted, workers });
     }
-    let device = eal.probe(port.device().as_str())?;
+    let device = eal.probe(port.device().as_str()).map_err(|error| {
+        let interface = port.device().argument("iface").filter(|name| !interface_exists(name));
+        interface.map_or(PortsError::Dpdk(error), |interface| PortsError::NoInterface {
+            port: port.name().to_owned(),
+            device: port.device().to_string(),
+            interface: interface.to_owned(),
+        })
+    })?;
     let reception = reception(config, id, port);
     let (opened, rx, tx) = Port::open(port.name(), device, &options(port, wanted, reception), pool)?;
     let facts = opened.facts();
@@ -151,6 +180,11 @@ fn open_one(
         });
     }
     Ok(OpenPort { id, device: port.device().to_string(), port: opened, rx, tx })
+}
+
+/// Whether the kernel has a network interface of this name.
+pub(super) fn interface_exists(name: &str) -> bool {
+    Path::new("/sys/class/net").join(name).exists()
 }
 
 /// Which frames a port of this configuration is to take.

@@ -20,7 +20,7 @@ use weir_dataplane::wire::MacAddr;
 /// Who asks for a reload.
 #[derive(Debug)]
 pub(super) enum Asked {
-    /// A client, which waits for the outcome.
+    /// A client, which waits for the outcome; the log gets it as well.
     Client(Answer<Result<Reloaded, Refusal>>),
     /// SIGHUP: the log gets the outcome.
     Signal,
@@ -29,10 +29,12 @@ pub(super) enum Asked {
 impl Asked {
     /// A client that has gone away needs no answer.
     fn tell(self, outcome: Result<Reloaded, Refusal>) {
-        match (self, outcome) {
-            (Self::Client(answer), outcome) => drop(answer.send(outcome)),
-            (Self::Signal, Ok(reloaded)) => info!(epoch = reloaded.epoch, "configuration reloaded"),
-            (Self::Signal, Err(refusal)) => error!("configuration not reloaded: {refusal}"),
+        match &outcome {
+            Ok(reloaded) => info!(epoch = reloaded.epoch, "configuration reloaded"),
+            Err(refusal) => error!("configuration not reloaded: {refusal}"),
+        }
+        if let Self::Client(answer) = self {
+            drop(answer.send(outcome));
         }
     }
 }

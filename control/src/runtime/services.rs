@@ -7,6 +7,7 @@ mod rows;
 
 use crate::api::{Refusal, ServerOrder};
 use crate::config::services;
+use crate::observe::trace::TakerRow;
 use crate::service::{
     ChangeError, Collection, Counts, Full, Group, Registry, Sampler, Server, ServiceCounts,
 };
@@ -139,6 +140,19 @@ impl Services {
         let current = self.registry.all_servers().map(|(group, server)| (group.name(), server));
         let retired = self.registry.retired().map(|retired| (&*retired.group, &retired.server));
         current.chain(retired).map(|(group, server)| (server.id(), (group, server))).collect()
+    }
+
+    /// What services and pools, and their servers, are called.
+    pub(super) fn names(&self) -> (BTreeMap<ServiceId, &str>, BTreeMap<ServerId, TakerRow>) {
+        let taker = |(id, (group, server)): (ServerId, (&str, &Server))| {
+            let address = match server.definition().place {
+                Place::Address(address) => Some(address),
+                Place::Mac(..) => None,
+            };
+            (id, TakerRow { service: group.to_owned(), server: server.name().to_owned(), address })
+        };
+        let groups = self.registry.groups().iter().map(|group| (group.id(), group.name()));
+        (groups.collect(), self.by_number().into_iter().map(taker).collect())
     }
 
     /// The service or pool of this name.

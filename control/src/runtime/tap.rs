@@ -4,7 +4,7 @@
 //! of its port, and frames carry their VLAN tags as on the wire. So many packets a second reach the kernel by each, and
 //! as many at once; what is above that, or finds no room, is counted.
 
-use super::ports::{OpenPort, PortsError};
+use super::ports::{self, OpenPort, PortsError};
 use crate::config::GatewayConfig;
 use crate::network::rate::Rate;
 use crate::observe::TapStatus;
@@ -50,7 +50,12 @@ impl Taps {
         let taps = wanted.map(|(id, port, name)| {
             let mac = open.iter().find(|open| open.id == id).map(|open| open.port.facts().mac);
             let mac = mac.map_or_else(String::new, |mac| format!(",mac={mac}"));
-            let device = eal.probe(&format!("net_tap{},iface={name}{mac}", id.index()))?;
+            let taken = ports::interface_exists(name);
+            let device = eal.probe(&format!("net_tap{},iface={name}{mac}", id.index()));
+            let device = device.map_err(|error| match taken {
+                true => PortsError::TapTaken { port: port.name().to_owned(), tap: name.to_owned() },
+                false => PortsError::Dpdk(error),
+            })?;
             let options = PortOptions {
                 rx_descriptors: DESCRIPTORS,
                 tx_descriptors: DESCRIPTORS,

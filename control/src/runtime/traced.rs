@@ -4,9 +4,10 @@ use super::rows;
 use crate::observe::protocol::state_name;
 use crate::observe::trace::{
     AdmissionRow, Entry, FrameRow, FrameTrace, GateBy, GateRow, LeavesRow, OutcomeRow, OwnerRow, PacketRow,
-    SteerRow, TrackingRow, Way,
+    SteerRow, TakerRow, TrackingRow, Way,
 };
 use crate::observe::{Detail, Tuple};
+use std::collections::BTreeMap;
 use weir_dataplane::config::Cluster;
 use weir_dataplane::counters::{DropReason, Verdict};
 use weir_dataplane::key::FlowKey;
@@ -15,7 +16,7 @@ use weir_dataplane::port::FrameDefect;
 use weir_dataplane::steer::course::Course;
 use weir_dataplane::steer::route;
 use weir_dataplane::trace::{Arrival, Ends, FrameView, Passage, Share};
-use weir_dataplane::units::{BucketId, InterfaceId, MemberId, PortId};
+use weir_dataplane::units::{BucketId, InterfaceId, MemberId, PortId, ServerId, ServiceId};
 use weir_dataplane::wire::TcpFlags;
 
 /// What control calls ports, interfaces and nodes.
@@ -29,6 +30,10 @@ pub struct Names<'a> {
     pub cluster: Option<&'a Cluster>,
     /// The nodes by their numbers at the workers.
     pub members: Vec<String>,
+    /// Services and pools.
+    pub services: BTreeMap<ServiceId, &'a str>,
+    /// Their servers.
+    pub servers: BTreeMap<ServerId, TakerRow>,
 }
 
 impl Names<'_> {
@@ -68,6 +73,7 @@ pub fn frame(worker: usize, time_ms: u64, passage: &Passage, names: &Names<'_>) 
         tracking: is_tracked.then(|| tracking(worker, passage, names)),
         owner: owner(passage, names),
         gate: (is_tracked && tracked.drop.is_none() && names.cluster.is_some()).then(|| gate(passage)),
+        unserved: passage.unserved.and_then(|id| names.services.get(&id)).map(|name| (*name).to_owned()),
         steer: steer(passage, names),
         outcome: outcome(passage.verdict, names),
     }
@@ -221,6 +227,7 @@ fn steer(passage: &Passage, names: &Names<'_>) -> Option<SteerRow> {
         let is_sent = matches!(passage.verdict, Verdict::Forward(_));
         return is_sent.then_some(SteerRow {
             way: Way::Bridge,
+            server: None,
             next_hop: None,
             interface: None,
             leaves: None,
@@ -231,9 +238,14 @@ fn steer(passage: &Passage, names: &Names<'_>) -> Option<SteerRow> {
     }
     let ends = passage.arrival.frame.head?.ends?;
     let Course { way, hop, adjacency } = passage.course?;
+    let server = passage.server.and_then(|id| names.servers.get(&id)).cloned();
+    let destination = || match &server {
+        Some(server) => server.address,
+        None => Some(ends.destination.ip(ends.family)),
+    };
     let (way, at, next_hop) = match way {
         route::Way::Gateway(_) => (Way::Gateway, hop.map(|hop| hop.interface), hop.map(|hop| hop.gateway)),
-        route::Way::OnLink(at) => (Way::OnLink, Some(at), Some(ends.destination.ip(ends.family))),
+        route::Way::OnLink(at) => (Way::OnLink, Some(at), destination()),
         route::Way::Local => (Way::Local, None, None),
         route::Way::Broadcast => (Way::Broadcast, None, None),
         route::Way::Multicast => (Way::Multicast, None, None),
@@ -249,5 +261,5 @@ fn steer(passage: &Passage, names: &Names<'_>) -> Option<SteerRow> {
         mtu: leaving.mtu,
         hops_left: ends.hops_left.and_then(|hops| hops.checked_sub(1)).filter(|hops| *hops > 0),
     });
-    Some(SteerRow { way, next_hop, interface: at.and_then(|at| names.interface(at)), leaves })
+    Some(SteerRow { way, server, next_hop, interface: at.and_then(|at| names.interface(at)), leaves })
 }

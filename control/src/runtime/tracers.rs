@@ -163,6 +163,7 @@ fn unix_ms() -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeMap;
     use std::sync::Arc;
     use std::time::Duration;
     use weir_dataplane::config::Config;
@@ -175,7 +176,14 @@ mod tests {
     use weir_dataplane::worker::{Idle, Mesh, Setup, Worker, WorkerPort};
     use weir_tests::packet::{Mac, eth};
 
-    const NAMES: Names<'static> = Names { ports: &[], interfaces: None, cluster: None, members: Vec::new() };
+    const NAMES: Names<'static> = Names {
+        ports: &[],
+        interfaces: None,
+        cluster: None,
+        members: Vec::new(),
+        services: BTreeMap::new(),
+        servers: BTreeMap::new(),
+    };
 
     struct Gateway {
         worker: Worker<MemQueue, MemQueue, MemClock>,

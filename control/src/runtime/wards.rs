@@ -4,7 +4,7 @@ use super::health::{self, Verdicts};
 use super::loads::{Agent, Ear, Published};
 use super::services::Services;
 use crate::config::{self, GatewayConfig};
-use crate::health::{Group, Reporter, ServiceView, Subject, Tally};
+use crate::health::{Group, Reporter, ServiceView, Subject, Tally, Verdict};
 use crate::service::{self, Counts, Kind};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -33,13 +33,12 @@ impl Wards {
     /// Watches the servers that there are now, and tells the registry what is known of them.
     pub(super) fn look(&mut self, config: &GatewayConfig, services: &mut Services, workers: &[WorkerHandle]) {
         let is_new = self.revision != Some(services.registry().revision());
-        if is_new {
-            self.follow(config, services.registry().groups());
-        }
+        // Of a server that has moved what was published last does not hold any more.
+        let now = is_new.then(|| self.follow(config, services.registry().groups()));
         self.tell_traffic(services, workers);
         let heard = [self.verdicts.has_changed(), self.loads.has_changed()];
         if is_new || heard.iter().any(|changed| matches!(changed, Ok(true))) {
-            self.tell(services);
+            self.tell(services, now);
         }
         self.revision = Some(services.registry().revision());
     }
@@ -49,7 +48,7 @@ impl Wards {
         self.watch.view()
     }
 
-    fn follow(&mut self, config: &GatewayConfig, groups: &[service::Group]) {
+    fn follow(&mut self, config: &GatewayConfig, groups: &[service::Group]) -> Vec<Verdict> {
         let subject = |group: &service::Group, server: &service::Server| {
             let address = address(server);
             let device = address.and_then(|address| config::device(config, address));
@@ -64,8 +63,9 @@ impl Wards {
             let servers = group.servers().iter().map(|server| subject(group, server)).collect();
             Some(Group { service: group.name().into(), health: group.kind().health()?.clone(), servers })
         });
-        self.watch.set(watched.collect());
+        let verdicts = self.watch.set(watched.collect());
         self.listen(config, groups);
+        verdicts
     }
 
     /// Hears the nodes of pools, and asks their agents.
@@ -103,8 +103,9 @@ impl Wards {
         self.watch.traffic(tallies);
     }
 
-    fn tell(&mut self, services: &mut Services) {
-        let verdicts = Arc::clone(&self.verdicts.borrow_and_update());
+    /// Tells the registry what was published, or of verdicts what holds `now`.
+    fn tell(&mut self, services: &mut Services, now: Option<Vec<Verdict>>) {
+        let verdicts = now.map_or_else(|| Arc::clone(&self.verdicts.borrow_and_update()), Arc::from);
         let loads = Arc::clone(&self.loads.borrow_and_update());
         let dead: BTreeSet<(&str, &str)> = verdicts
             .iter()

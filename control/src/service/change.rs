@@ -4,6 +4,7 @@ use super::definition::{Definition, Settings};
 use super::group::{Collection, Group, Kind};
 use super::registry::{Full, Registry};
 use crate::config::services::Service;
+use core::fmt;
 use core::net::IpAddr;
 use core::time::Duration;
 use weir_dataplane::config::service::{Method, Place, Selector};
@@ -24,6 +25,21 @@ pub enum Change {
     },
     /// It gets connections again.
     Undrain,
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Set(settings) => write!(f, "set{settings}"),
+            Self::Add(definition) => {
+                write!(f, "add at {}, weight {}", definition.place.address(), definition.weight)
+            }
+            Self::Remove => f.write_str("remove"),
+            Self::Drain { timeout: Some(timeout) } => write!(f, "drain for {} s at most", timeout.as_secs()),
+            Self::Drain { timeout: None } => f.write_str("drain"),
+            Self::Undrain => f.write_str("undrain"),
+        }
+    }
 }
 
 /// Why a change was refused.

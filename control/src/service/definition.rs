@@ -1,6 +1,7 @@
 //! What a server is said to be.
 
 use crate::config::services::Node;
+use core::fmt;
 use core::net::IpAddr;
 use weir_dataplane::config::service::{Method, Place};
 
@@ -54,6 +55,22 @@ pub struct Settings {
     pub cost: Option<u16>,
     /// See [`Definition::drain`].
     pub drain: Option<bool>,
+}
+
+impl fmt::Display for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { weight, upper_threshold, lower_threshold, cost, drain } = *self;
+        let numbers = [
+            ("weight", weight.map(u32::from)),
+            ("upper_threshold", upper_threshold),
+            ("lower_threshold", lower_threshold),
+            ("cost", cost.map(u32::from)),
+        ];
+        for (name, number) in numbers {
+            number.map_or(Ok(()), |number| write!(f, " {name} {number}"))?;
+        }
+        drain.map_or(Ok(()), |drain| f.write_str(if drain { " drain" } else { " undrain" }))
+    }
 }
 
 impl Settings {

@@ -3,7 +3,21 @@
 use super::named_enum;
 use crate::units::PortId;
 
-named_enum! {
+/// The same, and each variant's documentation as its sentence, for the reference.
+macro_rules! explained_enum {
+    ($(#[$meta:meta])* pub enum $name:ident { $($(#[doc = $doc:literal])+ $variant:ident = $text:literal,)+ }) => {
+        named_enum! { $(#[$meta])* pub enum $name { $($(#[doc = $doc])+ $variant = $text,)+ } }
+
+        impl $name {
+            /// What it means, with a blank before each line of it.
+            pub const fn sentence(self) -> &'static str {
+                match self { $(Self::$variant => concat!($($doc),+),)+ }
+            }
+        }
+    };
+}
+
+explained_enum! {
     /// Why a frame was dropped. Counters, metrics, replay and traces share this list.
     pub enum DropReason {
         /// The device scattered the frame over several buffers.
@@ -110,7 +124,7 @@ named_enum! {
     }
 }
 
-named_enum! {
+explained_enum! {
     /// Why a frame is left to control.
     pub enum PuntReason {
         /// ARP.

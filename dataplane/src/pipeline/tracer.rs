@@ -2,15 +2,15 @@
 //!
 //! It looks on like any other [`Observer`], and changes nothing. Where nobody traces, a worker's pipeline runs without.
 
-use super::service::target;
 use super::{Observer, Opening, Release, Scene, Sight};
-use crate::config::service::Place;
+use crate::classify::Facts;
 use crate::config::vip::Nodes;
 use crate::counters::{DropReason, PuntReason, Verdict};
-use crate::key::{Address, Family, FlowKey};
+use crate::key::FlowKey;
 use crate::parse::Class;
 use crate::port::Frame;
 use crate::snapshot::Snapshot;
+use crate::steer::delivery::facts;
 use crate::trace::{Arrival, Filter, FrameView, Head, Passage, Share, Told, Trace, Traces};
 use crate::track::table::RecordId;
 use crate::track::{Origin, Owners, Tracked};
@@ -165,6 +165,15 @@ fn passage(arrival: Arrival, sight: &Sight, scene: &Scene<'_>, now: Tick) -> Pas
     let ends = arrival.frame.head.and_then(|head| head.ends);
     let router = snapshot.router().filter(|_| sight.owned);
     let flow = record.and_then(|record| tracker.view(record, now));
+    let server = tracked.steering.target(tracked.reply);
+    let place = server.and_then(|id| Some(snapshot.services()?.target(id)?.place));
+    let is_unserved =
+        matches!(sight.verdict, Verdict::Drop(DropReason::NoServer) | Verdict::Punt(PuntReason::NoServer));
+    let unserved = snapshot.services().filter(|_| is_unserved).and_then(|services| {
+        let vlan = arrival.frame.head.and_then(|head| head.vlan);
+        let facts = facts(parsed, arrival.frame.port, vlan);
+        services.service_of(&Facts { mark: flow.map_or(facts.mark, |flow| flow.mark), ..facts })
+    });
     let of_vip = record.filter(|record| tracker.is_shared(*record)).zip(flow);
     // What is of no flow and may open none is nobody's, and to a VIP its hash alone says it.
     let opens = tracked.drop.is_none() && !matches!(parsed.class, Class::Punt(_));
@@ -180,15 +189,11 @@ fn passage(arrival: Arrival, sight: &Sight, scene: &Scene<'_>, now: Tick) -> Pas
         flow,
         share: is_shared.then(|| share(&origin, of_vip.is_some(), snapshot)).flatten(),
         owned: sight.owned,
-        course: router.zip(ends).map(|(router, ends)| {
-            // What a server has goes to the server, wherever its destination is.
-            let place = target(snapshot.services(), tracked).map(|target| target.place);
-            match place {
-                Some(Place::Address(server)) => {
-                    router.course(Family::of(server), Address::from_ip(server), &parsed.key)
-                }
-                _ => router.course(ends.family, ends.destination, &parsed.key),
-            }
+        server,
+        unserved,
+        course: router.zip(ends).filter(|_| !is_unserved).map(|(router, ends)| match place {
+            Some(place) => router.course_to(place, &parsed.key),
+            None => router.course(ends.family, ends.destination, &parsed.key),
         }),
         verdict: sight.verdict,
     }

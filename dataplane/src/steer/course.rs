@@ -3,6 +3,7 @@
 use super::Router;
 use super::route::{Adjacency, Hop, Way};
 use super::router::{Ends, FLOW_SECRET, Link};
+use crate::config::service::Place;
 use crate::key::{Address, Family, FlowKey};
 use crate::units::{InterfaceId, PortId};
 use crate::wire::EtherType;
@@ -60,6 +61,16 @@ impl Router {
             _ => None,
         };
         Course { way, hop, adjacency: self.adjacencies.find(way, family, destination) }
+    }
+
+    /// Where a packet of the flow `key` to a server is sent.
+    pub fn course_to(&self, place: Place, key: &FlowKey) -> Course {
+        match place {
+            Place::Address(server) => self.course(Family::of(server), Address::from_ip(server), key),
+            Place::Mac(at, mac) => {
+                Course { way: Way::OnLink(at), hop: None, adjacency: self.adjacencies.beside(at, mac) }
+            }
+        }
     }
 
     /// Bytes of an IP packet that fit where a frame goes, as long as its next hop is known.

@@ -14,7 +14,7 @@ use crate::parse::{Class, Parsed, Rules, Transport, parse};
 use crate::port::{Frame, FrameDefect};
 use crate::steer::course::Course;
 use crate::track::{FlowView, Tracked};
-use crate::units::{BucketId, Epoch, InterfaceId, MemberId, NodeNumber, PortId, Tick};
+use crate::units::{BucketId, Epoch, InterfaceId, MemberId, NodeNumber, PortId, ServerId, ServiceId, Tick};
 use crate::watch::{Watch, Watches};
 use crate::wire::{Tcp, TcpFlags};
 use core::net::IpAddr;
@@ -106,7 +106,11 @@ pub struct Passage {
     pub share: Option<Share>,
     /// This node owns it.
     pub owned: bool,
-    /// Where it goes, if a router owns it.
+    /// The server that it is for.
+    pub server: Option<ServerId>,
+    /// The service that has no server for it.
+    pub unserved: Option<ServiceId>,
+    /// Where it goes, if a router owns it; what a server has goes to the server, wherever its destination is.
     pub course: Option<Course>,
     /// Its outcome.
     pub verdict: Verdict,

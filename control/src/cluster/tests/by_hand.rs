@@ -100,7 +100,7 @@ fn orders_that_make_no_sense_are_refused_with_a_reason() {
         (
             0,
             Order::Pin { bucket: bucket(0), node: stranger },
-            "node nobody: this cluster has none of that name; `weir cluster` shows those it has",
+            "node nobody: this cluster has none of that name; `weir cluster show` lists those it has",
         ),
         (1, Order::Resume, "resume: not with static membership; use add, del, take or give"),
         (
@@ -108,8 +108,8 @@ fn orders_that_make_no_sense_are_refused_with_a_reason() {
             Order::Stop { deadline_ms: None },
             "stop: not with static membership; use add, del, take or give",
         ),
-        (1, Order::Give { node: name(0) }, "give gw-0: so it is already; nothing has changed"),
-        (1, Order::Give { node: name(1) }, "give gw-1: so it is already; nothing has changed"),
+        (1, Order::Give { node: name(0) }, "give gw-0: nothing has changed, for it is so already"),
+        (1, Order::Give { node: name(1) }, "give gw-1: nothing has changed, for it is so already"),
     ] {
         let now_ms = clusters[which].now_ms;
         let refused = clusters[which].nodes[0].order(&order, now_ms).unwrap_err();

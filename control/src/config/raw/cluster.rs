@@ -62,7 +62,7 @@ pub(super) const fn one() -> u16 {
     1
 }
 
-const fn learning() -> Seconds {
+pub(in crate::config) const fn learning() -> Seconds {
     Seconds(130.0)
 }
 

@@ -25,7 +25,7 @@ mod services;
 mod vips;
 mod workers;
 
-pub(in crate::config) use cluster::{Cluster, Share, Tracking};
+pub(in crate::config) use cluster::{Cluster, Share, Tracking, drain, learning};
 pub(in crate::config) use conntrack::{Conntrack, Helpers, SctpTimeouts, Tcp, TcpTimeouts};
 pub(in crate::config) use control::Control;
 pub(in crate::config) use forwarding::{Forwarding, Mode, Stp};

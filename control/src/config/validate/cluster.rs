@@ -60,6 +60,7 @@ pub(super) fn validate(
 
 /// A node whose part is given by numbers.
 fn by_numbers(raw: raw::Cluster, path: &Path, findings: &mut Findings) -> Option<Cluster> {
+    warn_of_named(&raw, path, findings);
     let total = raw.total_nodes;
     let local_nodes = match (raw.local_nodes, raw.node_mask) {
         (Some(nodes), None) => {
@@ -75,7 +76,9 @@ fn by_numbers(raw: raw::Cluster, path: &Path, findings: &mut Findings) -> Option
         }
         (None, None) => {
             let message = "`local_nodes` is missing in `cluster`".to_owned();
-            let hint = "which shares are this node's; for example `local_nodes: [1]`".to_owned();
+            let hint = "which shares are this node's, for example `local_nodes: [1]`; or `gossip`, `etcd` or `static`, \
+                        by which nodes that have names share them out"
+                .to_owned();
             findings.error(Target::Key(path.clone()), message, hint);
             None
         }
@@ -156,6 +159,21 @@ fn from_mask(mask: u32, total: u16, path: &Path, findings: &mut Findings) -> Opt
     };
     findings.error(Target::Value(path.clone()), message, hint);
     None
+}
+
+/// What is for nodes that have names has no effect without them.
+fn warn_of_named(raw: &raw::Cluster, path: &Path, findings: &mut Findings) {
+    let differs = |said: raw::Seconds, default: raw::Seconds| said.0.to_bits() != default.0.to_bits();
+    let said = [
+        ("weight", raw.weight != 1),
+        ("learning_s", differs(raw.learning_s, raw::learning())),
+        ("drain_s", differs(raw.drain_s, raw::drain())),
+    ];
+    for (key, _) in said.into_iter().filter(|(_, said)| *said) {
+        let message = format!("`{key}` has no effect with `local_nodes`");
+        let hint = "leave it out, or let the nodes know of each other by `gossip` or `etcd`".to_owned();
+        findings.warning(Target::Key(path.key(key)), message, hint);
+    }
 }
 
 /// A node that owns nothing is what a standby starts as, or a mistake.

@@ -45,6 +45,7 @@ fn of_router(raw: &Raw<'_>, around: Surroundings<'_>, findings: &mut Findings) -
     let named_apart = named_apart(&all, findings);
     warn_of_shadowed(&all, findings);
     warn_of_marks(&all, findings);
+    warn_of_unused_marks(&all, findings);
     warn_of_captured_servers(&all, around, findings);
     warn_of_slices(&all, findings);
     (fits && named_apart).then_some(all)
@@ -109,6 +110,24 @@ fn warn_of_shadowed(all: &Services, findings: &mut Findings) {
         pool.rules.iter().enumerate().map(move |(k, rule)| (path.item(k), &rule.rule))
     });
     rule::warn_of_shadowed(of_pools, findings);
+}
+
+/// Warns of marks that are given and that nobody asks for.
+fn warn_of_unused_marks(all: &Services, findings: &mut Findings) {
+    let of_services = all.services.iter().filter_map(|service| match service.selector {
+        Selector::Mark(mark) => Some(mark),
+        Selector::Address { .. } => None,
+    });
+    let of_pools = all.pools.iter().flat_map(|pool| &pool.rules).filter_map(|rule| rule.rule.mark);
+    let asked: Vec<Mark> = of_services.chain(of_pools).collect();
+    let given = all.marks.iter().enumerate().filter_map(|(i, (_, mark))| Some((i, (*mark)?)));
+    for (i, mark) in given.filter(|(_, mark)| !asked.contains(mark)) {
+        findings.warning(
+            Target::Value(Path::root().key("marks").item(i).key("mark")),
+            format!("no service and no rule of a pool is for mark {}", mark.0),
+            "give a service this `mark`, or leave the entry out".to_owned(),
+        );
+    }
 }
 
 /// Warns of marks that are asked for and never given.

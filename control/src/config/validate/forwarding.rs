@@ -1,5 +1,6 @@
 //! Checks `forwarding`: pairs of ports.
 
+use super::together::or_leave_it_out;
 use crate::config::finding::{Findings, Target};
 use crate::config::network::Kernel;
 use crate::config::path::Path;
@@ -8,6 +9,17 @@ use crate::config::words;
 use weir_dataplane::config::Bridge;
 use weir_dataplane::config::bridge::BridgeError;
 use weir_dataplane::units::PortId;
+
+/// Whether the gateway is a router. What a misspelt `mode` was to be is told by its ports.
+pub(super) fn routes(
+    raw: Option<&raw::Forwarding>,
+    ports: &raw::Items<raw::Port>,
+    findings: &Findings,
+) -> bool {
+    let is_misspelt = findings.is_removed(&Path::root().key("forwarding").key("mode"));
+    let has_addresses = ports.iter().flatten().any(|port| !port.addresses.is_empty());
+    raw.is_some_and(|raw| raw.mode == raw::Mode::Route) || (is_misspelt && has_addresses)
+}
 
 /// The pairs as they are written, or the only possible pair of two ports.
 /// `names` of the ports in their order; `None` where the name is missing.
@@ -141,7 +153,7 @@ fn lonely(bridge: &Bridge, names: &[Option<String>], findings: &mut Findings) {
             findings.warning(
                 Target::Value(Path::root().key("ports").item(i).key("name")),
                 format!("`{name}` is in no pair: whatever it receives is dropped"),
-                "add it to `forwarding.pairs`, or leave the port out".to_owned(),
+                format!("add it to `forwarding.pairs`{}", or_leave_it_out(names.len())),
             );
         }
     }

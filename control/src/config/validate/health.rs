@@ -146,7 +146,7 @@ fn http(raw: &raw::Health, tls: bool, port: u16, path: &Path, findings: &mut Fin
         fine = false;
     }
     let status = match &raw.status {
-        Some(status) => numbers(status, &path.key("status"), findings)?,
+        Some(status) => numbers(status, "for example `200` or `200-399`", &path.key("status"), findings)?,
         None => 200..=399,
     };
     if *status.start() < 100 || *status.end() > 599 {

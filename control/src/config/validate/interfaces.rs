@@ -210,6 +210,13 @@ pub(super) fn is_host(subnet: Subnet) -> bool {
     }
 }
 
+/// The network of an interface whose first or last address this is: its own, or that for all its hosts.
+pub(super) fn network_that_ends_with(address: IpAddr, all: &[NamedInterface]) -> Option<Subnet> {
+    let networks = all.iter().flat_map(|named| &named.interface.addresses);
+    let mut beside = networks.filter(|own| own.contains(address) && address.is_ipv4());
+    beside.find(|own| !is_host(Subnet { address, prefix_len: own.prefix_len })).map(|own| own.network())
+}
+
 /// Whether two interfaces have an address, or the same network, in common; says so.
 fn overlap(all: &[NamedInterface], path: &Path, findings: &mut Findings) -> bool {
     for (i, one) in all.iter().enumerate() {

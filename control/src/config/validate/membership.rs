@@ -2,7 +2,7 @@
 
 use super::conntrack::span;
 use super::fixed;
-use crate::cluster::engine::etcd::{EtcdConfig, EtcdTls, OnLoss};
+use crate::cluster::engine::etcd::{EtcdConfig, EtcdError, EtcdTls, OnLoss};
 use crate::cluster::engine::gossip::GossipConfig;
 use crate::cluster::{Agreement, Minority, NodeName, Settings, Weight};
 use crate::config::finding::{Findings, Target};
@@ -121,7 +121,19 @@ fn etcd(raw: &raw::Etcd, path: &Path, findings: &mut Findings) -> Option<(Carrie
     let config =
         EtcdConfig { prefix, lease, on_loss, tls, ..EtcdConfig::new(raw.cluster_id.clone(), endpoints) };
     if let Err(error) = config.check() {
-        findings.error(Target::Key(path.clone()), error.to_string(), None);
+        let (target, hint) = match &error {
+            EtcdError::Endpoint { endpoint, scheme } => {
+                let i = config.endpoints.iter().position(|one| one == endpoint).unwrap_or_default();
+                let hint = if *scheme == "http://" && endpoint.starts_with("https://") {
+                    "give `tls` with `ca`, `certificate` and `key`"
+                } else {
+                    "for example `http://192.0.2.21:2379`; `https://` goes with `tls`, and only with it"
+                };
+                (Target::Value(path.key("endpoints").item(i)), Some(hint.to_owned()))
+            }
+            _ => (Target::Key(path.clone()), None),
+        };
+        findings.error(target, error.to_string(), hint);
         return None;
     }
     let lease_ms = u64::from(raw.lease_s) * 1000;

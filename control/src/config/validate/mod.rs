@@ -42,7 +42,7 @@ pub(super) fn gateway(raw: Option<raw::Gateway>, findings: &mut Findings) -> Opt
     let node = raw.node.and_then(|name| node(name, &root.key("node"), findings));
     let raw_ports = raw.ports.unwrap_or_default();
     let names: Vec<_> = raw_ports.iter().map(|port| port.as_ref()?.name.clone()).collect();
-    let routes = raw.forwarding.as_ref().is_some_and(|forwarding| forwarding.mode == raw::Mode::Route);
+    let routes = forwarding::routes(raw.forwarding.as_ref(), &raw_ports, findings);
     let kernel = forwarding::kernel(raw.forwarding.as_ref(), &raw_ports, findings);
     let bridge = forwarding::validate(raw.forwarding, &names, &root.key("forwarding"), findings);
     let interfaces = interfaces::validate(&raw_ports, &root.key("ports"), findings);

@@ -59,6 +59,13 @@ fn pool(raw: &raw::Pool, path: &Path, around: Surroundings<'_>, findings: &mut F
         Some(seconds) => time(seconds, &path.key("drain_timeout_s"), findings).map(Some),
         None => Some(None),
     };
+    if raw.rules.is_empty() && raw.slices.is_none() {
+        findings.warning(
+            Target::Key(path.clone()),
+            "neither `rules` nor `slices` say which connections are the pool's: it gets none".to_owned(),
+            "for example `rules: [{ destination: 192.0.2.1, destination_port: 80 }]`".to_owned(),
+        );
+    }
     let nodes = nodes.into_iter().collect::<Option<Vec<_>>>()?;
     let health = health?;
     if health.as_ref().is_some_and(|health| health.check.is_some()) {

@@ -111,7 +111,9 @@ fn port_name(name: String, path: &Path, findings: &mut Findings) -> Option<Strin
 
 fn device(text: &str, path: &Path, findings: &mut Findings) -> Option<Device> {
     let device = Device::new(text);
-    if device.is_none() {
+    if let Some(device) = &device {
+        is_driver(device, path, findings)?;
+    } else {
         findings.error(
             Target::Value(path.clone()),
             format!("`{text}` cannot be a DPDK device"),
@@ -121,6 +123,25 @@ fn device(text: &str, path: &Path, findings: &mut Findings) -> Option<Device> {
         );
     }
     device
+}
+
+/// Whether DPDK can have a driver for a virtual device of this name, and what that needs; says so if not.
+fn is_driver(device: &Device, path: &Path, findings: &mut Findings) -> Option<()> {
+    let name = device.name();
+    let is_linux = device.is_virtual()
+        && !name.contains('_')
+        && ["eth", "en", "wl", "br", "bond", "veth"].iter().any(|kind| name.starts_with(kind));
+    let (message, hint) = if is_linux {
+        let message = format!("`{name}` is the name of a network interface, and DPDK wants a driver's");
+        (message, format!("for example `net_af_packet0,iface={name}`; or the PCI address of the card"))
+    } else if name.starts_with("net_af_packet") && device.argument("iface").is_none_or(str::is_empty) {
+        let message = format!("`{name}` does not say which network interface");
+        (message, format!("for example `{name},iface=eth1`"))
+    } else {
+        return Some(());
+    };
+    findings.error(Target::Value(path.clone()), message, hint);
+    None
 }
 
 fn multicast_mac(text: &str, path: &Path, findings: &mut Findings) -> Option<MacAddr> {

@@ -21,9 +21,9 @@ pub(super) fn validate(
     let source = ok(&raw.source, |text| prefix(text, &path.key("source"), findings));
     let destination = ok(&raw.destination, |text| prefix(text, &path.key("destination"), findings));
     let protocol = ok(&raw.protocol, |raw| protocol(raw, &path.key("protocol"), findings));
-    let source_port = ok(&raw.source_port, |raw| numbers(raw, &path.key("source_port"), findings));
+    let source_port = ok(&raw.source_port, |raw| numbers(raw, PORTS, &path.key("source_port"), findings));
     let destination_port =
-        ok(&raw.destination_port, |raw| numbers(raw, &path.key("destination_port"), findings));
+        ok(&raw.destination_port, |raw| numbers(raw, PORTS, &path.key("destination_port"), findings));
     let port = ok(&raw.port, |name| around.port(name, &path.key("port"), findings));
     let rule = Rule {
         source: source?,
@@ -81,9 +81,13 @@ fn protocol(raw: &raw::Protocol, path: &Path, findings: &mut Findings) -> Option
     known.ok().map(|Protocol(protocol)| protocol)
 }
 
-/// One number, or a range of them as `a-b`.
+/// What ports are written like.
+const PORTS: &str = "for example `80` or `8000-8080`; 65535 is the highest";
+
+/// One number, or a range of them as `a-b`; `example` says what they are written like.
 pub(super) fn numbers(
     raw: &raw::Numbers,
+    example: &str,
     path: &Path,
     findings: &mut Findings,
 ) -> Option<RangeInclusive<u16>> {
@@ -98,10 +102,7 @@ pub(super) fn numbers(
         Some((first, last)) => {
             (format!("`{text}` ends before it begins"), format!("did you mean `{last}-{first}`?"))
         }
-        None => (
-            format!("`{text}` is neither a number nor a range"),
-            "for example `80` or `8000-8080`; 65535 is the highest".to_owned(),
-        ),
+        None => (format!("`{text}` is neither a number nor a range"), example.to_owned()),
     };
     findings.error(Target::Value(path.clone()), message, hint);
     None

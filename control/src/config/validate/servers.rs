@@ -51,6 +51,7 @@ fn server(
         fits(place, method, selector, path, findings)?;
     }
     warn_of_port(raw, selector, path, findings);
+    warn_of_itself(place, selector, path, findings);
     let (upper_threshold, lower_threshold) = thresholds?;
     Some(Server {
         name: name?.to_owned(),
@@ -113,6 +114,19 @@ fn warn_of_port(raw: &raw::Server, selector: Option<Selector>, path: &Path, find
             Target::Value(path.key("port")),
             format!("packets keep the service's port, {port}"),
             format!("leave it out: the server must listen on {port}"),
+        );
+    }
+}
+
+fn warn_of_itself(place: Option<Place>, selector: Option<Selector>, path: &Path, findings: &mut Findings) {
+    let (Some(Place::Address(server)), Some(Selector::Address { address, .. })) = (place, selector) else {
+        return;
+    };
+    if server == address {
+        findings.warning(
+            Target::Value(path.key("address")),
+            format!("`{server}` is the service's own address"),
+            "give an address that the server alone has; it has the service's beside that".to_owned(),
         );
     }
 }

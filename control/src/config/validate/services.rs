@@ -55,6 +55,9 @@ fn service(
         Some(seconds) => time(seconds, &path.key("drain_timeout_s"), findings).map(Some),
         None => Some(None),
     };
+    if let Some(Selector::Address { address, .. }) = selector {
+        around.warn_of_network_end(address, &path.key("address"), findings);
+    }
     let servers = servers.into_iter().collect::<Option<Vec<_>>>()?;
     let health = health?;
     if health.as_ref().is_some_and(|health| health.check.is_some()) {

@@ -1,5 +1,6 @@
 //! What `marks`, `services` and `pools` are checked against: the ports and networks of the gateway.
 
+use super::interfaces::network_that_ends_with;
 use super::routes::{interface, station};
 use crate::config::finding::{Findings, Target};
 use crate::config::network::{NamedInterface, Network, interface_towards};
@@ -88,7 +89,17 @@ impl Surroundings<'_> {
             findings.error(Target::Value(path.clone()), message, hint);
             return None;
         }
+        self.warn_of_network_end(address, path, findings);
         Some(address)
+    }
+
+    /// Warns of an address that no host has, since it is the first or last of its network.
+    pub(super) fn warn_of_network_end(&self, address: IpAddr, path: &Path, findings: &mut Findings) {
+        if let Some(network) = network_that_ends_with(address, self.interfaces()) {
+            let message =
+                format!("`{address}` is the first or last address of {network}, which no host can have");
+            findings.warning(Target::Value(path.clone()), message, "another address".to_owned());
+        }
     }
 
     fn mac(&self, text: &str, dev: Option<&str>, path: &Path, findings: &mut Findings) -> Option<Place> {

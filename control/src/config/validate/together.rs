@@ -20,6 +20,9 @@ const IPV6_MTU_MIN: u16 = 1280;
 /// What services may remember before that is worth a word.
 const REMEMBERED_BYTES_MAX: u64 = 1 << 30;
 
+/// Ports of a gateway, at least.
+const PORTS_MIN: usize = 2;
+
 /// A router among its ports.
 pub(super) fn router(network: &Network, ports: &[Port], findings: &mut Findings) {
     let path = Path::root().key("ports");
@@ -28,7 +31,7 @@ pub(super) fn router(network: &Network, ports: &[Port], findings: &mut Findings)
             findings.warning(
                 Target::Value(path.item(i).key("name")),
                 format!("`{}` has no `addresses`: whatever it receives is dropped", port.name()),
-                "for example `addresses: [192.0.2.1/24]`, or leave the port out".to_owned(),
+                format!("for example `addresses: [192.0.2.1/24]`{}", or_leave_it_out(ports.len())),
             );
         }
     }
@@ -42,6 +45,11 @@ pub(super) fn router(network: &Network, ports: &[Port], findings: &mut Findings)
             );
         }
     }
+}
+
+/// A port can be left out where enough are left.
+pub(super) const fn or_leave_it_out(ports: usize) -> &'static str {
+    if ports > PORTS_MIN { ", or leave the port out" } else { "" }
 }
 
 fn has_ipv6(named: &NamedInterface) -> bool {
@@ -195,12 +203,14 @@ pub(super) fn routed_cluster(
     cluster_macs(network, cluster, membership, findings);
     let path = Path::root().key("cluster");
     if let Some(Carrier::Gossip { config, .. }) = membership.map(|membership| &membership.carrier)
-        && is_own(network, config.listen.ip())
+        && let Some(is_management) = own(network, config.listen.ip())
     {
+        let why =
+            if is_management { ", and gossip does not go over those" } else { ", which all nodes have" };
         findings.error(
             Target::Value(path.key("gossip").key("listen")),
-            format!("`{}` is an address of the gateway, which all nodes have", config.listen.ip()),
-            "an address of this node alone, on a network of the nodes' own".to_owned(),
+            format!("`{}` is an address of the gateway's ports{why}", config.listen.ip()),
+            "an address of this node alone, on a network interface that is no port's".to_owned(),
         );
     }
     for (key, share) in [("non_ip", cluster.non_ip), ("untracked", cluster.untracked)] {
@@ -214,9 +224,11 @@ pub(super) fn routed_cluster(
     }
 }
 
-fn is_own(network: &Network, address: IpAddr) -> bool {
-    let interfaces = network.interfaces().iter();
-    interfaces.flat_map(|named| &named.interface().addresses).any(|own| own.address == address)
+/// Whether an address of the gateway's ports is this node's alone; `None`: it is none of them.
+fn own(network: &Network, address: IpAddr) -> Option<bool> {
+    let mut interfaces = network.interfaces().iter().map(NamedInterface::interface);
+    let of = interfaces.find(|of| of.addresses.iter().any(|own| own.address == address))?;
+    Some(of.management.contains(&address))
 }
 
 /// Stations send to the MAC address that they are told: unless all nodes have it, one node alone hears them.

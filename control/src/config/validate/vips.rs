@@ -50,7 +50,9 @@ fn vip(
         .and_then(|name| routes::interface(name, &network.interfaces, &path.key("port"), findings));
     let address = raw.address.as_ref().and_then(|text| {
         let address = address(text, &path.key("address"), findings)?;
-        is_free(address, &network.interfaces, &path.key("address"), findings).then_some(address)
+        let path = path.key("address");
+        is_hosts(address, &network.interfaces, &path, findings)?;
+        is_free(address, &network.interfaces, &path, findings).then_some(address)
     });
     let mac = raw.mac.as_ref().and_then(|text| interfaces::cluster_mac(text, &path.key("mac"), findings));
     let shared = nodes(raw, path, cluster, findings);
@@ -78,6 +80,14 @@ fn address(text: &str, path: &Path, findings: &mut Findings) -> Option<IpAddr> {
         ),
     };
     findings.error(Target::Value(path.clone()), message, hint.to_owned());
+    None
+}
+
+/// Whether the address is not the first or last of a network of the gateway's; says so if it is.
+fn is_hosts(address: IpAddr, all: &[NamedInterface], path: &Path, findings: &mut Findings) -> Option<()> {
+    let Some(network) = interfaces::network_that_ends_with(address, all) else { return Some(()) };
+    let message = format!("`{address}` is the first or last address of {network}, which no host can have");
+    findings.error(Target::Value(path.clone()), message, "another address of that network".to_owned());
     None
 }
 

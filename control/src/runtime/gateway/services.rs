@@ -34,7 +34,7 @@ impl Gateway {
         let mut services = self.running.services.show(name, &self.running.workers)?;
         let health = self.wards.as_ref().map(Wards::view).unwrap_or_default();
         for service in &mut services {
-            attach(&health, &service.service, &mut service.servers);
+            service.panic = attach(&health, &service.service, &mut service.servers);
         }
         let flows_max = self.running.workers.iter().map(|worker| worker.flows_max() as u64).sum();
         let (errands, persistent) = (self.errands.clone(), self.running.services.persistent());
@@ -57,7 +57,7 @@ impl Gateway {
         let mut pools = self.running.services.show_pools(name, &self.running.workers)?;
         let health = self.wards.as_ref().map(Wards::view).unwrap_or_default();
         for pool in &mut pools.pools {
-            attach(&health, &pool.pool, &mut pool.nodes);
+            pool.panic = attach(&health, &pool.pool, &mut pool.nodes);
         }
         Ok(pools)
     }
@@ -180,7 +180,7 @@ impl Gateway {
                      give it more entries"
                 )));
             }
-            info!(service = name, %address, ?order, "cache changed");
+            info!(service = name, %address, %order, "cache changed");
             then.await
         })
     }
@@ -262,10 +262,11 @@ fn cache_row(
     }
 }
 
-/// Puts what is known of the servers of a service or pool beside them.
-fn attach(health: &[ServiceView], group: &str, servers: &mut [ServerRow]) {
-    let Some(view) = health.iter().find(|view| view.service == group) else { return };
+/// Puts what is known of the servers of a service or pool beside them; whether so few live that all are used.
+fn attach(health: &[ServiceView], group: &str, servers: &mut [ServerRow]) -> bool {
+    let Some(view) = health.iter().find(|view| view.service == group) else { return false };
     for server in servers {
         server.health = view.servers.iter().find(|known| known.server == server.server).cloned();
     }
+    view.panic
 }

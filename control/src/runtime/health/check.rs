@@ -32,10 +32,6 @@ async fn ask(Job { ticket, subject, check, .. }: &Job, remains: &Remains) -> Res
 }
 
 fn way(subject: &Subject) -> Result<Way<'_>, Trouble> {
-    let unable = |what: &str| Trouble::Unable(format!("{}: {what}", subject.server));
-    let address = subject.address.ok_or_else(|| unable("it has no address to ask"))?;
-    let device = subject.device.as_deref();
-    let device =
-        device.ok_or_else(|| unable("the port that it is behind has no `tap` to ask by: give it one"))?;
+    let (address, device) = subject.way().map_err(|why| Trouble::Unable(why.to_owned()))?;
     Ok(Way { device, address })
 }

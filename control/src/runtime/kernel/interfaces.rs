@@ -129,7 +129,8 @@ async fn prepare(handle: &Handle, interface: &Interface) -> Result<(), KernelErr
         let parent = known.get(parent).copied().unwrap_or_default();
         let message = LinkVlan::new(&interface.name, parent, vlan.number()).build();
         let made = handle.link().add(message).execute().await;
-        made.map_err(|error| refused(&format!("make the VLAN interface {}", interface.name), error))?;
+        let what = format!("make the VLAN interface {}, for which it needs its module 8021q", interface.name);
+        made.map_err(|error| refused(&what, error))?;
     }
     settle_ipv6(interface)?;
     let up = LinkUnspec::new_with_name(&interface.name).mtu(interface.mtu.into()).up().build();

@@ -58,6 +58,7 @@ impl Services {
             scheduler_flags: flags(service.scheduler),
             persistence: service.persistence.as_ref().map(persistence),
             fallback: service.fallback.to_string(),
+            panic: false,
             servers: group.servers().iter().map(|server| self.row(server, workers)).collect(),
             retired: self.retired(group, workers),
             counts: self.all_counts(group, workers),
@@ -70,6 +71,7 @@ impl Services {
         PoolRow {
             pool: pool.name.clone(),
             fallback: pool.fallback.to_string(),
+            panic: false,
             slices: pool.slices.as_ref().map(slices),
             nodes: group.servers().iter().map(|server| self.row(server, workers)).collect(),
             retired: self.retired(group, workers),

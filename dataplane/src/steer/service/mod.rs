@@ -224,6 +224,16 @@ impl Services {
         (mark, self.assignment(&Facts { mark, ..*facts }).or_else(named))
     }
 
+    /// The service that a connection is for, by its first packet.
+    pub fn service_of(&self, facts: &Facts) -> Option<ServiceId> {
+        let mark = self.mark(facts);
+        match self.assignment(&Facts { mark, ..*facts }) {
+            Some(Assignment::Service(id)) => Some(id),
+            Some(Assignment::Server(server)) => self.holder(server).map(Service::id),
+            None => self.services.get(self.find(mark, facts)?).map(Service::id),
+        }
+    }
+
     /// The servers that may get a connection, by its first packet.
     pub fn candidates(&self, facts: &Facts) -> impl Iterator<Item = ServerId> {
         let mark = self.mark(facts);
@@ -246,6 +256,11 @@ impl Services {
         }
     }
 
+    /// The service that has this server.
+    fn holder(&self, server: ServerId) -> Option<&Service> {
+        self.services.iter().find(|service| service.servers.place(server).is_some())
+    }
+
     fn place(&self, id: ServiceId) -> Option<usize> {
         self.services.iter().position(|service| service.id == id)
     }
@@ -265,8 +280,7 @@ impl Services {
                 return (mark, Dispatch::Serve(server));
             }
             Some(Assignment::Server(server)) => {
-                let of = self.services.iter().find(|service| service.servers.place(server).is_some());
-                return (mark, of.map_or(Dispatch::Route, Service::fail));
+                return (mark, self.holder(server).map_or(Dispatch::Route, Service::fail));
             }
             Some(Assignment::Service(id)) => self.place(id),
             None => named.or_else(|| self.find(mark, facts)),

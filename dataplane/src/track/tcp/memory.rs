@@ -50,7 +50,7 @@ impl BitOr for SideFlags {
 
 /// What is known of one side. Without a gap behind it: a flow's cold line has no room for two.
 #[derive(Clone, Copy, Debug, Default)]
-#[repr(packed(2))]
+#[repr(C, packed(2))]
 pub(super) struct Side {
     /// The highest sequence it has sent, and one.
     pub(super) end: u32,

@@ -139,7 +139,7 @@ pub enum EtcdError {
     #[error("etcd has no endpoint: name at least one")]
     NoEndpoint,
     /// Not a URL, or one that does not go with TLS or its absence.
-    #[error("the etcd endpoint {endpoint:?} must begin with {scheme}: https goes with `tls`, http without")]
+    #[error("the etcd endpoint `{endpoint}` must begin with `{scheme}`")]
     Endpoint {
         /// The endpoint.
         endpoint: String,
@@ -162,15 +162,22 @@ pub enum EtcdError {
     },
 }
 
+/// Whether the files of TLS can be read.
+///
+/// # Errors
+/// The first that cannot.
+pub fn check_files(config: &EtcdConfig) -> Result<(), EtcdError> {
+    let Some(tls) = &config.tls else { return Ok(()) };
+    tls.options().map(drop).map_err(|(path, error)| EtcdError::Tls { path, error })
+}
+
 /// Begins, in the current tokio runtime, whether etcd is there or not.
 ///
 /// # Errors
 /// See [`EtcdError`].
 pub fn start(config: EtcdConfig, clock: Clock, end: EngineEnd) -> Result<Engine, EtcdError> {
     config.check()?;
-    if let Some(tls) = &config.tls {
-        tls.options().map_err(|(path, error)| EtcdError::Tls { path, error })?;
-    }
+    check_files(&config)?;
     let counts = Arc::new(Counts::default());
     let registration = Registration::new(config, clock, end, Arc::clone(&counts));
     Ok(Engine::run(counts, async move |leaving| registration.run(leaving).await))

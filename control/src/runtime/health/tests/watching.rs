@@ -74,8 +74,12 @@ async fn another_list_leaves_alone_whom_it_does_not_change() {
     watch.set(vec![group("cache", &health, &["a", "b"])]);
     living(&mut verdicts, &[("a", false), ("b", false)]).await;
     let slow = Health { interval: Duration::from_secs(60), ..health };
-    watch.set(vec![group("cache", &slow, &["b", "c"])]);
+    let held = watch.set(vec![group("cache", &slow, &["b", "c"])]);
+    assert!(!held[0].alive && held[1].alive, "which is known at once: {held:?}");
     living(&mut verdicts, &[("b", false), ("c", true)]).await;
+    let mut moved = group("cache", &slow, &["b", "c"]);
+    moved.servers[0].port = 81;
+    assert!(watch.set(vec![moved])[0].alive, "who has moved is another server");
     watch.set(Vec::new());
     living(&mut verdicts, &[]).await;
 }
