@@ -65,8 +65,8 @@ fn what_services_remember_is_counted() {
     assert_eq!(warned("", large), [""; 0]);
     assert_eq!(warned(three, large), ["what services remember takes 1152 MiB, 384 a worker"]);
     assert_eq!(warned(three, "persistence: {}"), [""; 0]);
-    let table = "scheduler: lblc, lblc: {entries_max: 16777216, members_max: 16777216}";
-    assert_eq!(warned("", table).len(), 1);
+    let table = "scheduler: lblc, locality: {entries_max: 16777216, members_max: 16777216}";
+    assert_eq!(warned(three, table).len(), 1);
 }
 
 #[test]

@@ -33,6 +33,7 @@ mod tests {
 node: a
 ports:
   - { name: lan, device: net_null0, addresses: [10.0.0.1/24, '2001:db8::1/64'] }
+  - { name: wan, device: net_null1, addresses: [192.0.2.1/24] }
 forwarding: { mode: route }
 ";
         let config = crate::config::parse("test.yaml", text).unwrap().config;

@@ -112,8 +112,7 @@ fn memory(config: &GatewayConfig, findings: &mut Findings) {
         findings.warning(
             Target::Key(Path::root().key("services")),
             format!("what services remember takes {} MiB, {} a worker", (each * workers) >> 20, each >> 20),
-            "lower `persistence.clients_max`, or `entries_max` and `members_max` of `lblc` and `lblcr`"
-                .to_owned(),
+            "lower `persistence.clients_max`, or `entries_max` and `members_max` of `locality`".to_owned(),
         );
     }
 }
