@@ -11,7 +11,8 @@ use weir_dataplane::wire::{IpProtocol, Ipv4, Ipv6, Tcp, TcpFlags, TcpMut, tcp};
 
 /// The header's length in words, where TCP has it.
 const DATA_OFFSET: u8 = 5 << 4;
-/// Of a reset.
+/// Of a reset, in bytes.
+#[expect(clippy::cast_possible_truncation, reason = "a header has 20 bytes")]
 const LEN: u16 = tcp::HEADER_LEN as u16;
 
 /// The reset of the segment in `packet`, from its destination to its source. `None`: there is no TCP in it.
