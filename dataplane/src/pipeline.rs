@@ -370,7 +370,14 @@ impl<F: Frame> Pipeline<F> {
                         let place = Place::of(bytes, *origin, now);
                         let place = if again { sent_at(snapshot, parsed, place) } else { place };
                         if let Some(record) = pending {
-                            dispatch(tracker, memories, (snapshot, services), parsed, (record, place), tracked);
+                            dispatch(
+                                tracker,
+                                memories,
+                                (snapshot, services),
+                                parsed,
+                                (record, place),
+                                tracked,
+                            );
                         }
                         if overheard {
                             overhear(tracker, memories, snapshot, parsed, place);

@@ -370,7 +370,8 @@ fn clients_of_both_versions_are_served_alike() {
     let mut of = web(Scheduler::Rr, &[server6(0), server6(1)]);
     let (address, timeout) = (vip.parse().unwrap(), Span::from_s(300).unwrap());
     of.services[0].selector = Some(Selector::Address { protocol: IpProtocol::TCP, address, port: 80 });
-    of.services[0].persistence = Some(Persistence { timeout, ipv4_prefix_len: 32, ipv6_prefix_len: 112, clients_max: 1 << 12 });
+    of.services[0].persistence =
+        Some(Persistence { timeout, ipv4_prefix_len: 32, ipv6_prefix_len: 112, clients_max: 1 << 12 });
     let mut node = node(&of);
     for (client, expected) in [("2001:db8:1::1:1", 0), ("2001:db8:1::2:1", 1), ("2001:db8:1::1:2", 0)] {
         assert_eq!(verdict(&mut node, syn(client, vip)), Verdict::Forward(port(Side::Wan)));

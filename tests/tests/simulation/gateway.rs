@@ -18,9 +18,7 @@ use weir_dataplane::steer::route::{Adjacencies, Neighbour};
 use weir_dataplane::steer::service::Services;
 use weir_dataplane::subnet::Subnet;
 use weir_dataplane::track::ConnState;
-use weir_dataplane::units::{
-    InterfaceId, MEMBERS_MAX, Mark, MemberId, PortId, ServerId, ServiceId, Span,
-};
+use weir_dataplane::units::{InterfaceId, MEMBERS_MAX, Mark, MemberId, PortId, ServerId, ServiceId, Span};
 use weir_dataplane::wire::MacAddr;
 use weir_tests::conversation::{Fate, Passage, Side};
 use weir_tests::node::{Node, clustered, port};
