@@ -252,7 +252,7 @@ fn clients_stay_with_their_server_over_a_death() {
     let mut services = shared(Scheduler::Rr);
     let timeout = Span::from_s(300).unwrap();
     services.services[0].persistence =
-        Some(Persistence { timeout, ipv4_prefix_len: 32, ipv6_prefix_len: 128 });
+        Some(Persistence { timeout, ipv4_prefix_len: 32, ipv6_prefix_len: 128, clients_max: 1 << 12 });
     for heard in [Heard::Answers, Heard::Forwarded] {
         let mut cluster = Cluster::new(&services, heard);
         let servers = open(&mut cluster);
