@@ -63,7 +63,7 @@ fn what_services_remember_is_counted() {
     };
     let (three, large) = ("workers: {count: 3}\n", "persistence: {clients_max: 16777216}");
     assert_eq!(warned("", large), [""; 0]);
-    assert_eq!(warned(three, large), ["what services remember takes 1152 MiB, 384 a worker"]);
+    assert_eq!(warned(three, large), ["what services remember takes 1536 MiB, 512 a worker"]);
     assert_eq!(warned(three, "persistence: {}"), [""; 0]);
     let table = "scheduler: lblc, locality: {entries_max: 16777216, members_max: 16777216}";
     assert_eq!(warned(three, table).len(), 1);
