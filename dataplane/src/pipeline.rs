@@ -24,19 +24,19 @@ pub use tracer::Tracer;
 
 use crate::counters::{DropReason, Verdict, WorkerCounters};
 use crate::fragment::Reassembly;
-use crate::parse::{Class, Kind, Parsed, Rules, parse_into};
+use crate::parse::{Kind, Parsed, Rules, parse_into};
 use crate::port::{Burst, Frame, FrameDefect};
 use crate::snapshot::{HEARD_FORWARDED, HEARD_SENT, Snapshot};
 use crate::steer::bridge;
+use crate::steer::route::Found;
 use crate::steer::service::memory::Memories;
 use crate::track::news::{News, Peers, Post};
 use crate::track::{Context, Lead, Lookup, Owners, Packet, Steering, Tracked, Tracker};
 use crate::units::{BURST_MAX, PortId, Tick};
 use decide::{decide, decide_slowly, hand_on, leads_nowhere};
 use handover::Handover;
-use service::{Place, count, dispatch};
+use service::{count, serve};
 use set::Set;
-use shadow::{overhear, sent_at};
 use std::sync::Arc;
 
 /// Records that one turn's housekeeping looks at, at most.
@@ -219,52 +219,6 @@ impl<F: Frame> Pipeline<F> {
         has_fragments
     }
 
-    /// The same for a router, which says at once what it has to say of all frames but the plain ones.
-    #[inline(never)]
-    fn parse_routed(&mut self, burst: &Burst<F>, origins: &[PortId], now: Tick) -> bool {
-        let Some(router) = self.snapshot.router() else { return false };
-        let (rules, shadows) = (self.snapshot.rules(), self.snapshot.shadows());
-        let (mut pending, mut bit) = (0, 1);
-        let read_into = self.parsed.iter_mut().zip(&mut self.lookups);
-        for ((frame, origin), (parsed, lookup)) in burst.iter().zip(origins).zip(read_into) {
-            let kind = read(frame, rules, parsed);
-            *lookup = self.tracker.prepare(parsed);
-            if router.is_plain(frame.bytes(), *origin, kind, parsed) {
-                pending |= bit;
-            } else {
-                router.prefetch(parsed, shadows);
-            }
-            bit <<= 1;
-        }
-        (self.pending, self.forwarded) = (pending, 0);
-        pending != bit.wrapping_sub(1) && self.admit_others(burst, origins, now)
-    }
-
-    /// A router's word about the frames that are not plain; whether a fragment is left.
-    #[inline(never)]
-    fn admit_others(&mut self, burst: &Burst<F>, origins: &[PortId], now: Tick) -> bool {
-        let mut has_fragments = false;
-        for i in Set::of(!self.pending).take_while(|i| *i < burst.len()) {
-            let (passage, parsed) = ((burst[i].bytes(), origins[i], now), &mut self.parsed[i]);
-            let forwarded = admit::in_full(&mut self.tracker, &self.snapshot, passage, parsed);
-            self.forwarded |= u64::from(forwarded) << i;
-            has_fragments |= parsed.class == Class::Fragment;
-        }
-        has_fragments
-    }
-
-    /// The same about those that are, where it cannot wait.
-    #[inline(never)]
-    fn admit_plain(&mut self, burst: &Burst<F>, origins: &[PortId], now: Tick) {
-        for i in Set::of(self.pending) {
-            let (passage, parsed) = ((burst[i].bytes(), origins[i], now), &mut self.parsed[i]);
-            let lead = admit::by_routes(&mut self.tracker, &self.snapshot, passage, parsed);
-            if lead == Lead::NONE {
-                self.pending &= !(1 << i);
-            }
-        }
-    }
-
     /// The stages behind parse, for frames of which none is a fragment. `first` is the place of the first of them
     /// in the burst that `origins` is about.
     fn process_whole<O: Observer>(
@@ -300,18 +254,6 @@ impl<F: Frame> Pipeline<F> {
             let out = self.route(frames, first, origins, now);
             if !self.emit_one_way(out, frames, first, origins, outbox, observer) {
                 self.emit::<O, true>(frames, first, origins, now, outbox, observer);
-            }
-        }
-    }
-
-    /// Asks for the records of these many frames, and for what a router reads of those that have none.
-    #[inline(always)]
-    fn fetch_routed(&mut self, count: usize, first: usize) {
-        let Some(router) = self.snapshot.router() else { return };
-        let shadows = self.snapshot.shadows();
-        for (i, lookup) in self.lookups[..count].iter_mut().enumerate() {
-            if !self.tracker.fetch(lookup) && self.pending >> (first + i) & 1 == 1 {
-                router.prefetch(&self.parsed[i], shadows);
             }
         }
     }
@@ -363,27 +305,7 @@ impl<F: Frame> Pipeline<F> {
             let packet = (bytes, &*parsed, port);
             if !fresh || glance_late(tracker, packet, lookup, changes, now, snapshot, tracked).is_none() {
                 *tracked = track_slowly(tracker, packet, lookup, changes, now, snapshot);
-                if let Some(services) = snapshot.services() {
-                    let pending = tracker.take_pending();
-                    let overheard = again || parsed.class == Class::Drop(DropReason::OtherHost);
-                    if pending.is_some() || overheard {
-                        let place = Place::of(bytes, *origin, now);
-                        let place = if again { sent_at(snapshot, parsed, place) } else { place };
-                        if let Some(record) = pending {
-                            dispatch(
-                                tracker,
-                                memories,
-                                (snapshot, services),
-                                parsed,
-                                (record, place),
-                                tracked,
-                            );
-                        }
-                        if overheard {
-                            overhear(tracker, memories, snapshot, parsed, place);
-                        }
-                    }
-                }
+                serve(tracker, memories, snapshot, parsed, (bytes, *origin, again, now), tracked);
             }
             if tracked.drop.is_none() && tracked.steering == Steering::ROUTE {
                 tracked.lead = lead;
@@ -412,7 +334,7 @@ impl<F: Frame> Pipeline<F> {
         let read = self.parsed.iter().zip(&self.tracked).zip(&mut self.outcomes);
         for (i, (frame, ((parsed, tracked), outcome))) in frames.iter_mut().zip(read).enumerate() {
             let ours = tracked.owner == me;
-            let plain = tracked.lead.found();
+            let plain = tracked.lead.number().map(Found::of);
             all_ours &= ours;
             if !ours && plain.is_some() {
                 *outcome = (false, of_others);

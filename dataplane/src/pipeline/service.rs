@@ -3,10 +3,10 @@
 
 use super::Pipeline;
 use super::set::Set;
-use super::shadow::{hear_answer, wonder};
+use super::shadow::{hear_answer, overhear, sent_at, wonder};
 use crate::config::service::Fallback;
 use crate::counters::{DropReason, Verdict, WorkerCounters};
-use crate::parse::Parsed;
+use crate::parse::{Class, Parsed};
 use crate::port::{Burst, Frame};
 use crate::snapshot::Snapshot;
 use crate::steer::delivery::{facts, vlan_of};
@@ -95,6 +95,32 @@ impl<F: Frame> Pipeline<F> {
         if let Some(services) = self.snapshot.services() {
             self.tracker.know_servers(services.servers());
         }
+    }
+}
+
+/// What there is to say of services about a packet that has just been tracked at length; `again`: another node has
+/// forwarded it.
+pub(super) fn serve(
+    tracker: &mut Tracker,
+    memories: &mut Memories,
+    snapshot: &Snapshot,
+    parsed: &Parsed,
+    (frame, port, again, now): (&[u8], PortId, bool, Tick),
+    tracked: &mut Tracked,
+) {
+    let Some(services) = snapshot.services() else { return };
+    let pending = tracker.take_pending();
+    let overheard = again || parsed.class == Class::Drop(DropReason::OtherHost);
+    if pending.is_none() && !overheard {
+        return;
+    }
+    let place = Place::of(frame, port, now);
+    let place = if again { sent_at(snapshot, parsed, place) } else { place };
+    if let Some(record) = pending {
+        dispatch(tracker, memories, (snapshot, services), parsed, (record, place), tracked);
+    }
+    if overheard {
+        overhear(tracker, memories, snapshot, parsed, place);
     }
 }
 

@@ -1,8 +1,9 @@
 //! What control and traces ask of a router: where frames came in, and where they go. Nothing here touches a frame.
 
 use super::Router;
+use super::head::{Ends, Link};
 use super::route::{Adjacency, Hop, Way};
-use super::router::{Ends, FLOW_SECRET, Link};
+use super::router::FLOW_SECRET;
 use crate::config::service::Place;
 use crate::key::{Address, Family, FlowKey};
 use crate::units::{InterfaceId, PortId};

@@ -1,8 +1,8 @@
 //! What a router has to do with services: which packets to its own addresses are theirs, and how packets get to a server.
 
 use super::Router;
+use super::head::{Ends, Link};
 use super::route::{Adjacency, Rewrite};
-use super::router::{Ends, Link};
 use super::service::{Services, Target};
 use crate::classify::Facts;
 use crate::config::service::{Method, Place};

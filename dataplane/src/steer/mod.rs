@@ -3,6 +3,7 @@
 pub mod bridge;
 pub mod course;
 pub mod delivery;
+mod head;
 mod plain;
 pub mod route;
 pub mod router;

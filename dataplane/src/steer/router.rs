@@ -5,6 +5,7 @@
 //! of a packet is said by control: the frame is left to it as it came in.
 
 use super::delivery::Deliveries;
+use super::head::{Ends, Link};
 use super::plain::mac_bits;
 use super::route::reverse_path::{self, Doubt};
 use super::route::{Adjacencies, Adjacency, Fib, Found, Way};
@@ -20,7 +21,7 @@ use crate::rewrite::mac::{self, Macs};
 use crate::rewrite::options::{Refusal, Signature, Time};
 use crate::rewrite::{options, ttl, vlan};
 use crate::units::{InterfaceId, PORTS_MAX, PortId, TICK_MS, Tick, VlanId};
-use crate::wire::{EtherType, Ethernet, Ipv4, Ipv6, MacAddr, Vlan, ethernet};
+use crate::wire::{EtherType, MacAddr};
 use core::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
@@ -109,71 +110,6 @@ enum Entry {
     Punt(PuntReason),
     /// Nothing.
     Drop(DropReason),
-}
-
-/// A frame's link header.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Link {
-    /// The VLAN of its tag, if it has one that says more than a priority.
-    pub(super) vlan: Option<VlanId>,
-    pub(super) tagged: bool,
-    pub(super) ethertype: EtherType,
-    /// Where what it carries begins.
-    pub(super) at: usize,
-}
-
-impl Link {
-    #[inline(always)]
-    pub(super) fn read(frame: &[u8]) -> Option<(Ethernet<'_>, Self)> {
-        let ethernet = Ethernet::new(frame)?;
-        let ethertype = ethernet.ethertype();
-        if !ethertype.is_vlan() {
-            return Some((ethernet, Self { vlan: None, tagged: false, ethertype, at: ethernet::HEADER_LEN }));
-        }
-        let tag = Vlan::new(ethernet.payload())?;
-        let at = ethernet::HEADER_LEN + crate::wire::vlan::HEADER_LEN;
-        Some((ethernet, Self { vlan: VlanId::new(tag.id()), tagged: true, ethertype: tag.ethertype(), at }))
-    }
-}
-
-/// From where to where an IP packet goes, and how far it may.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Ends {
-    pub(super) family: Family,
-    source: Address,
-    pub(super) destination: Address,
-    pub(super) hops_left: u8,
-    /// Bytes of the IP packet.
-    pub(super) len: usize,
-}
-
-impl Ends {
-    #[inline(always)]
-    pub(super) fn read(frame: &[u8], link: Link) -> Option<Self> {
-        let packet = frame.get(link.at..)?;
-        match link.ethertype {
-            EtherType::IPV4 => {
-                let ip = Ipv4::new(packet)?;
-                let [source, destination] =
-                    [ip.source(), ip.destination()].map(|ip| Address::v4(ip.octets()));
-                Some(Self {
-                    family: Family::V4,
-                    source,
-                    destination,
-                    hops_left: ip.ttl(),
-                    len: ip.total_len(),
-                })
-            }
-            EtherType::IPV6 => {
-                let ip = Ipv6::new(packet)?;
-                let [source, destination] =
-                    [ip.source(), ip.destination()].map(|ip| Address::v6(ip.octets()));
-                let len = crate::wire::ipv6::HEADER_LEN + ip.payload_len();
-                Some(Self { family: Family::V6, source, destination, hops_left: ip.hop_limit(), len })
-            }
-            _ => None,
-        }
-    }
 }
 
 impl Router {

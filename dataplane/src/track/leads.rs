@@ -3,7 +3,6 @@
 use super::record::{Flags, Hot};
 use super::{Lookup, Owners, Tracker};
 use crate::parse::Parsed;
-use crate::steer::route::Found;
 use crate::units::{Direction, Epoch, PORTS_MAX, PortId};
 
 /// Where a router sends a packet, if there is no more to say of it than that; in two bytes, since each packet carries it
@@ -15,17 +14,16 @@ impl Lead {
     /// There is more to say, or nothing.
     pub const NONE: Self = Self(0);
 
-    /// To this, unless it takes more than two bytes.
+    /// To what the router knows by this number, unless that takes more than two bytes.
     #[inline]
-    pub fn to(found: Option<Found>) -> Self {
-        let kept = found.and_then(|found| u16::try_from(found.index() + 1).ok());
-        kept.map_or(Self::NONE, Self)
+    pub fn to(number: u32) -> Self {
+        u16::try_from(number + 1).map_or(Self::NONE, Self)
     }
 
-    /// What it is.
+    /// The router's number.
     #[inline(always)]
-    pub fn found(self) -> Option<Found> {
-        Some(Found::new(u32::from(self.0.checked_sub(1)?)))
+    pub fn number(self) -> Option<u32> {
+        Some(u32::from(self.0.checked_sub(1)?))
     }
 }
 

@@ -28,7 +28,7 @@ use weir_dataplane::trace::{Filter, Told};
 use weir_dataplane::units::{InterfaceId, Mark, ServerId, ServiceId, Span};
 use weir_dataplane::wire::{IpProtocol, MacAddr};
 use weir_tests::conversation::Side;
-use weir_tests::node::{Node, member, port};
+use weir_tests::node::{Node, port};
 use weir_tests::packet::{Flags, Link, Mac, eth};
 
 /// One of the gateway's own addresses, which the servers have as well.
@@ -487,26 +487,6 @@ fn a_server_that_is_not_beside_gets_packets_in_packets() {
     let long =
         up().ip(client(0), VIP).fragment(0, false).tcp(40_000, 80).flags(Flags::ACK).payload(&[0; 1441]);
     assert_eq!(verdict(&mut node, long.build()), Verdict::Punt(PuntReason::TunnelTooBig), "RFC 2003 5.1");
-}
-
-#[test]
-fn a_node_that_inherits_a_connection_finds_the_server_that_its_scheduler_names() {
-    let services = web(Scheduler::Sh(<_>::default()), &[server(0), server(1), server(2)]);
-    let nodes = |config: &Config| Node::serving(config, router(), &services);
-    let [mut first, mut second] = [0..1, 1..2].map(|local| nodes(&member(2, local, Tracking::All)));
-    for n in 0..20 {
-        let verdicts = [verdict(&mut first, syn(n)), verdict(&mut second, syn(n))];
-        let forwarded = Verdict::Forward(port(Side::Wan));
-        let (shadow, owner) =
-            if verdicts[0] == forwarded { (&mut second, &mut first) } else { (&mut first, &mut second) };
-        assert!(verdicts.contains(&forwarded) && verdicts.contains(&Verdict::Shadow), "{verdicts:?}");
-        let before = next_of_syn(owner);
-        shadow.departed();
-        let all = member(2, 0..2, Tracking::All);
-        shadow.reconfigure(&all);
-        assert_eq!(next(shadow, &ack(n)), before);
-        [first, second] = [0..1, 1..2].map(|local| nodes(&member(2, local, Tracking::All)));
-    }
 }
 
 fn next_of_syn(node: &mut Node) -> Mac {

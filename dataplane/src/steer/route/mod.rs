@@ -72,15 +72,15 @@ pub struct Hop {
 pub struct Found(u32);
 
 impl Found {
-    /// At this position.
+    /// The same again, of this number.
     #[inline]
-    pub const fn new(index: u32) -> Self {
+    pub const fn of(index: u32) -> Self {
         Self(index)
     }
 
-    /// Its position.
+    /// Its number, good while the [`Fib`] is.
     #[inline]
-    pub const fn index(self) -> u32 {
+    pub const fn number(self) -> u32 {
         self.0
     }
 }
