@@ -9,7 +9,6 @@
 mod admit;
 mod decide;
 mod fragments;
-mod handover;
 mod observer;
 mod outbox;
 mod service;
@@ -34,7 +33,6 @@ use crate::track::news::{News, Peers, Post};
 use crate::track::{Context, Lead, Lookup, Owners, Packet, Steering, Tracked, Tracker};
 use crate::units::{BURST_MAX, PortId, Tick};
 use decide::{decide, decide_slowly, hand_on, leads_nowhere};
-use handover::Handover;
 use service::{count, serve};
 use set::Set;
 use std::sync::Arc;
@@ -57,7 +55,6 @@ pub struct Pipeline<F> {
     tracker: Tracker,
     reassembly: Reassembly<F>,
     memories: Memories,
-    handover: Handover<F>,
     snapshot: Arc<Snapshot>,
     counters: Arc<WorkerCounters>,
     // One array a stage writes and the next reads.
@@ -97,7 +94,6 @@ impl<F: Frame> Pipeline<F> {
         counters.services_version.set(memories.version());
         let mut pipeline = Self {
             memories,
-            handover: Handover::new(),
             reassembly: Reassembly::new(snapshot.conntrack().fragments.frames_max, workers, secret),
             tracker: Tracker::new(
                 limits.flows_max,
@@ -247,9 +243,6 @@ impl<F: Frame> Pipeline<F> {
             match self.forwarded {
                 0 => self.track::<true, false>(frames, first, origins, now),
                 _ => self.track::<true, true>(frames, first, origins, now),
-            }
-            if !self.handover.is_idle() {
-                return self.emit_watched(frames, first, origins, now, outbox, observer);
             }
             let out = self.route(frames, first, origins, now);
             if !self.emit_one_way(out, frames, first, origins, outbox, observer) {

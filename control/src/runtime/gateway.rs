@@ -7,7 +7,6 @@ use super::crew::{Crew, End};
 use super::drains::Drains;
 use super::errands::Errands;
 use super::followers::Followers;
-use super::handover::Handing;
 use super::kernel::Kernel;
 use super::links::Links;
 use super::membership::{self, JoinError, Seat};
@@ -101,7 +100,6 @@ pub(super) struct Gateway {
     vips: vips::Numbers,
     /// From the first look on.
     wards: Option<Wards>,
-    handing: Handing,
     /// Where the kernel has taps.
     kernel: Option<Kernel>,
 }
@@ -127,7 +125,6 @@ impl Gateway {
             reloads: Reloads::default(),
             links: Links::default(),
             wards: None,
-            handing: Handing::default(),
             kernel: None,
         }
     }
@@ -157,9 +154,8 @@ impl Gateway {
     pub(super) async fn join(&mut self) -> Result<(), JoinError> {
         if let (Some(membership), Some(cluster)) = (self.config.membership(), &self.dataplane.cluster) {
             let digest = membership::digest(&self.config);
-            let (clock, hand_over) = (self.running.clock, ports::held_max(&self.config) > 0);
-            let seat = Seat::take(membership, cluster, digest, self.started, clock, hand_over).await?;
-            self.running.seat = Some(seat);
+            self.running.seat =
+                Some(Seat::take(membership, cluster, digest, self.started, self.running.clock).await?);
         }
         Ok(())
     }
@@ -189,10 +185,10 @@ impl Gateway {
         let Some(seat) = &mut self.running.seat else { return };
         let flows =
             workers.iter().map(|worker| worker.counters().flows_of(Some(MemberId::FIRST)).read()).sum();
-        let members = seat.advance(flows, self.epoch.next());
-        self.handing.prepare(seat, workers, ports::held_max(&self.config)).await;
         let mut dataplane = self.dataplane.clone();
-        if let (Some(members), Some(cluster)) = (members, &mut dataplane.cluster) {
+        if let (Some(members), Some(cluster)) =
+            (seat.advance(flows, self.epoch.next()), &mut dataplane.cluster)
+        {
             cluster.membership = Membership::Members(members);
             if let Some(station) = &mut self.running.station {
                 station.own(station::gate(&dataplane));
@@ -202,7 +198,6 @@ impl Gateway {
             }
         }
         if let Some(seat) = &mut self.running.seat {
-            self.handing.finish(seat, &self.running.workers);
             seat.tell();
         }
     }

@@ -6,8 +6,8 @@
 
 use crate::cluster::engine::{Clock, Count, Engine, etcd, fixed, gossip};
 use crate::cluster::{
-    self, Agreement, Alarm, ClusterEnd, Coordinator, Digest, Duty, Incarnation, Member, NodeName, Numbers,
-    Order, OrderError, Settings, State, Status, View, link,
+    self, Agreement, Alarm, ClusterEnd, Coordinator, Digest, Incarnation, Member, NodeName, Numbers, Order,
+    OrderError, State, Status, View, link,
 };
 use crate::config::{Carrier, FixedMember, GatewayConfig, Membership};
 use core::hash::{BuildHasher, BuildHasherDefault};
@@ -20,7 +20,7 @@ use tracing::{info, warn};
 use weir_dataplane::config::{Cluster, Members};
 use weir_dataplane::gate::lease::Lease;
 use weir_dataplane::port::Clock as _;
-use weir_dataplane::units::{BucketId, Epoch, MEMBERS_MAX, MemberId, Tick};
+use weir_dataplane::units::{BucketId, Epoch, MemberId, Tick};
 use weir_dpdk::TscClock;
 
 /// Between two looks at what the time is, and what the engine knows.
@@ -90,8 +90,7 @@ pub(super) struct Seat {
 }
 
 impl Seat {
-    /// Begins to take part; `workers` is their clock, and they can hold frames if `hand_over`. Call it inside a tokio
-    /// runtime.
+    /// Begins to take part; `workers` is their clock. Call it inside a tokio runtime.
     ///
     /// # Errors
     /// See [`JoinError`].
@@ -101,7 +100,6 @@ impl Seat {
         digest: Digest,
         begun: Instant,
         workers: TscClock,
-        hand_over: bool,
     ) -> Result<Self, JoinError> {
         let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let (pins, waits) = match &membership.carrier {
@@ -122,11 +120,9 @@ impl Seat {
             released: None,
             active: None,
             flows_left: None,
-            handover: None,
-            holds_for: None,
         };
         let clock = Clock::new(begun);
-        let settings = Settings { hand_over, ..membership.settings.clone() };
+        let settings = membership.settings.clone();
         let coordinator = Coordinator::new(settings, member, pins, clock.ms(Instant::now()));
         let (engine_end, end) = link(coordinator.member().clone());
         let carried = match &membership.carrier {
@@ -207,21 +203,6 @@ impl Seat {
         });
     }
 
-    /// What the workers are to do for a hand-over, before the others are told.
-    pub(super) fn duty(&self) -> Duty {
-        self.coordinator.duty()
-    }
-
-    /// What another node has forwarded of the flows that are inherited now; once.
-    pub(super) fn take_inheritance(&mut self) -> Option<Arc<[u64]>> {
-        self.coordinator.take_inheritance()
-    }
-
-    /// The workers own nothing any more, and have forwarded this since they noted it.
-    pub(super) fn hand_over(&mut self, digests: Option<Arc<[u64]>>) {
-        self.coordinator.hand_over(digests);
-    }
-
     /// Takes an operator's order.
     ///
     /// # Errors
@@ -261,11 +242,6 @@ impl Seat {
         };
         let living = self.coordinator.ownership().living.keys();
         living.map(|dead| (dead.to_string(), heir(dead))).collect()
-    }
-
-    /// A node's number with the workers.
-    pub(super) fn number(&self, name: &NodeName) -> Option<MemberId> {
-        (0..MEMBERS_MAX).filter_map(MemberId::new).find(|id| self.numbers.name(*id) == Some(name))
     }
 
     /// The name behind a worker's number.

@@ -7,7 +7,6 @@ mod ears;
 mod errands;
 mod followers;
 mod gateway;
-mod handover;
 pub mod health;
 mod kernel;
 mod launch;

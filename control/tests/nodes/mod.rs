@@ -26,8 +26,6 @@ pub(crate) fn member(name: &str, incarnation: u64) -> Member {
         released: None,
         active: None,
         flows_left: None,
-        handover: None,
-        holds_for: None,
     }
 }
 

@@ -92,8 +92,7 @@ impl OwnerMap {
         kept.or_else(|| self.owner(bucket).filter(|owner| *owner != dead))
     }
 
-    /// Whether a node lives.
-    pub fn lives(&self, member: MemberId) -> bool {
+    fn lives(&self, member: MemberId) -> bool {
         self.living[member.index()].is_some()
     }
 }

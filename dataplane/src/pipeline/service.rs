@@ -40,7 +40,6 @@ impl<F: Frame> Pipeline<F> {
     pub fn adopt(&mut self, snapshot: Arc<Snapshot>) -> Arc<Snapshot> {
         self.counters.epoch.set(u64::from(snapshot.epoch().number()));
         let old = core::mem::replace(&mut self.snapshot, snapshot);
-        self.handover.follow(&self.snapshot);
         // A threshold may be another one where nothing else of the services is.
         let services = |snapshot: &Snapshot| snapshot.services().map(core::ptr::from_ref::<Services>);
         if services(&old) != services(&self.snapshot) {

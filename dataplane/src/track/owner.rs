@@ -28,14 +28,14 @@
 //!   another node forwards what this one does is as true of a node that is right, where a cluster is parted. So it
 //!   lasts as long as the flow does: until that has been silent for its timeout.
 
+use super::Tracker;
 use super::expect::Used;
 use super::leads::Leads;
-use super::record::{Decided, Flags, Heritage, Hot, Origin, Steering};
+use super::record::{Decided, Flags, Heritage, Hot, Origin};
 use super::table::RecordId;
-use super::{Tracked, Tracker};
 use crate::counters::FlowClass;
 use crate::key::{FlowKey, Side};
-use crate::parse::{Class, Parsed, Transport};
+use crate::parse::Transport;
 use crate::units::{BucketId, Direction, Epoch, MemberId, PortId, ServerId};
 
 /// Whose flows are whose.
@@ -167,25 +167,6 @@ impl Tracker {
             self.change_hands(record, owners.is_me(before), owners.is_me(after));
         }
         after
-    }
-
-    /// Whose the flow of a packet is by now that was tracked before, and who takes it, as for a packet that comes now.
-    pub fn ask_again<O: Owners>(&mut self, parsed: &Parsed, tracked: &mut Tracked, owners: &O) {
-        self.pending = None;
-        let Some(record) = self.table.find_key(&parsed.key) else {
-            tracked.owner = None;
-            return;
-        };
-        let direction = match parsed.class {
-            // An error is no answer: it fixes no owner.
-            Class::IcmpError => Direction::Original,
-            _ => parsed.side.direction(self.table.hot(record).origin()),
-        };
-        tracked.owner = self.owner(record, direction, owners);
-        tracked.steering = self.table.cold(record).steering;
-        if tracked.steering == Steering::OPEN && direction == Direction::Original {
-            self.pending = Some(record);
-        }
     }
 
     /// An expected flow begins: what it has from its master, as that is now.
