@@ -136,6 +136,8 @@ fn two_gateways_share_an_address_and_each_client_has_one() {
     }
     let lab = Lab::routed(2).unwrap();
     let nodes = [start(&lab, 1).unwrap(), start(&lab, 2).unwrap()];
+    // Until then nobody answers a question for an address.
+    nodes.iter().try_for_each(|node| cluster::agreed(node, &["gw1", "gw2"])).unwrap();
     let _servers: Vec<_> =
         (1..=2).map(|n| NameServer::start(&lab.nodes[n - 1], &format!("gw{n}")).unwrap()).collect();
     // ARP from the VIP, question or answer, that does not say the cluster's MAC address.
@@ -190,8 +192,6 @@ fn two_gateways_share_an_address_and_each_client_has_one() {
     leak.terminate().unwrap();
     assert!(!leak.log().contains("ARP,"), "{}", leak.log());
 
-    let serving = ["gw1", "gw2"];
-    nodes.iter().try_for_each(|node| cluster::agreed(node, &serving)).unwrap();
     ftp_has_its_data_from_its_node(&lab).unwrap();
     connections_keep_their_node_when_it_drains(&lab, &nodes[0]).unwrap();
 }
