@@ -205,13 +205,15 @@ impl FlowKey {
     }
 
     /// Well mixed in all 64 bits; `secret` keeps an attacker from choosing keys that collide.
-    /// Folded 64×64→128-bit multiplications, as in wyhash.
+    /// Folded 64×64→128-bit multiplications, as in wyhash. Each factor has a secret in it: who knew one could make it
+    /// zero, and then the other one would not matter.
     #[inline]
     pub fn hash(&self, secret: u64) -> u64 {
         let [a, b, c, d, rest] = self.words;
+        let turned = secret.rotate_left(32);
         // The ports go through two rounds as well: of one alone, some secrets would make little.
-        let first = fold(a ^ secret, b ^ rest ^ 0xa076_1d64_78bd_642f);
-        let second = fold(c ^ secret.rotate_left(32), d ^ 0xe703_7ed1_a0b4_28db);
+        let first = fold(a ^ secret, b ^ rest ^ (secret ^ 0xa076_1d64_78bd_642f));
+        let second = fold(c ^ turned, d ^ (turned ^ 0xe703_7ed1_a0b4_28db));
         fold(first ^ second.rotate_left(17), secret ^ 0x8ebc_6af0_9c88_c6e3)
     }
 
@@ -320,6 +322,22 @@ mod tests {
         let (six, _) = FlowKey::sorted(Family::V6, 6, end("1.2.3.4", 1), end("5.6.7.8", 2));
         assert!(tcp != udp && tcp != swapped && tcp != six);
         assert_eq!((tcp.family(), udp.protocol(), six.family()), (Family::V4, 17, Family::V6));
+    }
+
+    #[test]
+    fn nobody_makes_keys_collide_without_the_secret() {
+        let made = |prefix: u64, word: usize, factor: u64| {
+            let mut key = FlowKey::oriented(Family::V6, 6, end("::", 1), end("::", 2));
+            key.words[word - 1] = prefix;
+            key.words[word] = factor;
+            key.hash(0x1234_5678_9abc_def1)
+        };
+        let ports = FlowKey::oriented(Family::V6, 6, end("::", 1), end("::", 2)).words[4];
+        for (word, factor) in [(1, ports ^ 0xa076_1d64_78bd_642f), (3, 0xe703_7ed1_a0b4_28db)] {
+            let hashes: std::collections::HashSet<u64> =
+                (0..1000).map(|prefix| made(prefix, word, factor)).collect();
+            assert_eq!(hashes.len(), 1000, "of {word}");
+        }
     }
 
     #[test]

@@ -91,7 +91,7 @@ fn a_trace_says_what_each_node_does_with_a_flow_and_why_a_packet_goes_nowhere() 
     fetch().unwrap();
     check_flow(&traces, &client).unwrap();
     for trace in &mut traces {
-        trace.signal(Signal::SIGINT).unwrap();
+        trace.signal(Signal::SIGTERM).unwrap();
         trace.wait(SOON).unwrap();
     }
 
