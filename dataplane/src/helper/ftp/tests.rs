@@ -24,18 +24,7 @@ fn segment<'a>(direction: Direction, hosts: [&str; 2], seq: u32, payload: &'a [u
         Direction::Original => (client, server),
         Direction::Reply => (server, client),
     };
-    Segment {
-        direction,
-        protocol: IpProtocol::TCP,
-        established: true,
-        expected: false,
-        alone: false,
-        seq,
-        payload,
-        source,
-        destination,
-        local: None,
-    }
+    Segment { seq, source, destination, ..crate::helper::tests::segment(direction, 21, payload) }
 }
 
 /// What became of a segment.
