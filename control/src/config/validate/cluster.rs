@@ -18,9 +18,44 @@ pub(super) fn validate(
     path: &Path,
     findings: &mut Findings,
 ) -> Option<(Cluster, Option<config::Membership>)> {
-    if raw.gossip.is_none() && raw.etcd.is_none() && raw.fixed.is_none() {
-        return by_numbers(raw, path, findings).map(|cluster| (cluster, None));
-    }
+    let alone = one_way(&raw, path, findings);
+    let local_nodes = local_nodes(&raw, path, findings);
+    let (membership, agreed) = if has_names(&raw) {
+        let fits = fits_named(&raw, path, findings);
+        let agreed = membership::validate(&raw, node, path, findings);
+        let nobody =
+            Members { me: MemberId::FIRST, map: Vec::new(), living: BTreeMap::new(), learning: true };
+        fits?;
+        (Membership::Members(nobody), Some(agreed?))
+    } else {
+        warn_of_named(&raw, path, findings);
+        warn_of_linux(&raw, path, findings);
+        let mask = NodeMask { local_nodes: local_nodes?, invert: raw.invert };
+        warn_of_nothing(&mask, raw.total_nodes?, path, findings);
+        (Membership::Mask(mask), None)
+    };
+    alone?;
+    let cluster = Cluster {
+        total_nodes: raw.total_nodes?,
+        hash_seed: raw.hash_seed?,
+        membership,
+        tracking: match raw.tracking {
+            raw::Tracking::Own => Tracking::Own,
+            raw::Tracking::All => Tracking::All,
+        },
+        non_ip: share(raw.non_ip),
+        untracked: share(raw.untracked),
+    };
+    Some((cluster, agreed))
+}
+
+/// Whether the nodes have names.
+const fn has_names(raw: &raw::Cluster) -> bool {
+    raw.gossip.is_some() || raw.etcd.is_some() || raw.fixed.is_some()
+}
+
+/// It is said in one way whose the shares are.
+fn one_way(raw: &raw::Cluster, path: &Path, findings: &mut Findings) -> Option<()> {
     let ways = [
         ("local_nodes", raw.local_nodes.is_some()),
         ("node_mask", raw.node_mask.is_some()),
@@ -28,81 +63,55 @@ pub(super) fn validate(
         ("etcd", raw.etcd.is_some()),
         ("static", raw.fixed.is_some()),
     ];
-    let said: Vec<&str> = ways.into_iter().filter(|(_, said)| *said).map(|(key, _)| key).collect();
-    if let [first, second, ..] = *said {
-        let message = format!("`{first}` and `{second}` exclude each other");
-        findings.error(Target::Key(path.key(second)), message, "keep one of them".to_owned());
+    let mut said = ways.into_iter().filter(|(_, said)| *said).map(|(key, _)| key);
+    let Some(first) = said.next() else {
+        // One that is wrong has been told of.
+        if !ways.iter().any(|(key, _)| findings.is_removed(&path.key(key))) {
+            let message = "`local_nodes` is missing in `cluster`".to_owned();
+            let hint = "which shares are this node's, for example `local_nodes: [1]`; or `gossip`, `etcd` or `static`, \
+                        by which nodes that have names share them out"
+                .to_owned();
+            findings.error(Target::Key(path.key("local_nodes")), message, hint);
+        }
         return None;
+    };
+    let mut alone = Some(());
+    for other in said {
+        let message = format!("`{first}` and `{other}` exclude each other");
+        findings.error(Target::Key(path.key(other)), message, "keep one of them".to_owned());
+        alone = None;
     }
-    if raw.invert || matches!(raw.tracking, raw::Tracking::Own) {
-        let message = "`invert` and `tracking: own` are for `local_nodes`".to_owned();
-        let hint = "leave them out: nodes that know of each other follow all flows".to_owned();
-        findings.error(Target::Key(path.clone()), message, hint);
-        return None;
+    alone
+}
+
+/// What nodes that have names have no choice of.
+fn fits_named(raw: &raw::Cluster, path: &Path, findings: &mut Findings) -> Option<()> {
+    let mut fits = Some(());
+    let own = matches!(raw.tracking, raw::Tracking::Own);
+    for (key, said, what) in [("invert", raw.invert, "`invert`"), ("tracking", own, "`tracking: own`")] {
+        if said {
+            let message = format!("{what} is for `local_nodes`");
+            let hint = "leave it out: nodes that know of each other follow all flows".to_owned();
+            findings.error(Target::Key(path.key(key)), message, hint);
+            fits = None;
+        }
     }
     if raw.fixed.is_some() && raw.weight != 1 {
         let message = "with `static` each member has a `weight` of its own".to_owned();
         let hint = "say it in `static.members`, on all nodes alike".to_owned();
         findings.error(Target::Key(path.key("weight")), message, hint);
+        fits = None;
     }
-    let membership = membership::validate(&raw, node, path, findings);
-    let nobody = Members { me: MemberId::FIRST, map: Vec::new(), living: BTreeMap::new(), learning: true };
-    let cluster = Cluster {
-        total_nodes: raw.total_nodes?,
-        hash_seed: raw.hash_seed?,
-        membership: Membership::Members(nobody),
-        tracking: Tracking::All,
-        non_ip: share(raw.non_ip),
-        untracked: share(raw.untracked),
-    };
-    Some((cluster, Some(membership?)))
+    fits
 }
 
-/// A node whose part is given by numbers.
-fn by_numbers(raw: raw::Cluster, path: &Path, findings: &mut Findings) -> Option<Cluster> {
-    warn_of_named(&raw, path, findings);
-    let total = raw.total_nodes;
-    let local_nodes = match (raw.local_nodes, raw.node_mask) {
-        (Some(nodes), None) => {
-            total.and_then(|total| from_numbers(&nodes, total, &path.key("local_nodes"), findings))
-        }
-        (None, Some(mask)) => {
-            total.and_then(|total| from_mask(mask, total, &path.key("node_mask"), findings))
-        }
-        (Some(_), Some(_)) => {
-            let message = "`node_mask` and `local_nodes` exclude each other".to_owned();
-            findings.error(Target::Key(path.key("node_mask")), message, "keep one of them".to_owned());
-            None
-        }
-        (None, None) => {
-            let message = "`local_nodes` is missing in `cluster`".to_owned();
-            let hint = "which shares are this node's, for example `local_nodes: [1]`; or `gossip`, `etcd` or `static`, \
-                        by which nodes that have names share them out"
-                .to_owned();
-            findings.error(Target::Key(path.clone()), message, hint);
-            None
-        }
-    };
-    if total? > LINUX_NODES_MAX {
-        findings.warning(
-            Target::Value(path.key("total_nodes")),
-            format!("no Linux node can take part: Linux counts {LINUX_NODES_MAX} nodes at most"),
-            None,
-        );
-    }
-    let mask = NodeMask { local_nodes: local_nodes?, invert: raw.invert };
-    warn_of_nothing(&mask, total?, path, findings);
-    Some(Cluster {
-        total_nodes: total?,
-        hash_seed: raw.hash_seed?,
-        membership: Membership::Mask(mask),
-        tracking: match raw.tracking {
-            raw::Tracking::Own => Tracking::Own,
-            raw::Tracking::All => Tracking::All,
-        },
-        non_ip: share(raw.non_ip),
-        untracked: share(raw.untracked),
-    })
+/// The shares that numbers say are this node's, if they do.
+fn local_nodes(raw: &raw::Cluster, path: &Path, findings: &mut Findings) -> Option<BucketSet> {
+    let total = raw.total_nodes?;
+    let numbers = raw.local_nodes.as_ref();
+    let numbers = numbers.and_then(|nodes| from_numbers(nodes, total, &path.key("local_nodes"), findings));
+    let mask = raw.node_mask.and_then(|mask| from_mask(mask, total, &path.key("node_mask"), findings));
+    numbers.or(mask)
 }
 
 const fn share(raw: raw::Share) -> Share {
@@ -173,6 +182,17 @@ fn warn_of_named(raw: &raw::Cluster, path: &Path, findings: &mut Findings) {
         let message = format!("`{key}` has no effect with `local_nodes`");
         let hint = "leave it out, or let the nodes know of each other by `gossip` or `etcd`".to_owned();
         findings.warning(Target::Key(path.key(key)), message, hint);
+    }
+}
+
+/// A node of Linux's counts in a mask.
+fn warn_of_linux(raw: &raw::Cluster, path: &Path, findings: &mut Findings) {
+    if raw.total_nodes.is_some_and(|total| total > LINUX_NODES_MAX) {
+        findings.warning(
+            Target::Value(path.key("total_nodes")),
+            format!("no Linux node can take part: Linux counts {LINUX_NODES_MAX} nodes at most"),
+            None,
+        );
     }
 }
 

@@ -12,6 +12,7 @@ use weir_dataplane::config::route::Target as Fate;
 use weir_dataplane::config::service::{Place, Scheduler, Selector};
 use weir_dataplane::config::{Cluster, Conntrack, Share, Tracking};
 use weir_dataplane::steer::service::memory;
+use weir_dataplane::subnet::Subnet;
 use weir_dataplane::units::{BucketId, PortId};
 
 /// Shortest MTU that IPv6 runs over (RFC 8200 5).
@@ -84,23 +85,39 @@ pub(super) fn cluster(membership: &Membership, conntrack: &Conntrack, findings: 
     }
 }
 
-/// Services beside VIPs. A packet to a VIP is the gateway's own before any service is asked.
+/// Services and pools beside VIPs and checks, and what they remember.
 pub(super) fn services(config: &GatewayConfig, findings: &mut Findings) {
-    let vips = &config.dataplane().vips;
-    for (i, service) in config.services().services.iter().enumerate() {
-        if let Selector::Address { address, .. } = service.selector
-            && vips.iter().any(|vip| vip.address == address)
-        {
-            findings.error(
-                Target::Value(Path::root().key("services").item(i).key("address")),
-                format!("`{address}` is a VIP: what comes to it goes to this gateway's own system"),
-                "an address of a port; or leave the VIP out, and let a cluster share the service".to_owned(),
-            );
-        }
-    }
+    at_vips(config, findings);
     checks(config, findings);
     memory(config, findings);
     heirs(config, findings);
+}
+
+/// A packet to a VIP is the gateway's own before any service or pool is asked.
+fn at_vips(config: &GatewayConfig, findings: &mut Findings) {
+    let services = config.services().services.iter().enumerate().filter_map(|(i, service)| {
+        let Selector::Address { address, .. } = service.selector else { return None };
+        Some((Path::root().key("services").item(i).key("address"), address))
+    });
+    let pools = config.services().pools.iter().enumerate().flat_map(|(i, pool)| {
+        let path = Path::root().key("pools").item(i);
+        let slices = pool.slices.as_ref().map(|slices| (path.key("slices").key("address"), slices.address));
+        let rules = pool.rules.iter().enumerate().filter_map(move |(k, rule)| {
+            let host = rule.rule.destination.filter(Subnet::is_host)?;
+            Some((path.key("rules").item(k).key("destination"), host.address))
+        });
+        rules.chain(slices)
+    });
+    let is_vip = |address: IpAddr| config.dataplane().vips.iter().any(|vip| vip.address == address);
+    for (path, address) in services.chain(pools).filter(|(_, address)| is_vip(*address)) {
+        findings.error(
+            Target::Value(path),
+            format!("`{address}` is a VIP: what comes to it goes to this gateway's own system"),
+            "take it out of `vips` and into the port's `addresses`: with `cluster_mac` and a `cluster` all gateways have \
+             it, each its part of the clients"
+                .to_owned(),
+        );
+    }
 }
 
 /// Warns of services that are to remember more than was probably meant.

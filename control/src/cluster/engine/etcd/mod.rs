@@ -95,25 +95,19 @@ impl EtcdConfig {
         }
     }
 
-    /// Whether it can be used, as far as can be told without the files of TLS.
-    ///
-    /// # Errors
-    /// See [`EtcdError`].
-    pub fn check(&self) -> Result<(), EtcdError> {
-        if self.endpoints.is_empty() {
-            return Err(EtcdError::NoEndpoint);
-        }
+    /// All that is wrong with it, as far as can be told without the files of TLS.
+    pub fn faults(&self) -> impl Iterator<Item = EtcdError> {
         let scheme = if self.tls.is_some() { "https://" } else { "http://" };
-        if let Some(wrong) = self.endpoints.iter().find(|endpoint| !endpoint.starts_with(scheme)) {
-            return Err(EtcdError::Endpoint { endpoint: wrong.clone(), scheme });
-        }
-        if self.cluster_id.is_empty() || self.cluster_id.contains('/') {
-            return Err(EtcdError::ClusterId(self.cluster_id.clone()));
-        }
-        if self.lease < LEASE_MIN || self.lease.subsec_nanos() != 0 {
-            return Err(EtcdError::Lease(self.lease));
-        }
-        Ok(())
+        let foreign = self.endpoints.iter().filter(move |endpoint| !endpoint.starts_with(scheme));
+        let foreign = foreign.map(move |endpoint| EtcdError::Endpoint { endpoint: endpoint.clone(), scheme });
+        let is_no_part = self.cluster_id.is_empty() || self.cluster_id.contains('/');
+        let is_no_lease = self.lease < LEASE_MIN || self.lease.subsec_nanos() != 0;
+        let none = self.endpoints.is_empty().then_some(EtcdError::NoEndpoint);
+        let others = [
+            is_no_part.then(|| EtcdError::ClusterId(self.cluster_id.clone())),
+            is_no_lease.then_some(EtcdError::Lease(self.lease)),
+        ];
+        none.into_iter().chain(foreign).chain(others.into_iter().flatten())
     }
 
     fn connect_options(&self) -> Result<ConnectOptions, Broken> {
@@ -176,7 +170,7 @@ pub fn check_files(config: &EtcdConfig) -> Result<(), EtcdError> {
 /// # Errors
 /// See [`EtcdError`].
 pub fn start(config: EtcdConfig, clock: Clock, end: EngineEnd) -> Result<Engine, EtcdError> {
-    config.check()?;
+    config.faults().next().map_or(Ok(()), Err)?;
     check_files(&config)?;
     let counts = Arc::new(Counts::default());
     let registration = Registration::new(config, clock, end, Arc::clone(&counts));
