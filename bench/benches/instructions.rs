@@ -143,7 +143,7 @@ impl Flows {
         let deadline = Tick::default().after(seconds(1000));
         for n in 0..FLOWS {
             let hot = Hot { key: key(n), deadline, class: FlowClass::TcpEstablished, ..Hot::free() };
-            table.insert(table.prepare(&key(n)), hot, Cold::default(), None).expect("there is room");
+            table.insert(table.prepare(&key(n)), &hot, &Cold::default(), None).expect("there is room");
         }
         let keys: Vec<FlowKey> = shuffled(FLOWS).into_iter().take(ITEMS as usize).map(key).collect();
         let bursts = keys.chunks_exact(BURST).map(|keys| keys.try_into().expect("a burst")).collect();
@@ -184,22 +184,28 @@ struct Routed {
 
 impl Routed {
     fn new(config: &Config, reverse_path: ReversePath, verdict: Verdict) -> Self {
-        let routing = internet::routing(5000, 1000, reverse_path);
-        let wires = internet::Wires::new(&routing.routes[..5000], FLOWS as usize);
-        let mut bench = Bench::routed(config, internet::router(&routing), FLOWS);
-        let flows = shuffled(FLOWS);
-        bench.open_as(|kind| wires.sent(kind), verdict, &flows);
-        Self { bench, wires, flows }
+        let mut routed = Self::with(config, reverse_path, None);
+        let wires = &routed.wires;
+        routed.bench.open_as(|kind| wires.sent(kind), verdict, &routed.flows);
+        routed
     }
 
     /// With no flow, and a service that takes them all, by the last of a thousand rules.
     fn serving() -> Self {
-        let routing = internet::routing(5000, 1000, ReversePath::Off);
+        Self::with(&bridge(), ReversePath::Off, Some(1000))
+    }
+
+    /// With no flow, and a service that takes them all, if it is behind so many `rules`.
+    fn with(config: &Config, reverse_path: ReversePath, rules: Option<usize>) -> Self {
+        let routing = internet::routing(5000, 1000, reverse_path);
         let routes = &routing.routes[..5000];
-        let services = Arc::new(Services::compile(1, &serving::capturing(1000, routes)));
-        let router = internet::router(&routing).with_services(services);
+        let mut router = internet::router(&routing);
+        if let Some(rules) = rules {
+            let services = Services::compile(1, &serving::capturing(rules, routes));
+            router = router.with_services(Arc::new(services));
+        }
         let wires = internet::Wires::new(routes, FLOWS as usize);
-        Self { bench: Bench::routed(&bridge(), router, FLOWS), wires, flows: shuffled(FLOWS) }
+        Self { bench: Bench::routed(config, router, FLOWS), wires, flows: shuffled(FLOWS) }
     }
 
     /// Of a node that owns none of them.
@@ -258,6 +264,12 @@ impl Traffic {
         let wires = &routed.wires;
         routed.bench.open_one_sided(|kind| wires.sent(kind), &routed.flows);
         Self::of(routed.bench, Side::Lan, &wires.sent(Kind::Ack), &routed.flows[..ITEMS as usize])
+    }
+
+    /// SYNs that each open a flow through a router, each to another network.
+    fn routed_new() -> Box<Self> {
+        let routed = Routed::with(&bridge(), ReversePath::Off, None);
+        Self::of(routed.bench, Side::Lan, &routed.wires.sent(Kind::Syn), &routed.flows[..ITEMS as usize])
     }
 
     /// SYNs that each open a flow to a server.
@@ -353,6 +365,7 @@ impl Traffic {
 #[bench::established_udp(args = (Traffic::established_udp()), teardown = Traffic::check_forwarded)]
 #[bench::routed_tcp(args = (Traffic::routed_tcp(ReversePath::Off)), teardown = Traffic::check_forwarded)]
 #[bench::routed_tcp_strict(args = (Traffic::routed_tcp(ReversePath::Strict)), teardown = Traffic::check_forwarded)]
+#[bench::routed_new(args = (Traffic::routed_new()), teardown = Traffic::check_created)]
 #[bench::served_tcp(args = (Traffic::served_tcp()), teardown = Traffic::check_served)]
 #[bench::served_new(args = (Traffic::served_new()), teardown = Traffic::check_served)]
 #[bench::shadow_sent(args = (Traffic::shadow_sent()), teardown = Traffic::check_shadows)]

@@ -253,14 +253,24 @@ impl FlowKey {
         Address([self.words[at], self.words[at + 1]])
     }
 
+    /// The port on `side`.
+    #[inline(always)]
+    pub const fn port(&self, side: Side) -> u16 {
+        (self.words[4] >> (u16::BITS * side as u32) & 0xffff) as u16
+    }
+
+    /// The ports on `side` and on the other: one number, read in the order that is asked for.
+    #[inline(always)]
+    #[expect(clippy::cast_possible_truncation, reason = "each half is taken")]
+    pub const fn ports(&self, side: Side) -> (u16, u16) {
+        let both = (self.words[4] as u32).rotate_right(u16::BITS * side as u32);
+        (both as u16, (both >> u16::BITS) as u16)
+    }
+
     /// The end on `side`.
     #[inline]
     pub fn endpoint(&self, side: Side) -> Endpoint {
-        let [a, b, c, d, rest] = self.words;
-        match side {
-            Side::First => Endpoint::new(Address([a, b]), (rest & 0xffff) as u16),
-            Side::Second => Endpoint::new(Address([c, d]), (rest >> 16 & 0xffff) as u16),
-        }
+        Endpoint::new(self.address(side), self.port(side))
     }
 }
 
@@ -304,6 +314,7 @@ mod tests {
             assert_eq!(from.opposite(), answer);
             assert_eq!(there.hash(7), back.hash(7));
             assert_eq!(there.endpoint(from), end(a, 4000));
+            assert_eq!((there.ports(from), there.ports(answer)), ((4000, 80), (80, 4000)));
             assert_eq!(there.endpoint(answer).address.ip(family), b.parse::<IpAddr>().unwrap());
         }
     }

@@ -288,14 +288,15 @@ impl<F: Frame> Pipeline<F> {
                 continue;
             }
             if !ROUTES {
-                *tracked = track_slowly(tracker, (bytes, parsed, port), lookup, changes, now, snapshot);
+                *tracked =
+                    track_slowly(tracker, &Packet { bytes, parsed, port }, lookup, changes, now, snapshot);
                 continue;
             }
             let (mut lead, mut fresh) = (Lead::NONE, false);
             if waits.is_some() {
                 (lead, fresh) = admit::by_flow(tracker, snapshot, (bytes, *origin, now), lookup, parsed);
             }
-            let packet = (bytes, &*parsed, port);
+            let packet = &Packet { bytes, parsed, port };
             if !fresh || glance_late(tracker, packet, lookup, changes, now, snapshot, tracked).is_none() {
                 *tracked = track_slowly(tracker, packet, lookup, changes, now, snapshot);
                 serve(tracker, memories, snapshot, parsed, (bytes, *origin, again, now), tracked);
@@ -468,7 +469,7 @@ fn disown(tracked: &mut Tracked) {
 #[inline(never)]
 fn glance_late(
     tracker: &mut Tracker,
-    (bytes, parsed, port): (&[u8], &Parsed, PortId),
+    packet: &Packet<'_>,
     lookup: &Lookup,
     changes: u64,
     now: Tick,
@@ -476,19 +477,19 @@ fn glance_late(
     tracked: &mut Tracked,
 ) -> Option<()> {
     let context = Context { now, config: snapshot.conntrack(), owners: snapshot };
-    tracker.glance(Packet { bytes, parsed, port }, lookup, changes, &context, None, tracked)
+    tracker.glance(*packet, lookup, changes, &context, None, tracked)
 }
 
 /// [`Tracker::track`], kept apart: what it needs in memory the short way need not write there.
 #[inline(never)]
 fn track_slowly(
     tracker: &mut Tracker,
-    (bytes, parsed, port): (&[u8], &Parsed, PortId),
+    packet: &Packet<'_>,
     lookup: &Lookup,
     changes: u64,
     now: Tick,
     snapshot: &Snapshot,
 ) -> Tracked {
     let context = Context { now, config: snapshot.conntrack(), owners: snapshot };
-    tracker.track(&Packet { bytes, parsed, port }, lookup, changes, &context)
+    tracker.track(packet, lookup, changes, &context)
 }

@@ -32,6 +32,12 @@ pub struct Counts {
 }
 
 impl Counts {
+    /// All connections in one number, of which an active one counts as 256 that are not.
+    #[inline]
+    pub const fn overhead(self) -> u64 {
+        self.active as u64 * 256 + self.inactive as u64
+    }
+
     const fn add(&mut self, activity: Activity, change: i32) {
         let count = match activity {
             Activity::Active => &mut self.active,
@@ -59,11 +65,16 @@ struct Tally {
     is_up: bool,
     /// It is up, and not over its threshold.
     takes: bool,
+    /// All connections in one number, as [`Counts::overhead`] has it, or [`Tally::TAKES_NONE`].
+    overhead: u64,
 }
 
 const _: () = assert!(size_of::<Tally>() == 64);
 
 impl Tally {
+    /// It is not up, or over its threshold.
+    const TAKES_NONE: u64 = u64::MAX;
+
     #[inline]
     const fn total(&self) -> u64 {
         self.counts.active as u64 + self.counts.inactive as u64
@@ -73,20 +84,30 @@ impl Tally {
     #[inline]
     fn rise(&mut self) {
         self.over_threshold |= self.upper_threshold != 0 && self.total() >= self.upper_threshold.into();
-        self.takes = self.is_up && !self.over_threshold;
+        self.weigh();
     }
 
     /// A connection less: with fewer than its lower threshold it gets new ones again; without one, with fewer than
     /// three quarters of the upper one.
     #[inline]
     fn fall(&mut self) {
+        if !self.over_threshold {
+            return self.weigh();
+        }
         let total = self.total();
         let (upper, lower) = (u64::from(self.upper_threshold), u64::from(self.lower_threshold));
         let low = if lower == 0 { total * 4 < upper * 3 } else { total < lower };
         if low || upper == 0 {
             self.over_threshold = false;
         }
+        self.weigh();
+    }
+
+    /// What a choice reads.
+    #[inline]
+    const fn weigh(&mut self) {
         self.takes = self.is_up && !self.over_threshold;
+        self.overhead = if self.takes { self.counts.overhead() } else { Self::TAKES_NONE };
     }
 }
 
@@ -143,9 +164,10 @@ impl Tallies {
         let cells = self.counters.server(server);
         gauges(cells, from).for_each(|gauge| gauge.sub(1));
         gauges(cells, to).for_each(|gauge| gauge.add(1));
-        let counts = &mut self.tallies[server.index()].counts;
-        counts.add(from, -1);
-        counts.add(to, 1);
+        let tally = &mut self.tallies[server.index()];
+        tally.counts.add(from, -1);
+        tally.counts.add(to, 1);
+        tally.weigh();
     }
 
     /// A server's connection is forgotten.
@@ -163,6 +185,12 @@ impl Tallies {
     pub fn of(&self, server: ServerId) -> (Counts, bool) {
         let tally = &self.tallies[server.index()];
         (tally.counts, tally.takes)
+    }
+
+    /// All connections to a server in one number, or the highest number that there is if it may not get another one.
+    #[inline]
+    pub fn overhead(&self, server: ServerId) -> u64 {
+        self.tallies[server.index()].overhead
     }
 }
 
@@ -219,8 +247,12 @@ mod tests {
         tallies.bind(SERVER, Inactive);
         tallies.hear(SERVER, Counts { active: 4, inactive: 5, datagrams: 2 });
         assert_eq!(tallies.of(SERVER), (Counts { active: 4, inactive: 6, datagrams: 2 }, false));
+        assert_eq!(tallies.overhead(SERVER), u64::MAX);
         tallies.hear(SERVER, Counts::default());
         tallies.change(SERVER, Inactive, Active);
         assert_eq!(tallies.of(SERVER), (Counts { active: 1, inactive: 0, datagrams: 0 }, true));
+        assert_eq!(tallies.overhead(SERVER), 256);
+        tallies.change(SERVER, Active, Inactive);
+        assert_eq!(tallies.overhead(SERVER), 1);
     }
 }

@@ -106,7 +106,7 @@ pub(super) fn weir_table(flows: u32) -> FlowTable {
     for n in 0..flows {
         let key = flow_key(n);
         let hot = Hot { key, deadline, class: FlowClass::TcpEstablished, ..Hot::free() };
-        table.insert(table.prepare(&key), hot, Cold::default(), None).expect("there is room");
+        table.insert(table.prepare(&key), &hot, &Cold::default(), None).expect("there is room");
     }
     table
 }

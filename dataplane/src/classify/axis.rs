@@ -114,7 +114,7 @@ impl Table {
     /// The class of a number.
     #[inline]
     pub(super) fn class(&self, of: u16) -> usize {
-        let [page, at] = of.to_be_bytes();
-        self.classes[usize::from(self.pages[usize::from(page)]) * PAGE + usize::from(at)].into()
+        let (page, at) = (usize::from(of) / PAGE, usize::from(of) % PAGE);
+        self.classes[usize::from(self.pages[page]) * PAGE + at].into()
     }
 }

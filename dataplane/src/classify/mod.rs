@@ -9,6 +9,7 @@
 //! the summaries are Baboescu's and Varghese's "aggregated bit vectors", the tables the first step of Gupta's and
 //! McKeown's "recursive flow classification".
 
+mod answers;
 mod axis;
 mod factor;
 mod sets;
@@ -20,11 +21,12 @@ use crate::key::{Address, Family};
 use crate::subnet::Subnet;
 use crate::units::{Mark, PortId, VlanId};
 use crate::wire::IpProtocol;
+use answers::Answers;
 use arrayvec::ArrayVec;
 use axis::{Stretches, Table};
 use core::net::IpAddr;
 use core::ops::RangeInclusive;
-use factor::{FACTORS_MAX, Factor, Head, SUMS_MAX};
+use factor::{FACTORS_MAX, Factor, SUMS_MAX};
 use sets::{BLOCK, Block, Set, Sets, WORD};
 
 /// What of a packet rules look at.
@@ -48,28 +50,30 @@ pub struct Facts {
     pub mark: Mark,
 }
 
-/// A property of a packet.
+/// A property of a packet. The first [`SMALL`] are small numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Property {
-    Source,
-    Destination,
     Protocol,
     SourcePort,
     DestinationPort,
     Port,
     Vlan,
+    Source,
+    Destination,
     Mark,
 }
 
+const SMALL: usize = Property::Source as usize;
+
 impl Property {
     const ALL: [Self; 8] = [
-        Self::Source,
-        Self::Destination,
         Self::Protocol,
         Self::SourcePort,
         Self::DestinationPort,
         Self::Port,
         Self::Vlan,
+        Self::Source,
+        Self::Destination,
         Self::Mark,
     ];
     const COUNT: usize = Self::ALL.len();
@@ -99,6 +103,7 @@ pub struct Classifier {
     axes: Axes,
     /// The first is the one that is asked first.
     factors: Vec<Factor>,
+    answers: Answers,
 }
 
 impl Classifier {
@@ -106,6 +111,7 @@ impl Classifier {
     pub fn compile(rules: &[Rule]) -> Self {
         let rules = &rules[..rules.len().min(RULES_MAX)];
         let mut sets = Property::ALL.map(|_| Sets::new(rules.len()));
+        let mut tables = compile_tables(rules, &mut sets);
         let mut axes = Axes::compile(rules, &mut sets);
         let mut order = Property::ALL.to_vec();
         order.retain(|property| rules.iter().any(|rule| property.is_in(rule)));
@@ -121,7 +127,10 @@ impl Classifier {
                 sums = 1;
             }
             #[expect(clippy::cast_possible_truncation, reason = "no more than SUMS_MAX")]
-            axes.scale(property, sums as u16);
+            match tables.get_mut(property as usize) {
+                Some(table) => table.scale(sums as u16),
+                None => axes.scale(property, sums as u16),
+            }
             groups.last_mut().into_iter().for_each(|group| group.push((property, &sets[property as usize])));
             sums *= classes;
         }
@@ -135,21 +144,40 @@ impl Classifier {
         (0..rules.len()).for_each(|rule| all.add(rule));
         let mut only = Sets::new(rules.len());
         only.number(all);
-        let factors = groups.iter().map(|group| Factor::compile(group, only.clone(), &about));
-        Self { axes, factors: factors.collect() }
+        let factors = groups.iter().map(|group| Factor::compile(group, &tables, only.clone(), &about));
+        let mut factors: Vec<Factor> = factors.collect();
+        let answers = Answers::compile(&mut factors);
+        Self { axes, factors, answers }
     }
 
     /// Which rule, counted from 0, is the first that holds.
     #[inline]
     pub fn first(&self, facts: &Facts) -> Option<usize> {
-        let (head, blocks) = self.row(self.factors.first()?, facts);
+        let factor = self.factors.first()?;
+        let small = facts.small();
+        let number = self.number(factor, &small, facts);
+        let head = factor.head(number);
         if head.asks == 0 {
             return head.first();
         }
-        let (mut summary, mut asks) = (head.summary, head.asks);
+        match head.answers() {
+            Some(answers) => {
+                let other = self.factors.get(head.asks.trailing_zeros() as usize)?;
+                self.answers.get(answers + self.number(other, &small, facts))
+            }
+            None => self.first_of_all(factor, number, facts),
+        }
+    }
+
+    /// The same where it is not worked out beforehand. The first factor's set is that of this `number`.
+    #[inline(never)]
+    fn first_of_all(&self, first: &Factor, number: usize, facts: &Facts) -> Option<usize> {
+        let (head, blocks) = first.get(number);
+        let (mut summary, mut asks, small) = (head.summary, head.asks, facts.small());
         let mut others = ArrayVec::<_, FACTORS_MAX>::new_const();
         while asks != 0 {
-            let (head, blocks) = self.row(self.factors.get(asks.trailing_zeros() as usize)?, facts);
+            let factor = self.factors.get(asks.trailing_zeros() as usize)?;
+            let (head, blocks) = factor.get(self.number(factor, &small, facts));
             summary &= head.summary;
             others.push(blocks);
             asks &= asks - 1;
@@ -157,10 +185,26 @@ impl Classifier {
         lowest(summary, blocks, &others)
     }
 
-    /// Which rules hold, as far as these properties go.
-    #[inline]
-    fn row<'a>(&self, factor: &'a Factor, facts: &Facts) -> (Head, &'a [Block]) {
-        factor.row(factor.properties.iter().map(|property| self.axes.class(*property, facts)).sum())
+    /// Which rules hold, as far as these properties go: the number of the set.
+    #[inline(always)]
+    fn number(&self, factor: &Factor, small: &[u16; SMALL], facts: &Facts) -> usize {
+        let mut sum = 0;
+        for (property, table) in &factor.small {
+            sum += table.class(small[*property]);
+        }
+        for property in &factor.large {
+            sum += self.axes.class(*property, facts);
+        }
+        factor.number(sum)
+    }
+}
+
+impl Facts {
+    /// The small ones of its properties, in their order.
+    #[inline(always)]
+    fn small(&self) -> [u16; SMALL] {
+        let vlan = self.vlan.map_or(NO_VLAN, VlanId::number);
+        [self.protocol.0.into(), self.ports.0, self.ports.1, number(self.port), vlan]
     }
 }
 
@@ -183,16 +227,24 @@ fn lowest(mut summary: u64, blocks: &[Block], others: &[&[Block]]) -> Option<usi
     None
 }
 
-/// All properties' classes. That of a property is counted as often as those before it in its factor have values.
+/// The classes of the small properties.
+fn compile_tables(rules: &[Rule], sets: &mut [Sets; Property::COUNT]) -> [Table; SMALL] {
+    let [protocols, source_ports, destination_ports, ports, vlans, ..] = sets;
+    let port = |rule: &Rule| rule.port.map(|port| only(number(port)));
+    [
+        table(rules, |rule| rule.protocol.map(|IpProtocol(of)| only(of.into())), protocols),
+        table(rules, |rule| rule.source_port.clone(), source_ports),
+        table(rules, |rule| rule.destination_port.clone(), destination_ports),
+        table(rules, port, ports),
+        table(rules, |rule| rule.vlan.map(|vlan| only(vlan.number())), vlans),
+    ]
+}
+
+/// The classes of the others. As with these, a class is counted as often as those before it in its factor have values.
 #[derive(Clone, Debug)]
 struct Axes {
     sources: Ends,
     destinations: Ends,
-    protocols: Table,
-    source_ports: Table,
-    destination_ports: Table,
-    ports: Table,
-    vlans: Table,
     marks: Stretches<u32>,
 }
 
@@ -201,16 +253,10 @@ const NO_VLAN: u16 = u16::MAX;
 
 impl Axes {
     fn compile(rules: &[Rule], sets: &mut [Sets; Property::COUNT]) -> Self {
-        let [sources, destinations, protocols, source_ports, destination_ports, ports, vlans, marks] = sets;
-        let port = |rule: &Rule| rule.port.map(|port| only(number(port)));
+        let [.., sources, destinations, marks] = sets;
         Self {
             sources: Ends::compile(rules, |rule| rule.source, sources),
             destinations: Ends::compile(rules, |rule| rule.destination, destinations),
-            protocols: table(rules, |rule| rule.protocol.map(|IpProtocol(of)| only(of.into())), protocols),
-            source_ports: table(rules, |rule| rule.source_port.clone(), source_ports),
-            destination_ports: table(rules, |rule| rule.destination_port.clone(), destination_ports),
-            ports: table(rules, port, ports),
-            vlans: table(rules, |rule| rule.vlan.map(|vlan| only(vlan.number())), vlans),
             marks: stretches(rules, |rule| rule.mark.map(|mark| only(mark.0)), marks),
         }
     }
@@ -219,27 +265,17 @@ impl Axes {
         match property {
             Property::Source => self.sources.scale(by),
             Property::Destination => self.destinations.scale(by),
-            Property::Protocol => self.protocols.scale(by),
-            Property::SourcePort => self.source_ports.scale(by),
-            Property::DestinationPort => self.destination_ports.scale(by),
-            Property::Port => self.ports.scale(by),
-            Property::Vlan => self.vlans.scale(by),
-            Property::Mark => self.marks.scale(by),
+            _ => self.marks.scale(by),
         }
     }
 
-    /// Kept apart: what one property needs in registers the others need not save.
+    /// Kept apart: what a search needs in registers tables need not save.
     #[inline(never)]
     fn class(&self, property: Property, facts: &Facts) -> usize {
         match property {
             Property::Source => self.sources.class(facts.family, facts.source),
             Property::Destination => self.destinations.class(facts.family, facts.destination),
-            Property::Protocol => self.protocols.class(facts.protocol.0.into()),
-            Property::SourcePort => self.source_ports.class(facts.ports.0),
-            Property::DestinationPort => self.destination_ports.class(facts.ports.1),
-            Property::Port => self.ports.class(number(facts.port)),
-            Property::Vlan => self.vlans.class(facts.vlan.map_or(NO_VLAN, VlanId::number)),
-            Property::Mark => self.marks.class(facts.mark.0),
+            _ => self.marks.class(facts.mark.0),
         }
     }
 }

@@ -127,7 +127,7 @@ fn decide_without_flow<F: Frame>(
 ) -> Option<(bool, Verdict)> {
     let (router, services) = (snapshot.router()?, snapshot.services()?);
     let facts = facts(parsed, port, vlan_of(frame.bytes()));
-    if !services.shares(facts.destination.ip(facts.family)) {
+    if !services.shares(facts.family, facts.destination) {
         return None;
     }
     let Some(target) = services.fixed(&facts).and_then(|server| services.target(server)) else {

@@ -150,7 +150,7 @@ impl<F: Frame> Pipeline<F> {
 
     fn dispatch(&mut self, parsed: &Parsed, passage: &Passage, tracked: &mut Tracked) {
         let Self { tracker, memories, snapshot, .. } = self;
-        if let (Some(services), Some(place)) = (snapshot.services(), passage.place)
+        if let (Some(services), Some(place)) = (snapshot.services(), &passage.place)
             && let Some(record) = tracker.take_pending()
         {
             dispatch(tracker, memories, (snapshot, services), parsed, (record, place), tracked);

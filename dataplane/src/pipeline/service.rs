@@ -15,23 +15,41 @@ use crate::steer::service::{Dispatch, Services};
 use crate::track::table::RecordId;
 use crate::track::{Owners, Steering, Tracked, Tracker};
 use crate::units::{PortId, ServiceId, Tick, VlanId};
-use crate::wire::{Ethernet, MacAddr};
+use crate::wire::MacAddr;
 use std::sync::Arc;
+
+const MAC_LEN: usize = size_of::<MacAddr>();
+
+/// The MAC addresses of a frame as they stand in it.
+type Macs = [u8; 2 * MAC_LEN];
 
 /// Where a packet came in, and when.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Place {
     pub(super) port: PortId,
     pub(super) vlan: Option<VlanId>,
-    /// The MAC addresses that it came from, and was sent to.
-    pub(super) macs: [MacAddr; 2],
+    macs: Macs,
     pub(super) now: Tick,
 }
 
 impl Place {
     pub(super) fn of(frame: &[u8], port: PortId, now: Tick) -> Self {
-        let macs = Ethernet::new(frame).map(|ethernet| [ethernet.source(), ethernet.destination()]);
-        Self { port, vlan: vlan_of(frame), macs: macs.unwrap_or_default(), now }
+        let macs = frame.first_chunk().copied().unwrap_or_default();
+        Self { port, vlan: vlan_of(frame), macs, now }
+    }
+
+    /// The MAC address that it came from.
+    pub(super) fn source(&self) -> MacAddr {
+        self.mac(MAC_LEN)
+    }
+
+    /// The MAC address that it was sent to.
+    pub(super) fn destination(&self) -> MacAddr {
+        self.mac(0)
+    }
+
+    fn mac(&self, at: usize) -> MacAddr {
+        self.macs[at..].first_chunk().copied().map(MacAddr).unwrap_or_default()
     }
 }
 
@@ -99,6 +117,7 @@ impl<F: Frame> Pipeline<F> {
 
 /// What there is to say of services about a packet that has just been tracked at length; `again`: another node has
 /// forwarded it.
+#[inline(never)]
 pub(super) fn serve(
     tracker: &mut Tracker,
     memories: &mut Memories,
@@ -113,10 +132,12 @@ pub(super) fn serve(
     if pending.is_none() && !overheard {
         return;
     }
-    let place = Place::of(frame, port, now);
-    let place = if again { sent_at(snapshot, parsed, place) } else { place };
+    let mut place = Place::of(frame, port, now);
+    if again {
+        sent_at(snapshot, parsed, &mut place);
+    }
     if let Some(record) = pending {
-        dispatch(tracker, memories, (snapshot, services), parsed, (record, place), tracked);
+        dispatch(tracker, memories, (snapshot, services), parsed, (record, &place), tracked);
     }
     if overheard {
         overhear(tracker, memories, snapshot, parsed, place);
@@ -125,18 +146,19 @@ pub(super) fn serve(
 
 /// Says who takes the flow of a packet that has just been tracked, of which nobody has said it yet; `tracked` tells what
 /// becomes of the packet.
+#[inline(always)]
 pub(super) fn dispatch(
     tracker: &mut Tracker,
     memories: &mut Memories,
     (snapshot, services): (&Snapshot, &Services),
     parsed: &Parsed,
-    (record, place): (RecordId, Place),
+    (record, place): (RecordId, &Place),
     tracked: &mut Tracked,
 ) {
     let ours = snapshot.is_me(tracked.owner);
     if !ours && let Some(service) = tracked.steering.service() {
         if tracked.reply {
-            hear_answer(tracker, memories, snapshot, (record, service), parsed, place);
+            hear_answer(tracker, memories, snapshot, (record, service), parsed, *place);
         }
         return;
     }
@@ -146,9 +168,9 @@ pub(super) fn dispatch(
     let mut facts = facts(parsed, place.port, place.vlan);
     facts.mark = tracker.table().hot(record).mark;
     let master = tracker.server_of_master(record);
-    if services.shares(facts.source.ip(facts.family)) {
+    if services.shares(facts.family, facts.source) {
         // Whom else could the answers go to? All servers have this address.
-        let opener = master.or_else(|| snapshot.router()?.server_at(place.macs[0]));
+        let opener = master.or_else(|| snapshot.router()?.server_at(place.source()));
         if let Some(server) = opener {
             tracker.bind_opener(record, server);
             tracked.steering = Steering::from(server);
@@ -158,7 +180,7 @@ pub(super) fn dispatch(
     // What a flow announces goes where that flow goes.
     let master = master.filter(|server| !services.is_dead(*server));
     if !ours {
-        return wonder(tracker, snapshot, record, &facts, master, place);
+        return wonder(tracker, snapshot, record, &facts, master, *place);
     }
     let (mark, dispatch) = match master {
         Some(server) => (facts.mark, Dispatch::Serve(server)),

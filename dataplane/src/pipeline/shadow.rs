@@ -18,12 +18,11 @@ use crate::wire::MacAddr;
 
 /// Where a packet came in that another node has forwarded: where what is sent to its sender leaves.
 #[cold]
-pub(super) fn sent_at(snapshot: &Snapshot, parsed: &Parsed, place: Place) -> Place {
+pub(super) fn sent_at(snapshot: &Snapshot, parsed: &Parsed, place: &mut Place) {
     let sender = parsed.key.endpoint(parsed.side).address;
     let way = snapshot.router().map(|router| router.course(parsed.family(), sender, &parsed.key));
-    match way.and_then(|way| way.adjacency) {
-        Some(Adjacency { port, vlan, .. }) => Place { port, vlan, ..place },
-        None => place,
+    if let Some(Adjacency { port, vlan, .. }) = way.and_then(|way| way.adjacency) {
+        (place.port, place.vlan) = (port, vlan);
     }
 }
 
@@ -77,7 +76,7 @@ fn answering(
     };
     match services.claims(&asked).1? {
         Assignment::Server(server) => Some(server),
-        Assignment::Service(service) => router.server_of(service, place.macs[0]),
+        Assignment::Service(service) => router.server_of(service, place.source()),
     }
 }
 
@@ -90,7 +89,7 @@ pub(super) fn hear_answer(
     parsed: &Parsed,
     place: Place,
 ) {
-    let end = (parsed.side.opposite(), place.macs[0]);
+    let end = (parsed.side.opposite(), place.source());
     learn(tracker, memories, snapshot, flow, parsed, end, place.now);
 }
 
@@ -104,7 +103,7 @@ pub(super) fn overhear(
     place: Place,
 ) {
     if let Some(flow) = tracker.wondered_at(parsed, snapshot) {
-        learn(tracker, memories, snapshot, flow, parsed, (parsed.side, place.macs[1]), place.now);
+        learn(tracker, memories, snapshot, flow, parsed, (parsed.side, place.destination()), place.now);
     }
 }
 

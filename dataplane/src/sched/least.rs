@@ -1,26 +1,34 @@
 //! The least loaded: `lc`, `wlc`, `sed`, `nq`, and that of pools.
 //!
 //! Loads are compared beside weights as fractions, without division: a product of a load (below 2^41) and a weight
-//! (below 2^16) fits.
+//! (below 2^16) fits. Where all weights are the same one they say nothing, and loads are compared by themselves.
 
 use super::{Load, Loads, Server, Servers};
 use crate::units::ServerId;
+use core::hint::select_unpredictable;
 
 /// `lc`, least connections: the fewest, whatever the weights.
 #[inline]
 pub fn lc(servers: &Servers, loads: &impl Loads) -> Option<ServerId> {
-    first_least(servers.all_usable(loads), |_, load| (load.overhead(), 1))
+    let has_weight = servers.list().iter().filter(|server| server.weight > 0);
+    first_lowest(has_weight.map(|server| (server.id, loads.overhead(server.id))))
 }
 
 /// `wlc`, weighted least connections: the fewest for its weight.
 #[inline]
 pub fn wlc(servers: &Servers, loads: &impl Loads) -> Option<ServerId> {
+    if servers.weigh_alike() {
+        return lc(servers, loads);
+    }
     first_least(servers.all_usable(loads), weighted)
 }
 
 /// `sed`, shortest expected delay: the fewest active for its weight once it had this one too.
 #[inline]
 pub fn sed(servers: &Servers, loads: &impl Loads) -> Option<ServerId> {
+    if servers.weigh_alike() {
+        return first_lowest(servers.all_usable(loads).map(|(server, load)| (server.id, load.active.into())));
+    }
     first_least(servers.all_usable(loads), |server, load| (u64::from(load.active) + 1, server.weight.into()))
 }
 
@@ -34,9 +42,8 @@ pub fn nq(servers: &Servers, loads: &impl Loads) -> Option<ServerId> {
 /// The least load of pools, as [`load_in_256ths`] has it.
 #[inline]
 pub fn least_load(servers: &Servers, loads: &impl Loads) -> Option<ServerId> {
-    first_least(servers.all_usable(loads), |server, load| {
-        (load_in_256ths(server.reported_load, server.cost, load), 1)
-    })
+    let load = |server: Server, load| load_in_256ths(server.reported_load, server.cost, load);
+    first_lowest(servers.all_usable(loads).map(|(server, of)| (server.id, load(server, of))))
 }
 
 /// The load of a pool's node: what it has reported, and its cost for each connection. One that is over and not yet
@@ -52,6 +59,14 @@ pub(super) const fn weighted(server: Server, load: Load) -> (u64, u64) {
     (load.overhead(), server.weight as u64)
 }
 
+/// The first of those whose number is the lowest. The highest number that there is none has that can take a connection.
+#[inline]
+fn first_lowest(servers: impl Iterator<Item = (ServerId, u64)>) -> Option<ServerId> {
+    let none = (ServerId::FIRST, u64::MAX);
+    let (id, lowest) = servers.fold(none, |best, one| if one.1 < best.1 { one } else { best });
+    (lowest != u64::MAX).then_some(id)
+}
+
 /// The first of those whose fraction, as (numerator, denominator), is the least.
 #[inline]
 pub(super) fn first_least(
@@ -62,7 +77,11 @@ pub(super) fn first_least(
     let none = (ServerId::FIRST, (1, 0));
     let (id, (_, over)) = servers.fold(none, |best, (server, load)| {
         let candidate = fraction(server, load);
-        if is_less(candidate, best.1) { (server.id, candidate) } else { best }
+        // Nobody can guess which of two it is.
+        let is_less = is_less(candidate, best.1);
+        let number = |of: u64, before| select_unpredictable(is_less, of, before);
+        let fraction = (number(candidate.0, best.1.0), number(candidate.1, best.1.1));
+        (select_unpredictable(is_less, server.id, best.0), fraction)
     });
     (over != 0).then_some(id)
 }
@@ -139,6 +158,17 @@ mod tests {
                     prop_assert!(active.abs_diff(u32::from(*weight) * 20) <= u32::from(*weight) + 1, "{:?}", count.0);
                 }
             }
+        }
+
+        #[test]
+        fn weights_that_are_alike_are_left_out(active: [u32; 4], inactive: [u32; 4], weight: u16, without in 0..4usize) {
+            let of = |id: ServerId| Load { active: active[id.index()], inactive: inactive[id.index()], ..Load::default() };
+            let weights = [0, 1, 2, 3].map(|i| if i == without { 0 } else { weight });
+            let some = servers(&weights);
+            prop_assert!(some.weigh_alike());
+            let fraction = |server: Server, load: Load| (u64::from(load.active) + 1, server.weight.into());
+            prop_assert_eq!(wlc(&some, &of), first_least(some.all_usable(&of), weighted));
+            prop_assert_eq!(sed(&some, &of), first_least(some.all_usable(&of), fraction));
         }
 
         #[test]

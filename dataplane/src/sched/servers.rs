@@ -1,5 +1,6 @@
 //! What a scheduler knows of servers.
 
+use crate::tally::Counts;
 use crate::units::{SERVERS_MAX, ServerId};
 
 /// A server of a service.
@@ -36,10 +37,11 @@ pub struct Load {
 }
 
 impl Load {
-    /// All connections in one number, of which an active one counts as 256 that are not.
+    /// All connections in one number.
     #[inline]
     pub const fn overhead(self) -> u64 {
-        self.active as u64 * 256 + self.inactive as u64
+        let Self { active, inactive, datagrams, .. } = self;
+        Counts { active, inactive, datagrams }.overhead()
     }
 }
 
@@ -47,6 +49,13 @@ impl Load {
 pub trait Loads {
     /// What a server carries.
     fn of(&self, server: ServerId) -> Load;
+
+    /// [`Load::overhead`], or the highest number that there is if the server gets no new connections.
+    #[inline]
+    fn overhead(&self, server: ServerId) -> u64 {
+        let load = self.of(server);
+        if load.overloaded { u64::MAX } else { load.overhead() }
+    }
 }
 
 impl<F: Fn(ServerId) -> Load> Loads for F {
@@ -85,9 +94,10 @@ impl Servers {
                 list.push(server);
             }
         }
+        let weights = || list.iter().map(|server| server.weight);
         Self {
-            weight_max: list.iter().map(|server| server.weight).max().unwrap_or(0),
-            weight_gcd: list.iter().fold(0, |gcd, server| greatest_common_divisor(gcd, server.weight)),
+            weight_max: weights().max().unwrap_or(0),
+            weight_gcd: weights().fold(0, greatest_common_divisor),
             list,
             places,
         }
@@ -115,6 +125,12 @@ impl Servers {
     #[inline]
     pub const fn weight_gcd(&self) -> u16 {
         self.weight_gcd
+    }
+
+    /// Whether all that have a weight have the same one.
+    #[inline]
+    pub const fn weigh_alike(&self) -> bool {
+        self.weight_gcd == self.weight_max
     }
 
     /// A server, if it is of this service and may get new connections.

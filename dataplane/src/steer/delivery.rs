@@ -80,7 +80,7 @@ impl Router {
     /// Whether servers have this address as well.
     #[inline]
     pub(super) fn is_shared(&self, address: Address, family: Family) -> bool {
-        self.services.as_ref().is_some_and(|services| services.shares(address.ip(family)))
+        self.services.as_ref().is_some_and(|services| services.shares(family, address))
     }
 
     /// Whether a packet to the gateway itself may be a service's: only the flow that it belongs to tells. What is none's is
@@ -191,15 +191,15 @@ pub fn vlan_of(frame: &[u8]) -> Option<VlanId> {
 }
 
 /// What rules look at in a packet that opens a flow, before it has a mark.
+#[inline]
 pub fn facts(parsed: &Parsed, port: PortId, vlan: Option<VlanId>) -> Facts {
-    let (key, side) = (&parsed.key, parsed.side);
-    let (from, to) = (key.endpoint(side), key.endpoint(side.opposite()));
+    let (key, from, to) = (&parsed.key, parsed.side, parsed.side.opposite());
     Facts {
         family: key.family(),
-        source: from.address,
-        destination: to.address,
+        source: key.address(from),
+        destination: key.address(to),
         protocol: IpProtocol(key.protocol()),
-        ports: (from.port, to.port),
+        ports: key.ports(from),
         port,
         vlan,
         mark: Mark::default(),

@@ -1,7 +1,7 @@
 //! What the first packet of a flow makes of it, or why it may not be the first.
 
 use super::answer::{class_of_sctp, class_of_tcp, timeout_of};
-use super::record::{Cold, Detail};
+use super::record::Detail;
 use super::sctp::{self, Association};
 use super::tcp::{Class, Connection, Effect, Segment, Standing};
 use super::{Context, Owners, Packet};
@@ -16,8 +16,8 @@ pub(super) const UDP_STREAM_AGE: Span = match Span::from_s(2) {
     None => Span::MAX,
 };
 
-/// What the flow is counted as, what its protocol remembers, and how long it lives without another packet.
-type First = (FlowClass, Cold, Span);
+/// What the flow is counted as, and how long it lives without another packet.
+type First = (FlowClass, Span);
 
 /// Whether a packet without a flow may open one, as far as a glance tells; `None`: only [`first_packet`] knows.
 #[inline(always)]
@@ -46,15 +46,19 @@ fn is_loose<O: Owners>(context: &Context<'_, O>) -> bool {
     context.config.tcp.loose || context.owners.is_learning()
 }
 
+/// Writes what its protocol remembers of the flow to where it is to stand: to hand it on would cost as much as to work it
+/// out.
 pub(super) fn first_packet<O: Owners>(
     packet: &Packet<'_>,
     transport: Transport,
     context: &Context<'_, O>,
+    detail: &mut Detail,
 ) -> Result<First, DropReason> {
     let now = context.now;
-    let (class, detail) = match transport {
-        Transport::Tcp => return first_segment(packet, context),
-        Transport::Sctp => return first_chunks(packet, context),
+    let class;
+    (class, *detail) = match transport {
+        Transport::Tcp => return first_segment(packet, context, detail),
+        Transport::Sctp => return first_chunks(packet, context, detail),
         Transport::Udp => (FlowClass::Udp, Detail::Stream { from: now.after(UDP_STREAM_AGE) }),
         Transport::UdpLite => (FlowClass::UdpLite, Detail::Stream { from: now }),
         Transport::Gre => (FlowClass::Gre, Detail::Stream { from: now }),
@@ -65,36 +69,47 @@ pub(super) fn first_packet<O: Owners>(
         }
         Transport::Generic => (FlowClass::Generic, Detail::None),
     };
-    Ok((class, cold(detail), timeout_of(class, context.config)))
+    Ok((class, timeout_of(class, context.config)))
 }
 
-fn first_segment<O: Owners>(packet: &Packet<'_>, context: &Context<'_, O>) -> Result<First, DropReason> {
+fn first_segment<O: Owners>(
+    packet: &Packet<'_>,
+    context: &Context<'_, O>,
+    detail: &mut Detail,
+) -> Result<First, DropReason> {
     let config = &context.config.tcp;
-    let segment = segment(packet).ok_or(DropReason::InvalidHeader)?;
+    let Some(segment) = segment(packet) else { return Err(DropReason::InvalidHeader) };
+    if Class::of(segment.flags) == Class::Syn {
+        let (connection, timeout) = Connection::begin(&segment, config);
+        *detail = Detail::Tcp(connection);
+        return Ok((FlowClass::TcpSynSent, timeout));
+    }
     let mut connection = Connection::open(&segment, is_loose(context)).ok_or(DropReason::InvalidNoFlow)?;
     match connection.see(Direction::Original, &segment, &Standing::default(), config) {
         Effect::Refresh { timeout, .. } => {
-            Ok((class_of_tcp(connection.state()), cold(Detail::Tcp(connection)), timeout))
+            *detail = Detail::Tcp(connection);
+            Ok((class_of_tcp(connection.state()), timeout))
         }
         Effect::Invalid { reason, .. } => Err(reason),
         Effect::Keep | Effect::Delete | Effect::Reopen => Err(DropReason::InvalidNoFlow),
     }
 }
 
-fn first_chunks<O>(packet: &Packet<'_>, context: &Context<'_, O>) -> Result<First, DropReason> {
+fn first_chunks<O>(
+    packet: &Packet<'_>,
+    context: &Context<'_, O>,
+    detail: &mut Detail,
+) -> Result<First, DropReason> {
     let header = Sctp::new(packet.parsed.transport(packet.bytes)).ok_or(DropReason::InvalidHeader)?;
     let mut association = Association::open(&header)?;
     match association.see(Direction::Original, &header, &context.config.sctp) {
         sctp::Effect::Refresh(timeout) => {
-            Ok((class_of_sctp(association.state()), cold(Detail::Sctp(association)), timeout))
+            *detail = Detail::Sctp(association);
+            Ok((class_of_sctp(association.state()), timeout))
         }
         sctp::Effect::Keep => Err(DropReason::InvalidNoFlow),
         sctp::Effect::Invalid(reason) => Err(reason),
     }
-}
-
-fn cold(detail: Detail) -> Cold {
-    Cold { detail, ..Cold::default() }
 }
 
 /// The segment that a packet of TCP carries.

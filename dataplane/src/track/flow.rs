@@ -244,7 +244,8 @@ impl Tracker {
             Ok(used) => used,
             Err(owner) => return Tracked { owner, ..Tracked::dropped(DropReason::OtherHost) },
         };
-        let (class, cold, timeout) = match first_packet(packet, transport, context) {
+        let mut cold = Cold::default();
+        let (class, timeout) = match first_packet(packet, transport, context, &mut cold.detail) {
             Ok(first) => first,
             Err(reason) => return Tracked::invalid(reason),
         };
@@ -278,7 +279,7 @@ impl Tracker {
             return tracked;
         }
         let extra = extra_of(used.as_ref(), parsed, context.config);
-        let Some(record) = self.insert(hash, hot, cold, extra, context.now) else {
+        let Some(record) = self.insert(hash, &hot, &cold, extra, context.now) else {
             tracked.drop = Some(DropReason::TableFull);
             return tracked;
         };
@@ -342,8 +343,8 @@ impl Tracker {
     pub(super) fn insert(
         &mut self,
         hash: u64,
-        hot: Hot,
-        cold: Cold,
+        hot: &Hot,
+        cold: &Cold,
         extra: Option<Extra>,
         now: Tick,
     ) -> Option<RecordId> {

@@ -318,6 +318,7 @@ impl Tracker {
     pub fn expire(&mut self, now: Tick, budget: u32) {
         self.watches.sweep();
         let mut left = budget;
+        self.table.end_turn();
         while let Some(record) = self.table.expire(now, &mut left) {
             self.closing(record, End::Expired, now);
             self.table.forget(record);

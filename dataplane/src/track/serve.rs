@@ -141,19 +141,26 @@ impl Tracker {
 
     /// A flow that is given to a server is followed by what its client says, since the server's answers need not pass
     /// here.
+    #[inline(always)]
     fn follow_alone(&mut self, record: RecordId, now: Tick) {
         let (hot, cold) = self.table.lines_mut(record);
-        let state = match (hot.class.kind(), &cold.detail) {
-            (_, Detail::Served(_)) => return,
-            (FlowProtocol::Tcp, _) if hot.class == FlowClass::TcpSynSent => State::SynRecv,
-            (FlowProtocol::Tcp, _) => State::Established,
+        match (hot.class.kind(), &cold.detail) {
+            (_, Detail::Served(_)) => {}
+            (FlowProtocol::Tcp, _) if hot.class == FlowClass::TcpSynSent => {
+                self.follow_from(record, State::SynRecv, now);
+            }
+            (FlowProtocol::Tcp, _) => self.follow_from(record, State::Established, now),
             (FlowProtocol::Sctp, _) => {
                 cold.detail = Detail::None;
                 self.table.set_deadline(record, now.after(DATAGRAM_TIMEOUT));
-                return;
             }
-            _ => return,
-        };
+            _ => {}
+        }
+    }
+
+    #[inline(always)]
+    fn follow_from(&mut self, record: RecordId, state: State, now: Tick) {
+        let (hot, cold) = self.table.lines_mut(record);
         cold.detail = Detail::Served(state);
         reclass(hot, class_of_served(state), &self.counters);
         self.table.set_deadline(record, now.after(state.timeout()));

@@ -172,7 +172,7 @@ impl Tracker {
         let hash = self.table.prepare(&parsed.key);
         // What finds no room is nevertheless whose it is.
         let Some(record) =
-            self.insert(hash, hot, Cold { detail, steering, ..Cold::default() }, extra, context.now)
+            self.insert(hash, &hot, &Cold { detail, steering, ..Cold::default() }, extra, context.now)
         else {
             return Some(tracked);
         };

@@ -90,7 +90,7 @@ impl Tracker {
     /// The same of this node's flow to a server whose answers do not pass here: [`Tracker::glance`] has nothing to say of
     /// it. Kept apart from what whole flows need in registers. The first answer that passes after all changes the flow.
     /// `None`: it is something else; nothing has changed.
-    #[inline(never)]
+    #[inline(always)]
     pub fn glance_half<O: Owners>(
         &mut self,
         packet: Packet<'_>,
@@ -99,8 +99,19 @@ impl Tracker {
         pending: Option<PortId>,
         tracked: &mut Tracked,
     ) -> Option<()> {
+        self.half(packet, lookup.candidate?, context, pending, tracked)
+    }
+
+    #[inline(never)]
+    fn half<O: Owners>(
+        &mut self,
+        packet: Packet<'_>,
+        record: RecordId,
+        context: &Context<'_, O>,
+        pending: Option<PortId>,
+        tracked: &mut Tracked,
+    ) -> Option<()> {
         let Class::Flow(Transport::Tcp | Transport::Udp) = packet.parsed.class else { return None };
-        let record = lookup.candidate?;
         let (hot, cold) = self.table.lines_mut(record);
         let (owner, steering) = (hot.owner, cold.steering);
         let plain = steering.server().is_some()

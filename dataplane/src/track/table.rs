@@ -27,6 +27,9 @@ pub struct FlowTable {
     extras: Vec<Extra>,
     links: Vec<Link>,
     wheel: Wheel,
+    /// The last record that has got a flow, if it is not in the wheel yet: what its first packet comes to may give it
+    /// another deadline. It is filed when the next one comes, or a turn ends.
+    unfiled: Option<RecordId>,
     /// Records without a flow; the last one is the next to have one.
     free: Vec<RecordId>,
     free_extras: Vec<u32>,
@@ -87,6 +90,7 @@ impl Links for Timers<'_> {
         let hot = &self.records[record as usize].hot;
         if now.reached(hot.deadline) {
             self.index.prefetch(hot.key.hash(self.secret));
+            prefetch(&self.records[record as usize].cold);
         }
     }
 }
@@ -102,6 +106,7 @@ impl FlowTable {
             extras: vec![Extra::default(); extras],
             links: vec![Link::default(); size],
             wheel: Wheel::new(now),
+            unfiled: None,
             free: (0..flows_max.max(1)).rev().collect(),
             free_extras: (0..u32::try_from(extras).unwrap_or(u32::MAX)).rev().collect(),
             secret,
@@ -172,8 +177,8 @@ impl FlowTable {
     pub fn insert(
         &mut self,
         hash: u64,
-        mut hot: Hot,
-        cold: Cold,
+        hot: &Hot,
+        cold: &Cold,
         extra: Option<Extra>,
     ) -> Result<RecordId, Full> {
         debug_assert!(self.find(&hot.key, hash).is_none(), "a flow is inserted once");
@@ -189,30 +194,54 @@ impl FlowTable {
             self.fetch(*next);
             prefetch(self.links.as_ptr().wrapping_add(*next as usize));
         }
-        hot.flags.set(Flags::LIVE);
-        hot.extra = Hot::NO_EXTRA;
+        let Record { hot: new, cold: its } = &mut self.records[record as usize];
+        (*new, *its) = (*hot, *cold);
+        new.flags.set(Flags::LIVE);
+        new.extra = Hot::NO_EXTRA;
         if let Some((extra, slot)) = extra.and_then(|extra| Some((extra, self.free_extras.pop()?))) {
             self.extras[slot as usize] = extra;
-            hot.extra = slot;
+            new.extra = slot;
         }
-        self.records[record as usize] = Record { hot, cold };
-        let (wheel, mut timers) = self.timers();
-        wheel.insert(&mut timers, record);
+        self.file();
+        self.unfiled = Some(record);
         self.changes += 1;
         Ok(record)
     }
 
+    /// Puts the flow that came last into the wheel.
+    #[inline]
+    fn file(&mut self) {
+        if let Some(record) = self.unfiled.take() {
+            let (wheel, mut timers) = self.timers();
+            wheel.insert(&mut timers, record);
+        }
+    }
+
+    /// Takes a flow out of the wheel, if it is in there.
+    #[inline]
+    fn unfile(&mut self, record: RecordId) {
+        if self.unfiled == Some(record) {
+            self.unfiled = None;
+        } else {
+            let (wheel, mut timers) = self.timers();
+            wheel.remove(&mut timers, record);
+        }
+    }
+
     /// Ends a flow.
     pub fn remove(&mut self, record: RecordId) {
-        let (wheel, mut timers) = self.timers();
-        wheel.remove(&mut timers, record);
+        self.unfile(record);
         self.forget(record);
     }
 
-    /// The next flow whose time has run out; it is still there and no longer in the wheel: [`FlowTable::forget`] it.
-    /// Called every turn.
-    pub fn expire(&mut self, now: Tick, budget: &mut u32) -> Option<RecordId> {
+    /// A turn ends: what comes next is to [`FlowTable::expire`].
+    pub fn end_turn(&mut self) {
         self.searches_left = FRUITLESS_SEARCHES_A_TURN;
+        self.file();
+    }
+
+    /// The next flow whose time has run out; it is still there and no longer in the wheel: [`FlowTable::forget`] it.
+    pub fn expire(&mut self, now: Tick, budget: &mut u32) -> Option<RecordId> {
         let (wheel, mut timers) = self.timers();
         wheel.expire(&mut timers, now, budget)
     }
@@ -275,7 +304,8 @@ impl FlowTable {
     #[inline(always)]
     pub fn set_deadline(&mut self, record: RecordId, deadline: Tick) {
         let hot = &mut self.records[record as usize].hot;
-        if deadline.reached(hot.deadline) || self.wheel.is_far(deadline) {
+        let is_unfiled = || self.unfiled == Some(record);
+        if deadline.reached(hot.deadline) || self.wheel.is_far(deadline) || is_unfiled() {
             hot.deadline = deadline;
         } else {
             self.hasten(record, deadline);
@@ -311,6 +341,41 @@ mod tests {
     use crate::key::{Address, Endpoint, Family};
     use proptest::prelude::*;
 
+    #[test]
+    fn the_flow_that_came_last_ends_by_the_deadline_that_it_has_by_then() {
+        let at = |s: u64| Tick::from_ms(s * 1000);
+        let mut table = FlowTable::new(8, 0x5eed, at(0));
+        let open = |table: &mut FlowTable, n: u64| {
+            let hot = Hot { key: key_of(n, 0, 0), deadline: at(120), ..Hot::free() };
+            table.insert(table.prepare(&hot.key), &hot, &Cold::default(), None).unwrap()
+        };
+        let [first, removed, last] = [1, 2, 3].map(|n| {
+            let record = open(&mut table, n);
+            table.set_deadline(record, at(20 * n));
+            if n == 2 {
+                table.remove(record);
+            }
+            record
+        });
+        assert_eq!(removed, last, "its record is free again");
+        let mut ended = Vec::new();
+        for s in 0..=60 {
+            let mut budget = 100;
+            table.end_turn();
+            while let Some(record) = table.expire(at(s), &mut budget) {
+                table.forget(record);
+                ended.push((s, record));
+            }
+        }
+        assert_eq!(ended, [(20, first), (60, last)]);
+        let record = open(&mut table, 4);
+        table.end_turn();
+        assert_eq!(table.expire(at(60), &mut 100), None);
+        table.set_deadline(record, at(70));
+        while table.expire(at(69), &mut 100).is_some() {}
+        assert_eq!(table.expire(at(70), &mut 100), Some(record), "later ones move");
+    }
+
     /// Keys as an attacker would choose them: they differ in a few bits of one field.
     fn key_of(n: u64, field: u32, shift: u32) -> FlowKey {
         let bits = n.rotate_left(shift);
@@ -340,13 +405,13 @@ mod tests {
             let key = |n: u32| key_of(n.into(), field, shift);
             let hot = |n| Hot { key: key(n), deadline: Tick::from_count(1 << 20), ..Hot::free() };
             for n in 0..live {
-                prop_assert!(table.insert(table.prepare(&key(n)), hot(n), Cold::default(), None).is_ok());
+                prop_assert!(table.insert(table.prepare(&key(n)), &hot(n), &Cold::default(), None).is_ok());
             }
             // As many again come as the oldest go.
             for n in 0..live {
                 table.remove(table.find_key(&key(n)).unwrap());
                 let new = live + n;
-                prop_assert!(table.insert(table.prepare(&key(new)), hot(new), Cold::default(), None).is_ok());
+                prop_assert!(table.insert(table.prepare(&key(new)), &hot(new), &Cold::default(), None).is_ok());
             }
             for n in 0..live {
                 let hash = table.prepare(&key(live + n));

@@ -112,6 +112,12 @@ impl Recollection {
         let memory = if has_memory { Memory::None } else { Memory::new(key.scheduler) };
         Self { key, memory, clients: key.persistence.filter(|_| !has_clients).map(Clients::new) }
     }
+
+    /// Whether other workers are told of it.
+    #[inline]
+    pub(super) const fn is_shared(&self) -> bool {
+        self.clients.is_some() || self.memory.as_cache().is_some()
+    }
 }
 
 /// What a worker remembers of all services: in their order.

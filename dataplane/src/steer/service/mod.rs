@@ -13,6 +13,7 @@ use crate::config;
 use crate::config::service::{
     Assignment, Fallback, Method, Persistence, Place, Scheduler, Selector, ServerState,
 };
+use crate::key::{Address, Family};
 use crate::sched::{Load, Loads, Server, Servers, lblc, lblcr, least, twos, weightiest};
 use crate::subnet::Subnet;
 use crate::tally::{Counts, Tallies};
@@ -83,15 +84,23 @@ pub enum Dispatch {
 
 /// A new connection.
 #[derive(Clone, Copy, Debug)]
-pub struct Request {
-    /// Where it comes from.
-    pub source: IpAddr,
-    /// The port it comes from.
-    pub source_port: u16,
-    /// Where it goes.
-    pub destination: IpAddr,
+pub struct Request<'a> {
+    /// Its first packet.
+    pub facts: &'a Facts,
     /// 64 bits that are equally likely.
     pub random: u64,
+}
+
+impl Request<'_> {
+    /// Where it comes from.
+    fn source(&self) -> IpAddr {
+        self.facts.source.ip(self.facts.family)
+    }
+
+    /// Where it goes.
+    fn destination(&self) -> IpAddr {
+        self.facts.destination.ip(self.facts.family)
+    }
 }
 
 impl Services {
@@ -213,21 +222,21 @@ impl Services {
 
     /// Whether something of this address is a service's. Servers have it too, so packets may come from it.
     #[inline]
-    pub fn shares(&self, address: IpAddr) -> bool {
-        self.addresses.contains(&address)
+    pub fn shares(&self, family: Family, address: Address) -> bool {
+        !self.addresses.is_empty() && self.addresses.contains(&address.ip(family))
     }
 
     /// A connection's mark, and whose it is, by its first packet; `None`: it is no service's.
     pub fn claims(&self, facts: &Facts) -> (Mark, Option<Assignment>) {
         let mark = self.mark(facts);
         let named = || Some(Assignment::Service(self.services[self.find(mark, facts)?].id));
-        (mark, self.assignment(&Facts { mark, ..*facts }).or_else(named))
+        (mark, self.assignment(facts, mark).or_else(named))
     }
 
     /// The service that a connection is for, by its first packet.
     pub fn service_of(&self, facts: &Facts) -> Option<ServiceId> {
         let mark = self.mark(facts);
-        match self.assignment(&Facts { mark, ..*facts }) {
+        match self.assignment(facts, mark) {
             Some(Assignment::Service(id)) => Some(id),
             Some(Assignment::Server(server)) => self.holder(server).map(Service::id),
             None => self.services.get(self.find(mark, facts)?).map(Service::id),
@@ -237,7 +246,7 @@ impl Services {
     /// The servers that may get a connection, by its first packet.
     pub fn candidates(&self, facts: &Facts) -> impl Iterator<Item = ServerId> {
         let mark = self.mark(facts);
-        let (one, place) = match self.assignment(&Facts { mark, ..*facts }) {
+        let (one, place) = match self.assignment(facts, mark) {
             Some(Assignment::Server(server)) => (Some(server), None),
             Some(Assignment::Service(id)) => (None, self.place(id)),
             None => (None, self.find(mark, facts)),
@@ -250,7 +259,7 @@ impl Services {
     /// The server that a rule names for what is not known to belong to any flow.
     #[inline]
     pub fn fixed(&self, facts: &Facts) -> Option<ServerId> {
-        match self.assignment(&Facts { mark: self.mark(facts), ..*facts }) {
+        match self.assignment(facts, self.mark(facts)) {
             Some(Assignment::Server(server)) => Some(server),
             _ => None,
         }
@@ -266,6 +275,7 @@ impl Services {
     }
 
     /// What becomes of a new connection whose first packet is this, and the mark that it has.
+    #[inline(always)]
     pub fn dispatch(
         &self,
         facts: &Facts,
@@ -275,7 +285,7 @@ impl Services {
         now: Tick,
     ) -> (Mark, Dispatch) {
         let (mark, named) = self.marked(facts);
-        let place = match self.assignment(&Facts { mark, ..*facts }) {
+        let place = match self.assignment(facts, mark) {
             Some(Assignment::Server(server)) if self.is_up(server) => {
                 return (mark, Dispatch::Serve(server));
             }
@@ -288,22 +298,20 @@ impl Services {
         let Some((place, service)) = place.and_then(|place| Some((place, self.services.get(place)?))) else {
             return (mark, Dispatch::Route);
         };
-        let request = Request {
-            source: facts.source.ip(facts.family),
-            source_port: facts.ports.0,
-            destination: facts.destination.ip(facts.family),
-            random: if service.scheduler == Scheduler::Twos { random() } else { 0 },
-        };
-        let loads = |server| {
-            let (Counts { active, inactive, datagrams }, takes) = tallies.of(server);
-            Load { active, inactive, datagrams, overloaded: !takes }
-        };
+        let random = if service.scheduler == Scheduler::Twos { random() } else { 0 };
+        let request = Request { facts, random };
+        let loads = Carried(tallies);
         let chosen = match memories.of(place, service.id) {
-            Some(memory) => service.choose_for(&request, memory, &loads, now, |server| self.is_up(server)),
+            Some(memory) => {
+                let chosen = service.choose_for(&request, memory, &loads, now, |server| self.is_up(server));
+                if memory.is_shared() {
+                    memories.share(place);
+                }
+                chosen
+            }
             // For the moment until it has this worker's memory too.
             None => service.choose(&request, &mut Memory::None, &loads, now),
         };
-        memories.share(place);
         (mark, chosen.map_or_else(|| service.fail(), Dispatch::Serve))
     }
 
@@ -312,12 +320,13 @@ impl Services {
         self.target(server).is_some_and(|target| target.state == ServerState::Up)
     }
 
-    #[inline]
-    fn assignment(&self, facts: &Facts) -> Option<Assignment> {
+    /// What is assigned to a connection whose first packet has this mark.
+    #[inline(always)]
+    fn assignment(&self, facts: &Facts, mark: Mark) -> Option<Assignment> {
         if self.assignments.is_empty() {
             return None;
         }
-        self.assignments.get(self.assigned.first(facts)?).copied()
+        self.assignments.get(self.assigned.first(&Facts { mark, ..*facts })?).copied()
     }
 
     /// A packet's mark: the one that the first rule gives which it agrees with, else the one it has.
@@ -327,7 +336,7 @@ impl Services {
     }
 
     /// The same, and the place of the service of the mark that a rule gives.
-    #[inline]
+    #[inline(always)]
     fn marked(&self, facts: &Facts) -> (Mark, Option<usize>) {
         let rule = self.rules.first(facts).and_then(|rule| self.marks.get(rule));
         rule.copied().flatten().unwrap_or((facts.mark, None))
@@ -348,6 +357,22 @@ impl Services {
         let address = facts.destination.ip(facts.family);
         let named = |port| self.by_address.get(&(facts.protocol, address, port)).copied();
         named(facts.ports.1).or_else(|| named(0))
+    }
+}
+
+/// What servers carry, for schedulers.
+struct Carried<'a>(&'a Tallies);
+
+impl Loads for Carried<'_> {
+    #[inline]
+    fn of(&self, server: ServerId) -> Load {
+        let (Counts { active, inactive, datagrams }, takes) = self.0.of(server);
+        Load { active, inactive, datagrams, overloaded: !takes }
+    }
+
+    #[inline]
+    fn overhead(&self, server: ServerId) -> u64 {
+        self.0.overhead(server)
     }
 }
 
@@ -389,9 +414,10 @@ impl Service {
     }
 
     /// The server that gets a new connection: that of the client's last one, if clients stay and it may.
+    #[inline(always)]
     fn choose_for(
         &self,
-        request: &Request,
+        request: &Request<'_>,
         memory: &mut Recollection,
         loads: &impl Loads,
         now: Tick,
@@ -400,12 +426,12 @@ impl Service {
         let Some(clients) = &mut memory.clients else {
             return self.choose(request, &mut memory.memory, loads, now);
         };
-        let last = clients.server_of(request.source, now);
+        let last = clients.server_of(request.source(), now);
         // As in IPVS neither weight nor thresholds count for who has been there already.
         let stays = |id: &ServerId| self.servers.place(*id).is_some() && is_up(*id);
         let chosen = last.filter(stays).or_else(|| self.choose(request, &mut memory.memory, loads, now));
         if let Some(server) = chosen {
-            clients.remember(request.source, server, now);
+            clients.remember(request.source(), server, now);
         }
         chosen
     }
@@ -413,12 +439,13 @@ impl Service {
     /// The server that gets a new connection; `None`: no server can take it.
     pub fn choose(
         &self,
-        request: &Request,
+        request: &Request<'_>,
         memory: &mut Memory,
         loads: &impl Loads,
         now: Tick,
     ) -> Option<ServerId> {
-        let (servers, source) = (&self.servers, (request.source, request.source_port));
+        let servers = &self.servers;
+        let source = || (request.source(), request.facts.ports.0);
         match (self.scheduler, memory, &self.table.hashed) {
             (Scheduler::Rr, Memory::Rr(round), _) => round.choose(servers, loads),
             (Scheduler::Wrr, Memory::Wrr(round), _) => round.choose(servers, loads),
@@ -429,14 +456,14 @@ impl Service {
             (Scheduler::Fo, ..) => weightiest::fo(servers, loads),
             (Scheduler::Ovf, ..) => weightiest::ovf(servers, loads),
             (Scheduler::Twos, ..) => twos::choose(servers, loads, request.random),
-            (_, _, Hashed::Dh(table)) => table.choose(request.destination, servers, loads),
-            (_, _, Hashed::Sh(table)) => table.choose(source, servers, loads),
-            (_, _, Hashed::Mh(table)) => table.choose(source, servers, loads),
+            (_, _, Hashed::Dh(table)) => table.choose(request.destination(), servers, loads),
+            (_, _, Hashed::Sh(table)) => table.choose(source(), servers, loads),
+            (_, _, Hashed::Mh(table)) => table.choose(source(), servers, loads),
             (Scheduler::Lblc(_), Memory::Cache(cache), _) => {
-                lblc::choose(cache, request.destination, servers, loads, now)
+                lblc::choose(cache, request.destination(), servers, loads, now)
             }
             (Scheduler::Lblcr(_), Memory::Cache(cache), _) => {
-                lblcr::choose(cache, request.destination, servers, loads, now)
+                lblcr::choose(cache, request.destination(), servers, loads, now)
             }
             // `wlc`; and while a worker's memory is not yet what the scheduler needs, which is IPVS's default as well.
             _ => least::wlc(servers, loads),

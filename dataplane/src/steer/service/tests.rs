@@ -92,7 +92,8 @@ fn an_address_is_shared_by_rules_whose_mark_is_asked_for_and_by_no_others() {
             ..config::Services::default()
         },
     );
-    let shared: Vec<u8> = (1..=6).filter(|n| services.shares([192, 0, 2, *n].into())).collect();
+    let shared: Vec<u8> =
+        (1..=6).filter(|n| services.shares(Family::V4, Address::v4([192, 0, 2, *n]))).collect();
     assert_eq!(shared, [3, 4, 5]);
 }
 
@@ -116,12 +117,13 @@ fn every_scheduler_gives_a_connection_to_a_server_that_can_take_it() {
         Scheduler::Lblcr(locality),
         Scheduler::LeastLoad,
     ];
-    let request = |n: u8| Request {
-        source: [203, 0, 113, n].into(),
-        source_port: n.into(),
-        destination: [198, 51, 100, n].into(),
-        random: u64::from(n) << 56,
+    let facts = |n: u8| Facts {
+        source: Address::v4([203, 0, 113, n]),
+        ports: (n.into(), 80),
+        ..to([198, 51, 100, n], 80)
     };
+    let facts: Vec<Facts> = (0..100).map(facts).collect();
+    let request = |n: u8| Request { facts: &facts[usize::from(n)], random: u64::from(n) << 56 };
     for scheduler in all {
         let config = service(at(80), scheduler, &[server(0, 2), server(1, 0), server(2, 1)]);
         let (service, mut memory) = (Service::compile(&config, None), Memory::new(scheduler));
@@ -141,7 +143,7 @@ fn every_scheduler_gives_a_connection_to_a_server_that_can_take_it() {
 #[test]
 fn a_memory_of_another_scheduler_does_no_harm() {
     let service = Service::compile(&service(at(80), Scheduler::Rr, &[server(0, 1)]), None);
-    let request = Request { source: VIP.into(), source_port: 1, destination: VIP.into(), random: 0 };
+    let request = Request { facts: &to(VIP, 80), random: 0 };
     let chosen = service.choose(&request, &mut Memory::None, &idle, Tick::default());
     assert_eq!(chosen, Some(ServerId::FIRST));
 }

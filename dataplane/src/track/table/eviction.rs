@@ -133,7 +133,7 @@ mod tests {
     ) -> Result<RecordId, Full> {
         let deadline = Tick::default().after(Span::from_s(100).unwrap());
         let hot = Hot { key: key(n), deadline, flags, class, ..Hot::free() };
-        table.insert(table.prepare(&key(n)), hot, Cold::default(), extra.then(Extra::default))
+        table.insert(table.prepare(&key(n)), &hot, &Cold::default(), extra.then(Extra::default))
     }
 
     #[test]
@@ -164,6 +164,7 @@ mod tests {
         }
         table.hot_mut(0).class = FlowClass::TcpTimeWait;
         assert_eq!(table.victim(hash, Full::Records), None);
+        table.end_turn();
         assert_eq!(table.expire(Tick::default(), &mut 64), None);
         assert_eq!(table.victim(hash, Full::Records), Some(0));
     }

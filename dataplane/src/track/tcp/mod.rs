@@ -137,6 +137,20 @@ impl Connection {
         Some(connection)
     }
 
+    /// The connection that a SYN begins, and how long it lives without another segment: [`Connection::open`] and
+    /// [`Connection::see`] in one, since nothing can be wrong with its window yet.
+    #[inline(always)]
+    pub fn begin(segment: &Segment<'_>, config: &Tcp) -> (Self, Span) {
+        let (end, maxwin) = (segment.end(), u32::from(segment.window).max(1));
+        let mut opener = Side { end, maxend: end, maxwin, ..Side::default() };
+        read_options(&mut opener, segment);
+        let other = Side { maxend: maxwin, ..Side::default() };
+        let last = Last { class: Class::Syn, ..Last::default() };
+        let connection = Self { sides: [opener, other], last, state: State::SynSent, ..Self::default() };
+        let timeout = connection.timeout(Class::Syn, State::SynSent, config);
+        (connection, timeout)
+    }
+
     /// Where it stands.
     #[inline]
     pub fn state(&self) -> State {
@@ -446,5 +460,33 @@ fn timeout_of(timeouts: &TcpTimeouts, state: State) -> Span {
         State::LastAck => timeouts.last_ack,
         State::TimeWait => timeouts.time_wait,
         State::Close => timeouts.close,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn a_syn_begins_what_it_opens_and_is_seen_to_be(
+            mut bytes in prop::collection::vec(any::<u8>(), 60..80),
+            options in prop::collection::vec(prop_oneof![Just(1u8), Just(2), Just(3), Just(4), any::<u8>()], 40),
+            (words, window, finishes) in (5..=15u8, prop_oneof![Just(0u16), any::<u16>()], any::<bool>()),
+            (max_retrans, be_liberal, syn_sent_s) in (0..3u8, any::<bool>(), 1..1000u32),
+        ) {
+            bytes[12..14].copy_from_slice(&[words << 4, 2 | u8::from(finishes)]);
+            bytes[14..16].copy_from_slice(&window.to_be_bytes());
+            bytes[20..60].copy_from_slice(&options);
+            let mut config = Tcp { max_retrans, be_liberal, ..crate::config::Conntrack::default().tcp };
+            config.timeouts.syn_sent = Span::from_s(syn_sent_s).unwrap();
+            let segment = Segment::new(&Header::new(&bytes).unwrap(), u32::try_from(bytes.len()).unwrap());
+            let mut opened = Connection::open(&segment, be_liberal).unwrap();
+            let effect = opened.see(Direction::Original, &segment, &Standing::default(), &config);
+            let (begun, timeout) = Connection::begin(&segment, &config);
+            prop_assert_eq!(effect, Effect::Refresh { timeout, assured: false });
+            prop_assert_eq!(format!("{begun:?}"), format!("{opened:?}"));
+        }
     }
 }
