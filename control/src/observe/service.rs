@@ -93,7 +93,7 @@ pub struct ServerRow {
     pub port: u16,
     /// How packets get there.
     pub method: String,
-    /// `up`, `draining` or `dead`.
+    /// `up`, `draining`, `dead` or `drained`.
     pub state: String,
     /// Whether its checks find it alive.
     pub alive: bool,

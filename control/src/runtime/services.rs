@@ -168,7 +168,7 @@ impl Services {
         self.compiled.list().iter().filter(|service| service.is_persistent()).map(|of| of.id()).collect()
     }
 
-    /// Looks at what servers carry. Answers the servers whose drain is over and that still carry connections.
+    /// Looks at what servers carry. Answers the servers whose drain is over and that still have flows.
     pub(super) fn look(&mut self, workers: &[WorkerHandle]) -> Vec<ServerId> {
         if self.registry.groups().is_empty() && self.servers().next().is_none() {
             return Vec::new();
@@ -179,11 +179,8 @@ impl Services {
             self.servers().map(|server| (server.id(), self.counts(server.id(), workers))).collect();
         self.sampler.sample(now_ms, samples.iter().copied());
         self.tell(workers);
-        let is_over = |server: &&Server| {
-            server.state() == ServerState::Dead && server.drain().is_some_and(|drain| drain.is_over(now_ms))
-        };
-        let over = self.servers().filter(is_over).map(Server::id);
-        over.filter(|id| counted(workers, *id).live() > 0).collect()
+        let over = self.servers().filter(|server| server.state() == ServerState::Drained).map(Server::id);
+        over.filter(|id| counted(workers, *id).own() > 0).collect()
     }
 
     /// Tells each worker what the others have given out, where that is news.

@@ -13,9 +13,9 @@ pub struct Counts {
     pub inactive: u64,
     /// Of the inactive ones, flows of what has no connections.
     pub datagrams: u64,
-    /// Flows that it has opened itself, from an address that others have as well.
+    /// Flows that it has opened itself, from an address that others have as well, and that this node forwards.
     pub opened: u64,
-    /// Flows that other nodes of a cluster have given it, and that this one may inherit.
+    /// Flows that it has by other nodes of a cluster, and that this one may inherit.
     pub shadows: u64,
     /// Connections that it was given.
     pub connections: u64,
@@ -58,9 +58,14 @@ impl Counts {
         self.active + self.inactive
     }
 
+    /// Flows that this node forwards to it, or from it.
+    pub const fn own(&self) -> u64 {
+        self.live() + self.opened
+    }
+
     /// Flows that know it by its number, whoever forwards them.
     pub const fn held(&self) -> u64 {
-        self.live() + self.opened + self.shadows
+        self.own() + self.shadows
     }
 
     /// The same counts, of which only those that grow are compared with what they were.

@@ -107,7 +107,8 @@ impl Server {
     /// Whether it may have connections.
     pub const fn state(&self) -> ServerState {
         match self.drain {
-            _ if !self.alive || self.is_over => ServerState::Dead,
+            _ if self.is_over => ServerState::Drained,
+            _ if !self.alive => ServerState::Dead,
             Some(_) => ServerState::Draining,
             None => ServerState::Up,
         }

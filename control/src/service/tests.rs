@@ -215,7 +215,7 @@ fn a_drain_ends_at_its_deadline() {
     assert_eq!(web(&registry, "a").drain().unwrap().left_ms(2_999), Some(1));
     let before = registry.revision();
     tick(&mut registry, 3_000, 1);
-    assert_eq!((web(&registry, "a").state(), registry.revision()), (ServerState::Dead, before + 1));
+    assert_eq!((web(&registry, "a").state(), registry.revision()), (ServerState::Drained, before + 1));
     change(&mut registry, "a", Change::Undrain).unwrap();
     assert_eq!(web(&registry, "a").state(), ServerState::Up);
 }

@@ -158,6 +158,16 @@ named_enum! {
         Draining = "draining",
         /// It gets none. Of those that it has, datagrams and new beginnings go to another one.
         Dead = "dead",
+        /// Its drain's deadline has passed: as dead, and what it opens from an address that others have as well is no longer
+        /// its.
+        Drained = "drained",
+    }
+}
+
+impl ServerState {
+    /// Whether new beginnings of what it has go to another one.
+    pub const fn is_dead(self) -> bool {
+        matches!(self, Self::Dead | Self::Drained)
     }
 }
 

@@ -11,9 +11,9 @@ pub struct ServerCells {
     pub inactive: Cell,
     /// Of the inactive ones, flows of what has no connections: a gauge.
     pub datagrams: Cell,
-    /// Flows that it has opened itself, from an address that others have as well: a gauge.
+    /// Flows that it has opened itself, from an address that others have as well, and that this node forwards: a gauge.
     pub opened: Cell,
-    /// Flows that other nodes have given it, and that this one may inherit: a gauge.
+    /// Flows that it has by other nodes, given or opened, and that this one may inherit: a gauge.
     pub shadows: Cell,
     /// Connections that it was given.
     pub connections: Cell,

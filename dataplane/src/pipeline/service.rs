@@ -170,10 +170,10 @@ pub(super) fn dispatch(
     let master = tracker.server_of_master(record);
     if services.shares(facts.family, facts.source) {
         // Whom else could the answers go to? All servers have this address.
+        let master = master.filter(|server| !services.is_drained(*server));
         let opener = master.or_else(|| snapshot.router()?.server_at(place.source()));
         if let Some(server) = opener {
-            tracker.bind_opener(record, server);
-            tracked.steering = Steering::from(server);
+            tracked.steering = tracker.bind_opener(record, server, ours);
         }
         return;
     }

@@ -45,7 +45,9 @@ pub(super) fn wonder(
         Some(Assignment::Server(server)) => tracker.learn(record, server, place.now),
         Some(Assignment::Service(service)) => tracker.leave_open(record, service, place.now),
         None => match answering(tracker, snapshot, record, facts, place) {
-            Some(server) => tracker.bind_opener(record, server),
+            Some(server) => {
+                tracker.bind_opener(record, server, false);
+            }
             None => tracker.route(record, place.now),
         },
     }

@@ -4,7 +4,7 @@
 use super::Router;
 use super::route::Way;
 use super::service::Services;
-use crate::config::service::Place;
+use crate::config::service::{Place, ServerState};
 use crate::key::{Address, Family};
 use crate::units::{ServerId, ServiceId};
 use crate::wire::MacAddr;
@@ -16,7 +16,7 @@ use std::sync::Arc;
 pub(super) struct Stations {
     /// The server of a service at a MAC address; `None`: it need not be one alone.
     own: HashMap<(ServiceId, MacAddr), Option<ServerId>>,
-    /// The first server at a MAC address or behind it, whichever service's.
+    /// The first server at a MAC address or behind it, whichever service's, that is not drained.
     first: HashMap<MacAddr, ServerId>,
 }
 
@@ -33,7 +33,7 @@ impl Stations {
                 *only = only.filter(|only| *only == id && is_its);
             }
         }
-        for server in services.servers() {
+        for server in services.servers().iter().filter(|server| server.state != ServerState::Drained) {
             for (mac, _) in router.stations_of(server.place) {
                 first.entry(mac).or_insert(server.id);
             }
@@ -56,7 +56,7 @@ impl Router {
         *self.stations.own.get(&(service, mac))?
     }
 
-    /// A server to which frames to this MAC address go.
+    /// A server to which frames to this MAC address go, if one is not drained.
     pub fn server_at(&self, mac: MacAddr) -> Option<ServerId> {
         self.stations.first.get(&mac).copied()
     }

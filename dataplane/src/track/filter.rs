@@ -108,17 +108,17 @@ pub struct OwnerFilter {
 /// Which server has them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ServerFilter {
-    /// Any.
+    /// Any was given them.
     Any,
-    /// This one.
+    /// This one was given them, or has opened them.
     One(ServerId),
 }
 
 impl ServerFilter {
-    fn matches(self, server: Option<ServerId>) -> bool {
+    fn matches(self, flow: &FlowView) -> bool {
         match self {
-            Self::Any => server.is_some(),
-            Self::One(wanted) => server == Some(wanted),
+            Self::Any => flow.server.is_some(),
+            Self::One(wanted) => [flow.server, flow.opener].contains(&Some(wanted)),
         }
     }
 }
@@ -179,7 +179,7 @@ impl Filter {
             && self.owner.is_none_or(|wanted| (flow.owner == Some(wanted.member)) == wanted.forwards)
             && self.helper.is_none_or(|wanted| flow.helper == Some(wanted))
             && self.related.is_none_or(|wanted| wanted == flow.master.is_some())
-            && self.server.is_none_or(|wanted| wanted.matches(flow.server))
+            && self.server.is_none_or(|wanted| wanted.matches(flow))
             && (self.master.is_empty() || flow.master.is_some_and(|master| self.is_of(&master)))
     }
 
@@ -217,6 +217,7 @@ mod tests {
             master: None,
             children: 0,
             server: None,
+            opener: None,
         }
     }
 
@@ -288,6 +289,19 @@ mod tests {
         let owner = |forwards| Some(OwnerFilter { member: MemberId::FIRST, forwards });
         assert!(!matches(&flow, |filter| filter.owner = owner(true)), "it has none");
         assert!(matches(&flow, |filter| filter.owner = owner(false)));
+    }
+
+    #[test]
+    fn a_server_has_what_it_was_given_and_what_it_has_opened() {
+        let [one, other] = [7, 8].map(|number| ServerId::new(number).unwrap());
+        let flow = flow(IpProtocol::TCP, end("10.0.0.9", 5), end("10.0.0.1", 21));
+        let given = FlowView { server: Some(one), ..flow };
+        let opened = FlowView { opener: Some(one), ..flow };
+        let has = |flow, server| matches(flow, |filter| filter.server = Some(server));
+        for (flow, any, by_number) in [(&flow, false, false), (&given, true, true), (&opened, false, true)] {
+            assert_eq!((has(flow, ServerFilter::Any), has(flow, ServerFilter::One(one))), (any, by_number));
+            assert!(!has(flow, ServerFilter::One(other)));
+        }
     }
 
     #[test]

@@ -198,8 +198,7 @@ impl Tracker {
     pub fn view(&self, record: RecordId, now: Tick) -> Option<FlowView> {
         let hot = self.table.hot(record);
         let live = hot.flags.has(Flags::LIVE) && !now.reached(hot.deadline);
-        let server = || self.steering(record).given();
-        live.then(|| FlowView::new(hot, server(), self.table.extra(record), now))
+        live.then(|| FlowView::new(hot, self.steering(record), self.table.extra(record), now))
     }
 
     /// The expectation of this number for show, if it waits and its master is this worker's.
@@ -407,8 +406,7 @@ impl Tracker {
     fn tell(&self, happening: Happening, record: RecordId, now: Tick) {
         let hot = self.table.hot(record);
         if !self.watches.is_empty() && hot.flags.has(Flags::LIVE) {
-            let server = self.steering(record).given();
-            let flow = FlowView::new(hot, server, self.table.extra(record), now);
+            let flow = FlowView::new(hot, self.steering(record), self.table.extra(record), now);
             watch::tell(&self.watches, FlowEvent { happening, flow });
         }
     }

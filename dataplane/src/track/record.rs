@@ -208,6 +208,7 @@ impl Steering {
     const FIRST_SERVER: u16 = Self::FIRST_SERVICE + SERVICES_MAX as u16;
     const FIRST_LEARNED: u16 = Self::FIRST_SERVER + SERVERS_MAX as u16;
     const FIRST_OPENER: u16 = Self::FIRST_LEARNED + SERVERS_MAX as u16;
+    const FIRST_OVERHEARD: u16 = Self::FIRST_OPENER + SERVERS_MAX as u16;
 
     /// A server of this service, which another node has chosen.
     pub const fn of(service: ServiceId) -> Self {
@@ -227,6 +228,11 @@ impl Steering {
     /// This server is the opener, by an address that others have as well: the answers are its.
     pub const fn from(server: ServerId) -> Self {
         Self(server.index() as u16 + Self::FIRST_OPENER)
+    }
+
+    /// The same of a flow that another node forwards.
+    pub const fn overheard_from(server: ServerId) -> Self {
+        Self(server.index() as u16 + Self::FIRST_OVERHEARD)
     }
 
     /// Whether it is a service's, or may be, and its server is not known.
@@ -269,9 +275,15 @@ impl Steering {
     #[inline]
     pub const fn opener(self) -> Option<ServerId> {
         match self.0.checked_sub(Self::FIRST_OPENER) {
-            Some(index) => ServerId::new(index as usize),
+            Some(index) if self.0 < Self::FIRST_OVERHEARD => ServerId::new(index as usize),
+            Some(_) => ServerId::new((self.0 - Self::FIRST_OVERHEARD) as usize),
             None => None,
         }
+    }
+
+    /// The same, if this node forwards the flow.
+    pub const fn opened(self) -> Option<ServerId> {
+        if self.0 < Self::FIRST_OVERHEARD { self.opener() } else { None }
     }
 
     /// The server that a packet in this direction is for, if it is for one.
@@ -282,7 +294,7 @@ impl Steering {
 }
 
 const _: () =
-    assert!(SERVICES_MAX + 3 * SERVERS_MAX + (Steering::FIRST_SERVICE as usize) < u16::MAX as usize);
+    assert!(SERVICES_MAX + 4 * SERVERS_MAX + (Steering::FIRST_SERVICE as usize) < u16::MAX as usize);
 
 /// What a protocol remembers of a flow.
 #[derive(Clone, Copy, Debug, Default)]

@@ -10,7 +10,7 @@ use super::served::{Sight, State};
 use super::table::RecordId;
 use super::{End, Owners, Packet, Tracker, tcp};
 use crate::config;
-use crate::counters::{DropReason, FlowClass, FlowProtocol, ServerCells, WorkerCounters};
+use crate::counters::{Cell, DropReason, FlowClass, FlowProtocol, ServerCells, WorkerCounters};
 use crate::key::FlowKey;
 use crate::parse::{Parsed, Transport};
 use crate::tally::{Activity, Counts, Tallies};
@@ -120,10 +120,18 @@ impl Tracker {
         self.tallies.bind(server, activity);
     }
 
-    /// A server has opened a flow from an address that others have as well.
-    pub fn bind_opener(&mut self, record: RecordId, server: ServerId) {
-        self.table.lines_mut(record).1.steering = Steering::from(server);
-        self.counters.server(server).opened.add(1);
+    /// A server has opened a flow from an address that others have as well; `ours`: this node forwards it.
+    pub fn bind_opener(&mut self, record: RecordId, server: ServerId, ours: bool) -> Steering {
+        let steering = if ours { Steering::from(server) } else { Steering::overheard_from(server) };
+        self.table.lines_mut(record).1.steering = steering;
+        self.opened_by(server, steering).add(1);
+        steering
+    }
+
+    /// Where flows that a server has opened count.
+    fn opened_by(&self, server: ServerId, steering: Steering) -> &Cell {
+        let cells = self.counters.server(server);
+        if steering.opened().is_some() { &cells.opened } else { &cells.shadows }
     }
 
     /// No server can take a flow: it ends.
@@ -173,7 +181,7 @@ impl Tracker {
         if let Some(server) = steering.server() {
             self.unbind_from(server, record);
         } else if let Some(server) = steering.opener() {
-            self.counters.server(server).opened.sub(1);
+            self.opened_by(server, steering).sub(1);
         }
     }
 
@@ -191,8 +199,17 @@ impl Tracker {
 
     /// A flow becomes this node's, or another's: with it goes what its server carries for this node.
     pub(super) fn change_hands(&mut self, record: RecordId, was_ours: bool, is_ours: bool) {
+        let steering = self.table.cold(record).steering;
+        if was_ours == is_ours {
+            return;
+        }
+        if let Some(server) = steering.opener() {
+            self.opened_by(server, steering).sub(1);
+            self.bind_opener(record, server, is_ours);
+            return;
+        }
+        let Some(server) = steering.server() else { return };
         let (hot, cold) = self.table.lines_mut(record);
-        let Some(server) = cold.steering.server().filter(|_| was_ours != is_ours) else { return };
         let (activity, shadows) = (activity(hot, cold), &self.counters.server(server).shadows);
         if is_ours {
             cold.steering = Steering::to(server);

@@ -2,7 +2,7 @@
 
 use super::ConnState;
 use super::expect::Waiting;
-use super::record::{Extra, Flags, Hot, Origin};
+use super::record::{Extra, Flags, Hot, Origin, Steering};
 use crate::config::HelperKind;
 use crate::counters::FlowClass;
 use crate::helper::{Expected, Helper};
@@ -38,10 +38,12 @@ pub struct FlowView {
     pub children: u16,
     /// The server that this node has given it to.
     pub server: Option<ServerId>,
+    /// The server that has opened it from an address that others have as well, if this node forwards it.
+    pub opener: Option<ServerId>,
 }
 
 impl FlowView {
-    pub(super) fn new(hot: &Hot, server: Option<ServerId>, extra: Option<&Extra>, now: Tick) -> Self {
+    pub(super) fn new(hot: &Hot, steering: Steering, extra: Option<&Extra>, now: Tick) -> Self {
         Self {
             key: hot.key,
             origin: hot.origin(),
@@ -55,7 +57,8 @@ impl FlowView {
             helper: extra.and_then(|extra| extra.helper.as_ref()).map(Helper::kind),
             master: extra.and_then(|extra| extra.master),
             children: extra.map_or(0, |extra| extra.children),
-            server,
+            server: steering.given(),
+            opener: steering.opened(),
         }
     }
 

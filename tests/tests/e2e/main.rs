@@ -18,6 +18,7 @@ mod clients;
 mod cluster;
 mod director;
 mod discovery;
+mod draining;
 mod dying;
 mod farm;
 mod flapping;

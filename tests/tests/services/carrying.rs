@@ -94,6 +94,28 @@ fn a_server_is_known_by_its_number_while_a_flow_lives_that_it_has_opened() {
 }
 
 #[test]
+fn what_a_drained_server_opens_is_no_longer_its() {
+    let (config, open) = (Config::default(), |n| {
+        MemFrame::new(eth(mac(0), TO_WAN).ip(VIP, client(n)).tcp(20, 2000).flags(Flags::SYN).build())
+    });
+    let answer = |n| up().ip(client(n), VIP).tcp(2000, 20).flags(Flags(Flags::SYN.0 | Flags::ACK.0)).ack(1);
+    let with = |state| web(Scheduler::Rr, &[Server { state, ..server(0) }, server(1)]);
+    let mut node = node(&with(ServerState::Dead));
+    for (state, is_its) in [(ServerState::Dead, true), (ServerState::Drained, false), (ServerState::Up, true)]
+    {
+        let n = state as u8;
+        node.serve(&config, 2 + u64::from(n), &with(state));
+        assert_eq!(node.verdict(Side::Wan, open(n)), Verdict::Forward(port(Side::Lan)));
+        node.departed();
+        match is_its {
+            true => assert_eq!(next(&mut node, &answer(n).build()), mac(0), "{state}"),
+            false => assert_eq!(verdict(&mut node, answer(n).build()), Verdict::Punt(PuntReason::Local)),
+        }
+    }
+    assert_eq!(node.counters().server(ServerId::FIRST).opened.read(), 2);
+}
+
+#[test]
 fn datagrams_are_a_load_of_a_pools_node_as_connections_are() {
     let nodes = [server(0), server(1)];
     let pool = Service { selector: None, ..service(Selector::Mark(Mark(0)), Scheduler::LeastLoad, &nodes) };

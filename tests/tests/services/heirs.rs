@@ -328,3 +328,24 @@ fn a_node_that_comes_later_picks_up_what_servers_have() {
         }
     }
 }
+
+#[test]
+fn what_a_server_has_opened_is_counted_by_who_forwards_it() {
+    let mut cluster = Cluster::new(&shared(Scheduler::Rr), Heard::Answers);
+    let open = |n| eth(mac(0), TO_WAN).ip(VIP, client(n)).tcp(20, 2000).flags(Flags::SYN).build();
+    let counts = |cluster: &Cluster, node: usize| {
+        let cells = cluster.nodes[node].as_ref().unwrap().counters().server(ServerId::FIRST);
+        (cells.opened.read(), cells.shadows.read())
+    };
+    let (owner, _) = cluster.say(Side::Wan, &open(0));
+    for node in cluster.living() {
+        assert_eq!(counts(&cluster, node), if node == owner { (1, 0) } else { (0, 1) });
+    }
+    cluster.kill(owner);
+    let (heir, _) = cluster.say(Side::Wan, &open(0));
+    for node in cluster.living() {
+        assert_eq!(counts(&cluster, node), if node == heir { (1, 0) } else { (0, 1) });
+        cluster.nodes[node].as_mut().unwrap().idle(100, weir_dataplane::units::Tick::from_ms(200_000));
+        assert_eq!(counts(&cluster, node), (0, 0), "it is over");
+    }
+}

@@ -201,15 +201,20 @@ impl Services {
         &self.targets
     }
 
+    /// Whether what a server opens is no longer its.
+    pub fn is_drained(&self, server: ServerId) -> bool {
+        self.target(server).is_none_or(|target| target.state == ServerState::Drained)
+    }
+
     /// Whether there is no such server, or it is known to be dead.
     #[inline]
     pub fn is_dead(&self, server: ServerId) -> bool {
-        self.target(server).is_none_or(|target| target.state == ServerState::Dead)
+        self.target(server).is_none_or(|target| target.state.is_dead())
     }
 
     /// The servers that are known to be dead.
     pub fn dead(&self) -> impl Iterator<Item = ServerId> {
-        let dead = self.servers.iter().filter(|server| server.state == ServerState::Dead);
+        let dead = self.servers.iter().filter(|server| server.state.is_dead());
         dead.map(|server| server.id)
     }
 
