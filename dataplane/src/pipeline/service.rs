@@ -156,13 +156,10 @@ pub(super) fn dispatch(
     tracked: &mut Tracked,
 ) {
     let ours = snapshot.is_me(tracked.owner);
-    if !ours && let Some(service) = tracked.steering.service() {
-        if tracked.reply {
-            hear_answer(tracker, memories, snapshot, (record, service), parsed, *place);
-        }
-        return;
-    }
     if tracked.reply {
+        return hear_answer(tracker, memories, snapshot, (record, ours), parsed, *place);
+    }
+    if !ours && tracked.steering.service().is_some() {
         return;
     }
     let mut facts = facts(parsed, place.port, place.vlan);

@@ -2,13 +2,17 @@
 //!
 //! Nodes tell each other nothing. All of them hear what servers answer by way of the gateway, and from which MAC address
 //! it comes; and where a switch floods it, to which one the owner has sent a packet.
+//!
+//! The first answer settles it, for its owner as well: while the map changes two nodes may each have given a flow to a
+//! server, one after the other, and its client goes on with the one that has answered.
 
 use super::service::Place;
 use crate::classify::Facts;
 use crate::config::service::Assignment;
-use crate::key::Side;
+use crate::key::{FlowKey, Side};
 use crate::parse::Parsed;
 use crate::snapshot::Snapshot;
+use crate::steer::delivery::facts;
 use crate::steer::route::Adjacency;
 use crate::steer::service::memory::Memories;
 use crate::track::Tracker;
@@ -54,7 +58,7 @@ pub(super) fn wonder(
 }
 
 /// The server that has sent the packet, if a flow was picked up with an answer of its: what its client says is an answer to
-/// it from now on. Where the client's packets come in is where the answers go.
+/// it from now on.
 fn answering(
     tracker: &Tracker,
     snapshot: &Snapshot,
@@ -66,33 +70,62 @@ fn answering(
     if hot.opener() == hot.origin() {
         return None;
     }
-    let (router, services) = (snapshot.router()?, snapshot.services()?);
-    let towards = router.course(facts.family, facts.destination, &hot.key).adjacency?;
-    let asked = Facts {
-        source: facts.destination,
-        destination: facts.source,
-        ports: (facts.ports.1, facts.ports.0),
-        port: towards.port,
-        vlan: towards.vlan,
-        ..*facts
-    };
-    match services.claims(&asked).1? {
+    match snapshot.services()?.claims(&asked(snapshot, facts, &hot.key)?).1? {
         Assignment::Server(server) => Some(server),
-        Assignment::Service(service) => router.server_of(service, place.source()),
+        Assignment::Service(service) => snapshot.router()?.server_of(service, place.source()),
     }
 }
 
-/// A server has answered to such a flow: `parsed` comes from the MAC address that it has.
+/// What its client has asked of who says this. Where the client's packets come in is where the answers go.
+fn asked(snapshot: &Snapshot, answer: &Facts, key: &FlowKey) -> Option<Facts> {
+    let towards = snapshot.router()?.course(answer.family, answer.destination, key).adjacency?;
+    Some(Facts {
+        source: answer.destination,
+        destination: answer.source,
+        ports: (answer.ports.1, answer.ports.0),
+        port: towards.port,
+        vlan: towards.vlan,
+        ..*answer
+    })
+}
+
+/// A server has answered, to a flow of which it is not known that it has it: `parsed` comes from the MAC address that it
+/// has.
 pub(super) fn hear_answer(
     tracker: &mut Tracker,
     memories: &mut Memories,
     snapshot: &Snapshot,
-    flow: (RecordId, ServiceId),
+    (record, ours): (RecordId, bool),
     parsed: &Parsed,
     place: Place,
 ) {
+    let service = tracker.steering(record).service();
+    let Some(service) = service.or_else(|| in_doubt(tracker, snapshot, record, parsed, place)) else {
+        return;
+    };
     let end = (parsed.side.opposite(), place.source());
-    learn(tracker, memories, snapshot, flow, parsed, end, place.now);
+    learn(tracker, memories, snapshot, (record, service, ours), parsed, end, place.now);
+}
+
+/// The service of a flow that another server answers to than it was given to, if any server of that could have it.
+fn in_doubt(
+    tracker: &Tracker,
+    snapshot: &Snapshot,
+    record: RecordId,
+    parsed: &Parsed,
+    place: Place,
+) -> Option<ServiceId> {
+    let given = tracker.steering(record).server();
+    let is_its = given.is_some() && snapshot.router()?.server_at(place.source()) == given;
+    if is_its || tracker.server_of_master(record).is_some() {
+        return None;
+    }
+    let mark = tracker.table().hot(record).mark;
+    let answer = Facts { mark, ..facts(parsed, place.port, place.vlan) };
+    match snapshot.services()?.claims(&asked(snapshot, &answer, &parsed.key)?).1? {
+        Assignment::Server(_) => None,
+        Assignment::Service(service) => Some(service),
+    }
 }
 
 /// Another node may have sent a packet to a server.
@@ -104,7 +137,8 @@ pub(super) fn overhear(
     parsed: &Parsed,
     place: Place,
 ) {
-    if let Some(flow) = tracker.wondered_at(parsed, snapshot) {
+    if let Some((record, service)) = tracker.wondered_at(parsed, snapshot) {
+        let flow = (record, service, false);
         learn(tracker, memories, snapshot, flow, parsed, (parsed.side, place.destination()), place.now);
     }
 }
@@ -114,14 +148,16 @@ fn learn(
     tracker: &mut Tracker,
     memories: &mut Memories,
     snapshot: &Snapshot,
-    (record, service): (RecordId, ServiceId),
+    (record, service, ours): (RecordId, ServiceId, bool),
     parsed: &Parsed,
     (client, mac): (Side, MacAddr),
     now: Tick,
 ) {
     let server = snapshot.router().and_then(|router| router.server_of(service, mac));
-    let Some(server) = server else { return };
-    tracker.learn(record, server, now);
+    let Some(server) = server.filter(|server| tracker.steering(record).server() != Some(*server)) else {
+        return;
+    };
+    tracker.settle(record, server, ours, now);
     let address = |side| parsed.key.endpoint(side).address.ip(parsed.family());
     memories.follow(service, (address(client), address(client.opposite())), server, now);
 }

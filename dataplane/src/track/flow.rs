@@ -81,10 +81,12 @@ impl Tracker {
         }
         self.touch(record, direction, touch, context.now);
         let changed = self.table.hot(record).stage() != before;
-        if steering.is_open() {
+        let reply = direction == Direction::Reply;
+        // The first answer says which server has the flow, if two nodes have each given it to one.
+        let settles = reply && !before.1.has(Flags::SEEN_REPLY) && steering.server().is_some();
+        if steering.is_open() || settles {
             self.pending = Some(record);
         }
-        let reply = direction == Direction::Reply;
         let mut tracked = Tracked { state: Some(state), reply, owner, steering, ..Tracked::default() };
         // A helper sees what is let through.
         if self.table.hot(record).extra != Hot::NO_EXTRA && context.owners.tracks(owner) {

@@ -79,6 +79,16 @@ impl Tracker {
         self.counters.server(server).shadows.add(1);
     }
 
+    /// A server has answered: the flow is its, whichever one it was given to.
+    pub fn settle(&mut self, record: RecordId, server: ServerId, is_ours: bool, now: Tick) {
+        self.unbind(record);
+        if is_ours {
+            self.bind(record, server, now);
+        } else {
+            self.learn(record, server, now);
+        }
+    }
+
     /// Who takes a flow.
     pub fn steering(&self, record: RecordId) -> Steering {
         self.table.cold(record).steering

@@ -88,9 +88,14 @@ impl Cluster {
 
     /// All are told who lives, and that all of them serve.
     fn tell(&mut self) {
+        self.share_out(&self.living());
+    }
+
+    /// The buckets are from now on theirs; who has any lives on.
+    fn share_out(&mut self, serving: &[usize]) {
         let living = self.living();
         for me in &living {
-            self.nodes[*me].as_mut().unwrap().reconfigure(&config(*me, &living, false));
+            self.nodes[*me].as_mut().unwrap().reconfigure(&sharing(*me, serving, &living, false));
         }
     }
 
@@ -133,14 +138,19 @@ impl Cluster {
     }
 }
 
-/// The buckets are shared out among those who serve. All of them have served from the start.
-fn config(me: usize, serving: &[usize], learning: bool) -> Config {
+/// All who live serve.
+fn config(me: usize, living: &[usize], learning: bool) -> Config {
+    sharing(me, living, living, learning)
+}
+
+/// The buckets are shared out among those who serve. All of the living have lived from the start.
+fn sharing(me: usize, serving: &[usize], living: &[usize], learning: bool) -> Config {
     let map = (0..BUCKETS).map(|bucket| {
         let birth = bucket % NODES;
         let owner = if serving.contains(&birth) { birth } else { serving[bucket % serving.len()] };
         Some(name(owner))
     });
-    let living: BTreeMap<_, _> = serving.iter().map(|node| (name(*node), Epoch::FIRST)).collect();
+    let living: BTreeMap<_, _> = living.iter().map(|node| (name(*node), Epoch::FIRST)).collect();
     let members = Members { me: name(me), map: map.collect(), living, learning };
     clustered(BUCKETS as u16, Membership::Members(members), Tracking::All)
 }
@@ -219,6 +229,49 @@ fn whoever_inherits_goes_on_with_the_same_server_whatever_the_scheduler() {
         for server in 0..4 {
             let [web, dns] = of(server);
             assert_eq!(cluster.counts(2, server), (web, dns, 0), "{scheduler:?}");
+        }
+    }
+}
+
+#[test]
+fn who_inherits_a_flow_with_its_first_answer_goes_on_with_the_server_that_gives_it() {
+    let mut cluster = Cluster::new(&shared(Scheduler::Rr), Heard::Answers);
+    let servers: Vec<usize> = (0..CLIENTS).map(|n| cluster.ask(&syn(n))).collect();
+    cluster.kill(1);
+    for (n, server) in (0..).zip(&servers) {
+        cluster.answer(*server, |from| answer(n, from, Flags(Flags::SYN.0 | Flags::ACK.0)));
+        assert_eq!(cluster.ask(&ack(n)), *server, "client {n}");
+    }
+}
+
+/// What a client says, and what it is answered from a MAC address.
+type Talk = (fn(u8) -> Vec<u8>, fn(u8, Mac) -> Vec<u8>);
+
+#[test]
+fn of_two_servers_that_two_nodes_have_given_a_flow_to_the_one_has_it_that_answers() {
+    let web: Talk = (syn, |n, from| answer(n, from, Flags(Flags::SYN.0 | Flags::ACK.0)));
+    let dns: Talk =
+        (question, |n, from| eth(from, TO_WAN).ip(VIP, client(n)).udp(53, 5000).payload(b"one").build());
+    for ((asks, answers), goes_on) in [(web, ack as fn(u8) -> Vec<u8>), (dns, question)] {
+        let mut cluster = Cluster::new(&shared(Scheduler::Rr), Heard::Answers);
+        let servers: Vec<usize> = (0..CLIENTS).map(|n| cluster.ask(&asks(n))).collect();
+        cluster.share_out(&[1, 2]);
+        let again: Vec<usize> = (0..CLIENTS).map(|n| cluster.ask(&asks(n))).collect();
+        assert_ne!(servers, again, "new owners choose for themselves");
+        for (n, server) in (0..).zip(&servers) {
+            cluster.answer(*server, |from| answers(n, from));
+            assert_eq!(cluster.ask(&goes_on(n)), *server, "client {n}");
+        }
+        for server in 0..4 {
+            let counted = (0..NODES).map(|node| cluster.counts(node, server));
+            let own: u64 = counted.clone().map(|(active, inactive, _)| active + inactive).sum();
+            let shadows: u64 = counted.map(|(.., shadows)| shadows).sum();
+            let of = servers.iter().filter(|of| **of == server).count() as u64;
+            assert_eq!((own, shadows), (of, 2 * of), "each is counted by one node, and known to two");
+        }
+        cluster.kill(1);
+        for (n, server) in (0..).zip(&servers) {
+            assert_eq!(cluster.ask(&goes_on(n)), *server, "client {n}");
         }
     }
 }

@@ -1,20 +1,23 @@
 //! The packet path of one node: a router between the clients' net and the servers', told whose flows are whose by its
 //! coordinator, as the gateway's runtime does.
 
-use crate::hosts::{CLIENTS, SERVERS, client, server};
+use crate::hosts::{CLIENTS, SERVERS, TOGETHER, client, server, shared};
 use crate::world::BUCKETS;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, LazyLock};
 use weir_control::cluster::{NodeName, Numbers, Ownership};
 use weir_dataplane::config::route::{Interface, ReversePath, Routing};
-use weir_dataplane::config::{Config, Members, Membership, Tracking};
+use weir_dataplane::config::service::{self, Fallback, Scheduler, Selector, Service};
+use weir_dataplane::config::{self, Config, Members, Membership, Rule, Tracking};
 use weir_dataplane::counters::Verdict;
 use weir_dataplane::pipeline::{Limits, Sight};
 use weir_dataplane::steer::Router;
 use weir_dataplane::steer::route::{Adjacencies, Neighbour};
+use weir_dataplane::steer::service::Services;
+use weir_dataplane::subnet::Subnet;
 use weir_dataplane::track::ConnState;
-use weir_dataplane::units::{InterfaceId, MEMBERS_MAX, MemberId, Span};
+use weir_dataplane::units::{InterfaceId, MEMBERS_MAX, Mark, MemberId, ServerId, ServiceId, Span};
 use weir_dataplane::wire::MacAddr;
 use weir_tests::conversation::{Fate, Passage, Side};
 use weir_tests::node::{Node, clustered, port};
@@ -52,6 +55,28 @@ fn routing(node: u32) -> Routing {
     Routing { interfaces, routes: Vec::new() }
 }
 
+/// What clients send to the address that servers share is spread over those by turns: each node has its own.
+static SERVICES: LazyLock<Arc<Services>> = LazyLock::new(|| {
+    let service = Service {
+        id: ServiceId::FIRST,
+        selector: Some(Selector::Mark(Mark(1))),
+        scheduler: Scheduler::Rr,
+        persistence: None,
+        servers: (0..TOGETHER).map(of_number).collect(),
+        fallback: Fallback::Drop,
+    };
+    let rule = |address: IpAddr| {
+        let to = Subnet { address, prefix_len: if address.is_ipv4() { 32 } else { 128 } };
+        (Rule { destination: Some(to), port: Some(port(Side::Lan)), ..Rule::default() }, Some(Mark(1)))
+    };
+    let marks = shared().into_iter().map(rule).collect();
+    Arc::new(Services::compile(1, &config::Services { marks, services: vec![service], ..<_>::default() }))
+});
+
+fn of_number(n: u32) -> service::Server {
+    service::Server::new(ServerId::new(n as usize).unwrap(), service::Place::Address(server(n).addresses[0]))
+}
+
 /// What each of them routes by. They know all hosts.
 static ROUTERS: LazyLock<Vec<Router>> = LazyLock::new(|| {
     let router = |node| {
@@ -63,7 +88,7 @@ static ROUTERS: LazyLock<Vec<Router>> = LazyLock::new(|| {
             host.addresses.map(|address| Neighbour { interface, address, mac: MacAddr(host.mac.0) })
         });
         let adjacencies = Adjacencies::compile(&routing, router.fib(), |_| true, known);
-        router.with_neighbours(Arc::new(adjacencies))
+        router.with_neighbours(Arc::new(adjacencies)).with_services(Arc::clone(&SERVICES))
     };
     (0..NODES_MAX).map(router).collect()
 });

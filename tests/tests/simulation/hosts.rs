@@ -14,6 +14,10 @@ use weir_tests::scenario::ftp::{self, DataMode, Transfer};
 
 pub(super) const CLIENTS: u32 = 24;
 pub(super) const SERVERS: u32 = 8;
+/// The first of the servers have an address together, and what clients send there is for one of them.
+pub(super) const TOGETHER: u32 = 3;
+/// The number of that address.
+const SHARED: u32 = 99;
 /// As likely a client's as a server's.
 const AMBIGUOUS: u16 = 51_820;
 const MODEL: ClusterModel = ClusterModel { total_nodes: BUCKETS, hash_seed: HASH_SEED };
@@ -40,6 +44,16 @@ pub(super) fn server(n: u32) -> Place {
     }
 }
 
+/// What some servers have together.
+pub(super) fn shared() -> [IpAddr; 2] {
+    [Ipv4Addr::server(SHARED).into(), Ipv6Addr::server(SHARED).into()]
+}
+
+/// Which server has this MAC address.
+fn server_at(mac: &[u8]) -> Option<u32> {
+    (0..TOGETHER).find(|n| server(*n).mac.0 == *mac)
+}
+
 /// What a talk is made of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -59,6 +73,10 @@ pub(super) struct Talk {
     pub(super) bucket: usize,
     /// Whoever hears it in the middle can tell who opened it.
     pub(super) ports_tell: bool,
+    /// It is with one of the servers that have an address together.
+    pub(super) is_served: bool,
+    /// Which of them it is, from what it got first on.
+    server: Option<u32>,
     script: Vec<Passage>,
     /// What is to arrive next.
     pub(super) step: usize,
@@ -85,26 +103,47 @@ impl Talk {
             _ => Kind::Ftp,
         };
         let opener = if kind != Kind::Ftp && rng.chance(15) { Side::Wan } else { Side::Lan };
+        let is_served = matches!(kind, Kind::Tcp | Kind::Udp) && opener == Side::Lan && rng.chance(40);
+        let at = if is_served { SHARED } else { m };
         let server_port = *rng.pick(&[53, 4500, AMBIGUOUS]);
         let ports = [33_000 + (id % 30_000) as u16, server_port];
         let mut script = if six {
-            script(kind, opener, ports, [Ipv6Addr::client(n), Ipv6Addr::server(m)], [n, m], rng)
+            script(kind, opener, ports, [Ipv6Addr::client(n), Ipv6Addr::server(at)], [n, m], rng)
         } else {
-            script(kind, opener, ports, [Ipv4Addr::client(n), Ipv4Addr::server(m)], [n, m], rng)
+            script(kind, opener, ports, [Ipv4Addr::client(n), Ipv4Addr::server(at)], [n, m], rng)
         };
         for said in &mut script {
             said.bytes[..6].copy_from_slice(&cluster_mac(said.side).0);
         }
-        let ends = [client(n), server(m)].map(|place| place.addresses[usize::from(six)]);
+        let ends = [client(n), server(at)].map(|place| place.addresses[usize::from(six)]);
         let ports_tell = kind != Kind::Udp || server_port != AMBIGUOUS;
         let origin = if kind == Kind::Udp && ports_tell { Side::Lan } else { opener };
         let bucket = MODEL.bucket(ends[origin as usize]);
-        Self { id, kind, ends, opener, bucket, ports_tell, script, step: 0, tries: 0 }
+        let (server, step, tries) = (None, 0, 0);
+        Self { id, kind, ends, opener, bucket, ports_tell, is_served, server, script, step, tries }
     }
 
-    /// What is said at a step.
-    pub(super) fn said(&self, step: usize) -> &Passage {
-        &self.script[step]
+    /// What is said at a step, and on which side.
+    pub(super) fn said(&self, step: usize) -> (Side, Vec<u8>) {
+        let Passage { side, bytes, .. } = &self.script[step];
+        let mut bytes = bytes.clone();
+        if let Some(server) = self.server.filter(|_| *side == Side::Wan) {
+            bytes[6..12].copy_from_slice(&self::server(server).mac.0);
+        }
+        (*side, bytes)
+    }
+
+    /// Whether a frame that is to leave on a side goes to another server than the talk is with.
+    pub(super) fn is_astray(&self, side: Side, frame: &[u8]) -> bool {
+        let server = self.server.filter(|_| side == Side::Wan);
+        server.is_some_and(|server| server_at(&frame[..6]) != Some(server))
+    }
+
+    /// A frame arrives on a side: the first one says with which server the talk is.
+    pub(super) fn meet(&mut self, side: Side, frame: &[u8]) {
+        if self.is_served && side == Side::Wan && self.server.is_none() {
+            self.server = server_at(&frame[..6]);
+        }
     }
 
     /// Whether all has arrived.

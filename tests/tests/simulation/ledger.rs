@@ -29,8 +29,8 @@ pub(super) struct Standing {
     pub(super) agreed_since_us: Option<u64>,
     /// Since when nobody has been wrong about who lives.
     pub(super) right_since_us: Option<u64>,
-    /// A node that lives is dead to another one.
-    pub(super) bereaved: bool,
+    /// A node that lives is dead to another one, or was, and a map has yet to settle whose each flow is.
+    pub(super) parted: bool,
     /// Whose each bucket is, where all agree.
     pub(super) owners: Owners,
     pub(super) tenures: Vec<Option<Tenure>>,
@@ -66,11 +66,14 @@ struct Made {
     tenure: Option<Tenure>,
     state: Option<ConnState>,
     verdict: Verdict,
+    /// It has sent it to another server than the talk is with.
+    astray: bool,
 }
 
 impl fmt::Debug for Made {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "gw-{} {} {:?}", self.node, self.state.map_or("-", ConnState::name), self.verdict)
+        let astray = if self.astray { " to another server" } else { "" };
+        write!(f, "gw-{} {} {:?}{astray}", self.node, self.state.map_or("-", ConnState::name), self.verdict)
     }
 }
 
@@ -89,6 +92,10 @@ impl Sent {
 
     fn is_established(&self) -> bool {
         self.forwarded().all(|made| made.state == Some(ConnState::Established))
+    }
+
+    fn goes_astray_by(&self, node: usize) -> bool {
+        self.made.iter().any(|made| made.node == node && made.astray)
     }
 
     fn forwarders(&self) -> Vec<usize> {
@@ -111,7 +118,8 @@ struct Owned {
     /// It was heard of while it had no owner and nodes did not agree on one.
     on_the_way: bool,
     /// It was heard of while some nodes were wrong about who lives, or had not agreed since; or it was silent while a
-    /// node that lives was dead to another one, which has that one's flows in mind as inherited from then on.
+    /// node that lives was dead to another one, which has that one's flows in mind as inherited from then on, or before
+    /// a map had settled whose they are.
     divided: bool,
 }
 
@@ -195,11 +203,12 @@ impl Ledger {
         node: usize,
         tenure: Option<Tenure>,
         frame: &Frame,
-        heard: &Heard,
+        (heard, astray): (&Heard, bool),
     ) -> Result<(), String> {
         let sent = self.sent.get_mut(&frame.transmission).unwrap();
+        let &Heard { state, verdict, .. } = heard;
         match frame.forwarder {
-            None => sent.made.push(Made { node, tenure, state: heard.state, verdict: heard.verdict }),
+            None => sent.made.push(Made { node, tenure, state, verdict, astray }),
             Some(first) if heard.forwarded.is_some() => {
                 return Err(format!(
                     "gw-{node} forwards what gw-{first} has forwarded of talk {}",
@@ -225,7 +234,7 @@ impl Ledger {
         now_us: u64,
     ) -> Result<Vec<String>, String> {
         let mut told = Vec::new();
-        if standing.bereaved {
+        if standing.parted {
             self.owned.values_mut().for_each(|owned| owned.divided = true);
         }
         while let Some(entry) = self.sent.first_entry()
@@ -265,17 +274,19 @@ impl Ledger {
         let kept = sent.serving(kept, standing);
         let owner = kept.or_else(|| standing.owners[talk.bucket].filter(|_| agreed));
         let forwarders = sent.forwarders();
+        let lenient =
+            talk.is_served && owner.is_some_and(|owner| self.excuse_of(owner, sent, talk).is_some());
         let tally = &mut self.tally;
         let verdict = match (owner, forwarders.as_slice()) {
             (None, _) => {
                 tally.changing += 1;
                 Ok("nodes do not agree".into())
             }
-            (Some(owner), [one]) if *one == owner => {
+            (Some(owner), [one]) if *one == owner && !sent.goes_astray_by(owner) => {
                 tally.once += 1;
                 // A connection goes on as what it was, whoever goes on with it.
                 let stands = talk.kind != Kind::Tcp || sent.step < 3 || sent.is_established();
-                let stands = stands || self.ears[&(talk.id, *one)].learning;
+                let stands = stands || lenient || self.ears[&(talk.id, *one)].learning;
                 if stands { Ok("once".into()) } else { Err("it was ESTABLISHED".into()) }
             }
             (Some(owner), []) if !sent.is_heard_by(owner) => {
@@ -344,13 +355,19 @@ impl Ledger {
     fn excuse(&self, sent: &Sent, talk: &Talk, owner: usize, standing: &Standing) -> Option<Excuse> {
         let forwarders = sent.forwarders();
         let silent = Some(owner).filter(|owner| !forwarders.contains(owner) && sent.is_heard_by(*owner));
-        let wrong: Vec<usize> = forwarders.into_iter().filter(|one| *one != owner).chain(silent).collect();
+        let wrong: Vec<usize> = forwarders
+            .into_iter()
+            .filter(|one| *one != owner || sent.goes_astray_by(*one))
+            .chain(silent)
+            .collect();
         let excuse_of = |node: &usize| self.excuse_of(*node, sent, talk);
         let excuses: Option<Vec<Excuse>> = wrong.iter().map(excuse_of).collect();
         let owned = &self.owned[&talk.id];
         let missed = |node: &usize| self.missed.contains_key(&(talk.id, *node));
         let lately = standing.right_since_us.is_none_or(|since| sent.at_us < since + 2 * self.convergence_us);
-        let apart = owned.divided && (lately || wrong.iter().any(missed));
+        // Each of two owners has given it to a server.
+        let astray = wrong.iter().any(|node| sent.goes_astray_by(*node));
+        let apart = owned.divided && (lately || astray || wrong.iter().any(missed));
         let of_all = [(Excuse::Apart, apart), (Excuse::OnTheWay, owned.on_the_way)];
         let of_all = of_all.into_iter().find(|(_, is_so)| *is_so).map(|(excuse, _)| excuse);
         excuses.and_then(|excuses| excuses.first().copied()).or(of_all)

@@ -90,12 +90,12 @@ impl Traffic {
 
     fn say(&mut self, id: u64, step: usize, nodes: &[Option<Node>], now_us: u64, rng: &mut Rng) {
         let Some(talk) = self.talks.get(&id) else { return };
-        let said = talk.said(step);
+        let (side, said) = talk.said(step);
         let copies = if rng.chance(self.medium.air.twice_percent) { 2 } else { 1 };
         for _ in 0..copies {
             let transmission = self.ledger.send(id, step, now_us);
-            let bytes = said.bytes.as_slice().into();
-            let frame = Frame { transmission, side: said.side, bytes, forwarder: None };
+            let bytes = said.as_slice().into();
+            let frame = Frame { transmission, side, bytes, forwarder: None };
             let missed = self.medium.send_to_nodes(&frame, lives(nodes), now_us, rng);
             self.ledger.misses(&missed, transmission);
         }
@@ -126,7 +126,9 @@ impl Traffic {
 
     fn arrive(&mut self, frame: &Frame, now_us: u64, rng: &mut Rng) {
         let (id, step) = self.ledger.of(frame.transmission);
-        let Some(talk) = self.talks.get_mut(&id) else { return };
+        let talk = self.talks.get_mut(&id).filter(|talk| !talk.is_astray(frame.side, &frame.bytes));
+        let Some(talk) = talk else { return };
+        talk.meet(frame.side, &frame.bytes);
         let Some(next) = talk.arrived(step) else { return };
         let pause_us = match talk.kind {
             Kind::Tcp if next > 3 && rng.chance(2) => LONG_PAUSE_US,
@@ -147,10 +149,18 @@ impl Traffic {
     ) -> Result<(), String> {
         let Some(node) = &mut nodes[index] else { return Ok(()) };
         let (talk, _) = self.ledger.of(frame.transmission);
-        let forgets = self.talks.get(&talk).is_some_and(Talk::is_datagrams);
+        let mut talk = self.talks.get_mut(&talk);
+        let forgets = talk.as_ref().is_some_and(|talk| talk.is_datagrams());
         self.ledger.hears(index, node, frame, forgets, now_us);
         let heard = node.gateway.hear(frame.side, &frame.bytes, now_us);
-        self.ledger.makes(index, node.tenure(), frame, &heard)?;
+        let mut astray = false;
+        if let (Some(talk), Some((to, bytes))) = (&mut talk, &heard.forwarded)
+            && talk.is_astray(*to, bytes)
+        {
+            // A server that does not know it puts an end to it soon.
+            (astray, talk.tries) = (true, talk.tries + TRIES_MAX / 4);
+        }
+        self.ledger.makes(index, node.tenure(), frame, (&heard, astray))?;
         let Some((to, bytes)) = heard.forwarded else { return Ok(()) };
         assert_eq!(to, frame.side.other(), "a router between two nets");
         let copy = Frame { side: to, bytes: bytes.into(), forwarder: Some(index), ..*frame };

@@ -10,7 +10,7 @@ use crate::traffic::Traffic;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use weir_control::cluster::{
-    Agreement, Coordinator, Digest, Incarnation, Member, NodeName, Order, State, View, Weight,
+    Agreement, Coordinator, Digest, Incarnation, Member, NodeName, Order, State, Trouble, View, Weight,
 };
 use weir_dataplane::units::BucketId;
 use weir_tests::rng::Rng;
@@ -169,7 +169,7 @@ impl World {
         Standing {
             agreed_since_us: self.agreed_since_us,
             right_since_us: self.right_since_us,
-            bereaved: self.running().any(|node| self.mourns(node)),
+            parted: self.running().any(|node| self.mourns(node) || self.doubts(node)),
             owners: owners.unwrap_or_else(|| vec![None; usize::from(BUCKETS)]),
             tenures: self.nodes.iter().map(|node| node.as_ref().and_then(Node::tenure)).collect(),
         }
@@ -386,6 +386,12 @@ impl World {
             let living = other.as_ref().map(|other| other.coordinator.member().incarnation);
             dead.is_some_and(|peer| Some(peer.member.incarnation) == living)
         })
+    }
+
+    /// Whether a node waits for a map to settle what another one did unheard.
+    fn doubts(&self, node: &Node) -> bool {
+        let mut alarms = node.coordinator.alarms(node.local_ms(self.now_ms));
+        alarms.any(|alarm| matches!(alarm.trouble, Trouble::SplitBrain { .. }))
     }
 
     pub(super) fn running(&self) -> impl Iterator<Item = &Node> {
