@@ -171,6 +171,52 @@ fn the_answer_is_forwarded_by_who_forwarded_what_it_answers() {
     assert!(!gateway.forwards(S, datagram(S)) && !gateway.forwards(C, datagram(C)));
 }
 
+/// Asked again while the bucket is on its way to another node, and answered before it is there.
+fn in_doubt() -> Gateway {
+    let mut gateway = Gateway::of(&[ME, 1], [Some(ME), Some(1)]);
+    assert!(gateway.forwards(C, datagram(C)));
+    gateway.tell(&[ME, 1], [None, Some(1)]);
+    assert!(!gateway.forwards(C, datagram(C)), "asked again");
+    assert!(!gateway.forwards(S, datagram(S)), "it may be to what the next one has forwarded");
+    gateway.tell(&[ME, 1], [Some(1), Some(1)]);
+    assert!(!gateway.forwards(C, datagram(C)) && !gateway.forwards(C, datagram(C)));
+    gateway
+}
+
+#[test]
+fn what_is_answered_no_more_goes_back_to_who_gave_it_up_on_its_way() {
+    let mut gateway = in_doubt();
+    gateway.at_us += 1_900_000;
+    assert!(!gateway.forwards(C, datagram(C)));
+    gateway.at_us += 100_000;
+    assert!(gateway.forwards(C, datagram(C)) && gateway.forwards(S, datagram(S)));
+    assert_eq!([Some(ME), Some(1)].map(|owner| gateway.flows_of(owner)), [1, 0]);
+    gateway.tell(&[ME, 1], [Some(1), Some(1)]);
+    gateway.at_us += 10_000_000;
+    assert!(gateway.forwards(C, datagram(C)) && gateway.forwards(S, datagram(S)), "for good");
+}
+
+#[test]
+fn what_is_answered_once_more_or_asked_again_of_who_gained_it_is_that_ones() {
+    let answered = |gateway: &mut Gateway| assert!(!gateway.forwards(S, datagram(S)));
+    let mut once_more = in_doubt();
+    answered(&mut once_more);
+    let mut again = Gateway::of(&[ME, 1], [Some(ME), Some(1)]);
+    assert!(again.forwards(C, datagram(C)));
+    for owner in [None, Some(1)] {
+        again.tell(&[ME, 1], [owner, Some(1)]);
+        assert!(!again.forwards(C, datagram(C)));
+    }
+    answered(&mut again);
+    for mut gateway in [once_more, again] {
+        for _ in 0..5 {
+            gateway.at_us += 3_000_000;
+            assert!(!gateway.forwards(C, datagram(C)));
+        }
+        assert_eq!(gateway.owner(), Some(1));
+    }
+}
+
 #[test]
 fn who_forwarded_what_is_answered_must_live() {
     let mut gateway = Gateway::of(&[ME, 1], [Some(1), Some(1)]);

@@ -187,16 +187,20 @@ impl Change {
     }
 
     /// Whose a bucket is, as far as this node may know; `None` when nobody who has a seat lives. While the bucket is on
-    /// its way, whoever loses it names its heir already, and whoever gains it still names the one it comes from.
+    /// its way, whoever loses it names nobody, and whoever gains it still names the one it comes from.
     pub(super) fn owner(&self, bucket: BucketId, company: &Company<'_>) -> Option<&NodeName> {
         let by = |map| OwnershipMap::owner(map, bucket, |seat| company.serves(seat)).map(|seat| &seat.name);
-        let others = |owner: &Option<&NodeName>| *owner != Some(&company.me().name);
+        let mine = |owner: Option<&NodeName>| owner == Some(&company.me().name);
+        let others = |owner: &Option<&NodeName>| !mine(*owner);
         let Some((first, later)) = self.layers.split_first() else {
             // A newcomer knows whose the rest is, and owns nothing yet.
             return self.next.as_ref().map(|next| by(&next.map)).filter(others).flatten();
         };
-        let released = self.next.iter().filter(|next| next.released).map(|next| &next.map);
-        let mut newest_first = released.chain(later.iter().rev()).map(by);
+        let released = self.next.as_ref().filter(|next| next.released).map(|next| &next.map);
+        if released.is_some_and(|map| !mine(by(map))) && self.layers.iter().all(|map| mine(by(map))) {
+            return None;
+        }
+        let mut newest_first = released.into_iter().chain(later.iter().rev()).map(by);
         newest_first.find(others).unwrap_or_else(|| by(first))
     }
 }

@@ -218,6 +218,23 @@ fn a_pin_holds_on_all_nodes_through_later_maps_until_it_is_taken_off() {
 }
 
 #[test]
+fn who_gives_a_bucket_up_names_nobody_until_the_next_one_may_own_it() {
+    let mut cluster = Cluster::agreed(2);
+    let at = cluster.owners(0).iter().position(|owner| *owner == Some(name(0))).unwrap();
+    cluster.order(1, Order::Pin { bucket: bucket(at), node: name(1) });
+    let mut told = Vec::new();
+    for _ in 0..40 {
+        cluster.pass(10, |_, _| true);
+        told.push([0, 1].map(|node| cluster.owners(node)[at].clone()));
+    }
+    told.dedup();
+    let [before, after] = [0, 1].map(|node| Some(name(node)));
+    let way =
+        [[before.clone(), before.clone()], [None, before], [None, after.clone()], [after.clone(), after]];
+    assert_eq!(told, way);
+}
+
+#[test]
 fn each_side_of_a_parting_owns_everything_and_all_is_settled_when_it_ends() {
     let mut cluster = Cluster::agreed(3);
     cluster.pass(300, |i, j| (i == 2) == (j == 2));

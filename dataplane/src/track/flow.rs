@@ -71,7 +71,7 @@ impl Tracker {
                     Err(reason) => return Tracked::invalid(reason),
                 }
             }
-            _ => self.see_datagram(record, context),
+            _ => self.see_datagram(record, direction, context),
         };
         let state = answer(direction, self.table.hot(record).flags);
         let owner = self.owner(record, direction, context.owners);
@@ -203,7 +203,15 @@ impl Tracker {
 
     /// UDP, ICMP and everything else: each packet renews the flow.
     #[inline]
-    fn see_datagram<O>(&mut self, record: RecordId, context: &Context<'_, O>) -> Touch {
+    fn see_datagram<O: Owners>(
+        &mut self,
+        record: RecordId,
+        direction: Direction,
+        context: &Context<'_, O>,
+    ) -> Touch {
+        if let Detail::GivenUp(given_up) = self.table.cold(record).detail {
+            self.doubt(record, given_up, direction, context);
+        }
         let (hot, cold) = self.table.lines_mut(record);
         match cold.detail {
             _ if cold.steering != Steering::ROUTE => Touch::Refresh(DATAGRAM_TIMEOUT, false),

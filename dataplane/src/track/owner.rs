@@ -8,6 +8,14 @@
 //! inherits the flow, for good. Each node works this out for itself from the packets that all of them hear, so nodes
 //! agree where they have heard the same.
 //!
+//! Where the answer to a first packet comes late, its opener may have asked again while the bucket was on its way. Who
+//! gained the bucket knows what was asked while it was the owner, and so that the answer is to the first; who gave it up
+//! does not know when that began, and forwards nothing. So who gave up datagrams, and has heard them asked on the way and
+//! answered before they were asked again, listens: if they are answered once more, somebody forwards them; if not for a
+//! while ([`PATIENCE`]) though their opener goes on, nobody does, and it takes them back. It is wrong to, and they are
+//! forwarded twice, if the next one had its bucket when they were asked again, and nobody answers them for so long. A
+//! connection that this befalls is not opened, and its client tries another one.
+//!
 //! A node that has just come ([`Owners::is_learning`]) hears flows that have begun before. It picks them up, also TCP
 //! in mid-stream, guesses who has opened them ([`Hot::opener`]), and takes the map's word for whose they are. It
 //! forwards none of them until it inherits some. The map is wrong about a flow that a third node has inherited or kept
@@ -28,15 +36,21 @@
 //!   another node forwards what this one does is as true of a node that is right, where a cluster is parted. So it
 //!   lasts as long as the flow does: until that has been silent for its timeout.
 
-use super::Tracker;
 use super::expect::Used;
 use super::leads::Leads;
-use super::record::{Decided, Flags, Heritage, Hot, Origin};
+use super::record::{Cold, Decided, Detail, Flags, GivenUp, Heritage, Hot, Origin, Steering};
 use super::table::RecordId;
-use crate::counters::FlowClass;
+use super::{Context, Tracker};
+use crate::counters::{FlowClass, FlowProtocol};
 use crate::key::{FlowKey, Side};
 use crate::parse::Transport;
-use crate::units::{BucketId, Direction, Epoch, MemberId, PortId, ServerId};
+use crate::units::{BucketId, Direction, Epoch, MemberId, PortId, ServerId, Span};
+
+/// How long datagrams that were given up go unanswered before they are taken back.
+const PATIENCE: Span = match Span::from_s(2) {
+    Some(span) => span,
+    None => Span::MAX,
+};
 
 /// Whose flows are whose.
 pub trait Owners {
@@ -157,16 +171,59 @@ impl Tracker {
         let answered = direction == Direction::Reply || hot.flags.has(Flags::SEEN_REPLY);
         // A server's answers need not pass here: what its client goes on with has been answered.
         let bound = answered || hot.flags.has(Flags::EXPECTED) || hot.flags.has(Flags::ASSURED);
-        let before = hot.owner;
         let after = if bound { owners.heir(hot.decided(), bucket) } else { owners.owner(bucket) };
-        (hot.bucket, hot.owner, hot.epoch) = (bucket, after, Some(owners.ownership_epoch()));
+        if !bound && owners.names_owners() {
+            match (after, cold.detail) {
+                (None, _) if owners.is_me(hot.owner) => give_up(hot, cold),
+                // Asked again of the one who has it now.
+                (Some(_), Detail::GivenUp(given_up)) => cold.detail = given_up.into(),
+                _ => {}
+            }
+        }
+        hot.bucket = bucket;
+        self.hand_to(record, after, owners);
+        after
+    }
+
+    fn hand_to<O: Owners>(&mut self, record: RecordId, after: Option<MemberId>, owners: &O) {
+        let (hot, cold) = self.table.lines_mut(record);
+        let before = hot.owner;
+        (hot.owner, hot.epoch) = (after, Some(owners.ownership_epoch()));
         cold.leads = Leads::default();
         if before != after {
             self.counters.flows_of(before).sub(1);
             self.counters.flows_of(after).add(1);
             self.change_hands(record, owners.is_me(before), owners.is_me(after));
         }
-        after
+    }
+
+    /// A packet of datagrams that this node gave up, which are of another node since, or of nobody yet.
+    #[cold]
+    pub(super) fn doubt<O: Owners>(
+        &mut self,
+        record: RecordId,
+        given_up: GivenUp,
+        direction: Direction,
+        context: &Context<'_, O>,
+    ) {
+        let Context { now, owners, .. } = *context;
+        let (hot, cold) = self.table.lines_mut(record);
+        let (arrived, ours) = (hot.owner.is_some(), owners.is_me(hot.owner));
+        match (direction, given_up.asked) {
+            (Direction::Reply, None) if !ours => {}
+            (Direction::Original, None) if !ours => {
+                let asked = (arrived && hot.flags.has(Flags::SEEN_REPLY)).then_some(now);
+                cold.detail = Detail::GivenUp(GivenUp { asked, ..given_up });
+            }
+            (Direction::Original, Some(asked)) if !ours && !now.reached(asked.after(PATIENCE)) => {}
+            (Direction::Original, Some(_))
+                if !ours && owners.keeps(owners.me(), owners.ownership_epoch()) =>
+            {
+                cold.detail = given_up.into();
+                self.hand_to(record, Some(owners.me()), owners);
+            }
+            _ => cold.detail = given_up.into(),
+        }
     }
 
     /// An expected flow begins: what it has from its master, as that is now.
@@ -216,4 +273,15 @@ impl Tracker {
         let hot = self.table.hot(record);
         Origin { key: hot.key, side: hot.opener() }
     }
+}
+
+/// Datagrams go with their bucket, before they have been answered.
+fn give_up(hot: &Hot, cold: &mut Cold) {
+    let stream = match (cold.detail, hot.class.kind()) {
+        _ if cold.steering == Steering::HERE => return,
+        (Detail::Stream { from }, _) => Some(from),
+        (Detail::None, kind) if kind != FlowProtocol::Sctp => None,
+        _ => return,
+    };
+    cold.detail = Detail::GivenUp(GivenUp { stream, asked: None });
 }

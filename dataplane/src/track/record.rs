@@ -313,6 +313,25 @@ pub enum Detail {
         /// From when on: UDP flows must be two seconds old.
         from: Tick,
     },
+    /// Datagrams, of which it is in doubt whose they are.
+    GivenUp(GivenUp),
+}
+
+/// What a node remembers of datagrams of its own that it gave up when they were asked again on their bucket's way to
+/// another node.
+#[derive(Clone, Copy, Debug)]
+pub struct GivenUp {
+    /// [`Detail::Stream`], of one that has it.
+    pub stream: Option<Tick>,
+    /// They have been answered since, and their opener goes on unanswered from here.
+    pub asked: Option<Tick>,
+}
+
+impl From<GivenUp> for Detail {
+    /// No doubt is left.
+    fn from(GivenUp { stream, .. }: GivenUp) -> Self {
+        stream.map_or(Self::None, |from| Self::Stream { from })
+    }
 }
 
 /// What only flows with a helper or a master need.
