@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use tokio::net::UdpSocket;
 use weir_control::cluster::engine::Count;
 use weir_control::cluster::engine::gossip::{self, Gossip, GossipConfig, Key, KeyRing};
-use weir_control::cluster::{ClusterEnd, Incarnation, State, link};
+use weir_control::cluster::{ClusterEnd, Incarnation, State, View, link};
 
 /// Long enough for a machine that is busy with other tests.
 const LONG: Duration = Duration::from_secs(10);
@@ -33,6 +33,11 @@ async fn node(name: &str, incarnation: u64, listen: SocketAddr, seed: SocketAddr
     Node { gossip, end }
 }
 
+/// Whether this one says that it does not hear the node whose view it is.
+fn deaf(view: &View, name: &str) -> bool {
+    view.peers[&name.parse().unwrap()].deaf
+}
+
 /// Nodes `n1`, `n2`… that all know of each other.
 async fn cluster(addresses: &[SocketAddr]) -> Vec<Node> {
     let mut nodes = Vec::new();
@@ -42,7 +47,8 @@ async fn cluster(addresses: &[SocketAddr]) -> Vec<Node> {
     for index in 0..nodes.len() {
         for other in (0..nodes.len()).filter(|other| *other != index) {
             let name = format!("n{}", other + 1);
-            until(&mut nodes[index].end, "all know of each other", LONG, |view| alive(view, &name)).await;
+            let hear = |view: &View| alive(view, &name) && !deaf(view, &name);
+            until(&mut nodes[index].end, "all know of each other", LONG, hear).await;
         }
     }
     nodes
@@ -242,6 +248,20 @@ async fn a_key_is_replaced_under_way_and_a_cut_heals() {
     until(&mut nodes[0].end, "n3 is back", LONG, |view| alive(view, "n3")).await;
     until(&mut nodes[2].end, "n3 has the others back", LONG, |view| alive(view, "n1") && alive(view, "n2"))
         .await;
+}
+
+#[tokio::test]
+async fn a_cut_of_one_way_is_known_on_both_sides() {
+    let at: [_; 2] = addresses();
+    let mut nodes = cluster(&at).await;
+    let [old, new] = [1, 2].map(|byte| Key::new([byte; 32]));
+    // The first speaks with a key that the second has not, and understands it.
+    nodes[0].gossip.replace_keys(KeyRing::of_two(new, old.clone()));
+    until(&mut nodes[1].end, "n1 is not heard", LONG, |view| dead(view, "n1")).await;
+    until(&mut nodes[0].end, "n2 says so", LONG, |view| alive(view, "n2") && deaf(view, "n2")).await;
+    nodes[0].gossip.replace_keys(KeyRing::of(old));
+    until(&mut nodes[0].end, "n2 hears again", LONG, |view| alive(view, "n2") && !deaf(view, "n2")).await;
+    assert!(!deaf(&nodes[1].end.views.borrow(), "n1"));
 }
 
 #[tokio::test]

@@ -50,6 +50,11 @@ pub enum Trouble {
         /// Which.
         node: NodeName,
     },
+    /// A node is heard and does not hear this one.
+    Deaf {
+        /// Which.
+        node: NodeName,
+    },
     /// This node has no lease and may own nothing.
     NoLease,
     /// This node hears too few of the others and may own nothing.
@@ -58,7 +63,7 @@ pub enum Trouble {
 
 impl Trouble {
     /// All names in metrics.
-    pub const NAMES: [&str; 12] = [
+    pub const NAMES: [&str; 13] = [
         "hole",
         "overlap",
         "hash_seed",
@@ -69,6 +74,7 @@ impl Trouble {
         "split_brain",
         "isolated",
         "silent",
+        "deaf",
         "no_lease",
         "no_majority",
     ];
@@ -86,6 +92,7 @@ impl Trouble {
             Self::SplitBrain { .. } => "split_brain",
             Self::Isolated => "isolated",
             Self::Silent { .. } => "silent",
+            Self::Deaf { .. } => "deaf",
             Self::NoLease => "no_lease",
             Self::NoMajority => "no_majority",
         }
@@ -108,6 +115,9 @@ impl Trouble {
             }
             Self::Isolated => "see whether those nodes run; if they do, repair the network or stop this one",
             Self::Silent { .. } => "look at that node's log and load; if it hangs, kill it: others go on",
+            Self::Deaf { .. } => {
+                "repair the way from this node to that one, which takes it for dead and its flows for its own"
+            }
             Self::NoMajority => "repair the network between the nodes, or start those that are down",
             Self::NoLease => "see that the lease's store runs and can be reached from here",
         }
@@ -127,6 +137,7 @@ impl fmt::Display for Trouble {
             Self::SplitBrain { node } => write!(f, "{node} served while it could not be heard"),
             Self::Isolated => f.write_str("half of the cluster or more died at once"),
             Self::Silent { node } => write!(f, "{node} lives and does not answer"),
+            Self::Deaf { node } => write!(f, "{node} does not hear this node"),
             Self::NoMajority => f.write_str("too few nodes are heard: this one owns nothing"),
             Self::NoLease => f.write_str("there is no lease: this node owns nothing"),
         }
@@ -176,7 +187,11 @@ impl Alarms {
         let passing = |trouble: &Trouble| {
             matches!(
                 trouble,
-                Trouble::Hole | Trouble::Overlap { .. } | Trouble::Silent { .. } | Trouble::Twin
+                Trouble::Hole
+                    | Trouble::Overlap { .. }
+                    | Trouble::Silent { .. }
+                    | Trouble::Deaf { .. }
+                    | Trouble::Twin
             )
         };
         let raised = move |(trouble, since_ms): &(&Trouble, &u64)| {
@@ -209,6 +224,7 @@ mod tests {
             Trouble::SplitBrain { node: node() },
             Trouble::Isolated,
             Trouble::Silent { node: node() },
+            Trouble::Deaf { node: node() },
             Trouble::NoLease,
             Trouble::NoMajority,
         ];

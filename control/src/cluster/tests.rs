@@ -70,11 +70,17 @@ impl Cluster {
         while self.now_ms < end_ms {
             self.now_ms += 10;
             let members: Vec<_> = self.nodes.iter().map(|node| node.member().clone()).collect();
+            let given_up = |view: &View| {
+                let dead = view.peers.iter().filter(|(_, peer)| !peer.liveness.lives());
+                dead.map(|(name, _)| name.clone()).collect::<Vec<_>>()
+            };
+            let given_up: Vec<_> = self.views.iter().map(given_up).collect();
             for (i, node) in self.nodes.iter_mut().enumerate() {
                 for (j, member) in members.iter().enumerate() {
                     let view = &mut self.views[i];
                     if hear(i, j) {
-                        let peer = Peer { member: member.clone(), liveness: Liveness::Alive };
+                        let deaf = given_up[j].contains(&members[i].name);
+                        let peer = Peer { member: member.clone(), liveness: Liveness::Alive, deaf };
                         view.peers.insert(member.name.clone(), peer);
                     } else if let Some(peer) = view.peers.get_mut(&member.name)
                         && peer.liveness.lives()
@@ -404,7 +410,7 @@ fn a_second_node_of_a_name_stays_outside_and_is_told() {
     let twin = Member { incarnation: Incarnation(2000), ..first.clone() };
     let mut node = Coordinator::new(settings(Agreement::Liveness), twin, BTreeMap::new(), cluster.now_ms);
     let mut view = View::default();
-    view.peers.insert(first.name.clone(), Peer { member: first, liveness: Liveness::Alive });
+    view.peers.insert(first.name.clone(), Peer { member: first, liveness: Liveness::Alive, deaf: false });
     for now_ms in (cluster.now_ms..cluster.now_ms + 2000).step_by(10) {
         node.advance(&view, now_ms);
     }
@@ -430,4 +436,20 @@ fn the_status_shows_shares_and_who_inherits_them() {
         cluster.pass(10, |_, _| true);
     }
     assert_eq!(cluster.nodes[0].history().count(), 64, "the oldest are forgotten");
+}
+
+#[test]
+fn who_is_heard_by_nobody_is_told_so_though_it_hears_all() {
+    let mut cluster = Cluster::agreed(2);
+    let one_way = |hears: usize, says: usize| (hears, says) != (1, 0);
+    let deaf = |cluster: &Cluster| -> [bool; 2] {
+        [0, 1].map(|i| cluster.troubles(i).contains(&Trouble::Deaf { node: name(1 - i) }))
+    };
+    cluster.pass(50, one_way);
+    assert_eq!(deaf(&cluster), [false; 2], "it may be over soon");
+    cluster.pass(1000, one_way);
+    assert_eq!(deaf(&cluster), [true, false]);
+    assert!(cluster.troubles(1).contains(&Trouble::Isolated), "the other one hears nobody");
+    cluster.pass(1000, |_, _| true);
+    assert_eq!(deaf(&cluster), [false; 2]);
 }

@@ -63,6 +63,9 @@ fn mismatches(sight: &Sight<'_>, found: &mut Vec<Trouble>) {
             }
             continue;
         }
+        if peer.deaf {
+            found.push(Trouble::Deaf { node: node() });
+        }
         if other.hash_seed != me.hash_seed {
             found.push(Trouble::HashSeed { node: node() });
         }

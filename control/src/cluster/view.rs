@@ -26,6 +26,8 @@ pub struct Peer {
     pub member: Member,
     /// Whether it lives.
     pub liveness: Liveness,
+    /// It lives, and by its own word it does not hear this node.
+    pub deaf: bool,
 }
 
 /// Whether a node lives, as far as an engine can tell.

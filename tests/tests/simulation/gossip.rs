@@ -94,7 +94,8 @@ impl Node {
                 }
             }
             _ => {
-                let peer = Peer { member: Member::clone(&message.member), liveness: Liveness::Alive };
+                let peer =
+                    Peer { member: Member::clone(&message.member), liveness: Liveness::Alive, deaf: false };
                 self.view.peers.insert(message.member.name.clone(), peer);
             }
         }

@@ -78,7 +78,7 @@ impl Store {
             match node.view.peers.get_mut(name) {
                 Some(peer) if peer.member == *member && peer.liveness.lives() => {}
                 _ => {
-                    let peer = Peer { member: member.clone(), liveness: Liveness::Alive };
+                    let peer = Peer { member: member.clone(), liveness: Liveness::Alive, deaf: false };
                     node.view.peers.insert(name.clone(), peer);
                 }
             }

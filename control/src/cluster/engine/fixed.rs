@@ -11,8 +11,9 @@ use std::sync::Arc;
 pub fn start(members: Vec<Member>, end: EngineEnd) -> Engine {
     let own = end.member.borrow().name.clone();
     let others = members.into_iter().filter(|member| member.name != own);
-    let peers =
-        others.map(|member| (member.name.clone(), Peer { member, liveness: Liveness::Alive })).collect();
+    let peers = others
+        .map(|member| (member.name.clone(), Peer { member, liveness: Liveness::Alive, deaf: false }))
+        .collect();
     end.views.send_replace(View { peers, lease: None });
     Engine::run(Arc::default(), async move |leaving| {
         // Keeps its end until it is told to leave: the coordinator sees a closed end as an engine that broke.

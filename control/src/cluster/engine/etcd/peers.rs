@@ -116,6 +116,7 @@ impl Peers {
         let peer = |known: &Known| Peer {
             member: known.record.member.clone(),
             liveness: self.liveness(known.presence),
+            deaf: false,
         };
         self.known.iter().map(|(name, known)| (name.clone(), peer(known))).collect()
     }

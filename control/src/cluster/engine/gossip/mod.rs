@@ -9,6 +9,7 @@
 //!
 //! Every datagram is sealed with the cluster's key. Clocks must agree within `clock_skew_max`.
 
+mod hearing;
 mod keys;
 mod peers;
 mod seal;
@@ -20,6 +21,7 @@ use super::incident::Incident;
 use super::{Clock, Count, Counts, Engine};
 use crate::cluster::{EngineEnd, Member};
 use chitchat::{ChitchatConfig, ChitchatHandle, ChitchatId, FailureDetectorConfig, spawn_chitchat};
+use hearing::Hearing;
 use peers::Peers;
 use socket::SealedUdp;
 use std::net::SocketAddr;
@@ -155,8 +157,9 @@ pub async fn start(
         clock_skew_max: config.clock_skew_max,
         keys: ring,
         counts: Arc::clone(&counts),
+        hearing: Hearing::default(),
     };
-    let peers = Peers::new(&config, clock, Arc::clone(&counts));
+    let peers = Peers::new(&config, clock, Arc::clone(&counts), transport.hearing.clone());
     let mut gossiper = Gossiper { config, transport, counts: Arc::clone(&counts), end, peers, generation: 0 };
     let round = gossiper.round().await.map_err(GossipError::Listen)?;
     let engine = Engine::run(counts, async move |leaving| gossiper.run(round, leaving).await);

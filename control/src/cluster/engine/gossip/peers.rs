@@ -7,6 +7,7 @@
 //! meanwhile waits in its socket; so it believes no death until it has had the time to hear that.
 
 use super::GossipConfig;
+use super::hearing::Hearing;
 use crate::cluster::engine::incident::Incident;
 use crate::cluster::engine::{Clock, Count, Counts};
 use crate::cluster::{Liveness, Member, MemberError, NodeName, Peer, View};
@@ -30,6 +31,7 @@ pub(super) struct Peers {
     catching_up_until: Instant,
     heard: HashMap<ChitchatId, Heard>,
     counts: Arc<Counts>,
+    hearing: Hearing,
     malformed: Incident,
 }
 
@@ -46,7 +48,7 @@ struct Heard {
 }
 
 impl Peers {
-    pub(super) fn new(config: &GossipConfig, clock: Clock, counts: Arc<Counts>) -> Self {
+    pub(super) fn new(config: &GossipConfig, clock: Clock, counts: Arc<Counts>, hearing: Hearing) -> Self {
         let now = Instant::now();
         Self {
             clock,
@@ -56,6 +58,7 @@ impl Peers {
             catching_up_until: now,
             heard: HashMap::new(),
             counts,
+            hearing,
             malformed: Incident::new("cannot read what another node publishes"),
         }
     }
@@ -70,15 +73,22 @@ impl Peers {
         let alive: HashSet<_> = state.live_nodes().collect();
         let own = state.self_chitchat_id();
         self.heard.retain(|id, _| state.node_states().contains_key(id));
+        let mut living = HashSet::new();
         let mut best: BTreeMap<NodeName, (Rank, Peer)> = BTreeMap::new();
         for (id, node) in state.node_states().iter().filter(|(id, _)| *id != own) {
             let liveness = self.liveness(id, node.heartbeat(), alive.contains(id), now);
+            let (address, lives) = (id.gossip_advertise_addr, liveness.lives());
+            let deaf = lives && self.hearing.is_deaf(address);
+            if lives {
+                living.insert(address);
+            }
             let Some(member) = self.member(id, node) else { continue };
-            let rank = (liveness.lives(), id.generation_id);
+            let rank = (lives, id.generation_id);
             if best.get(&member.name).is_none_or(|(known, _)| *known < rank) {
-                best.insert(member.name.clone(), (rank, Peer { member, liveness }));
+                best.insert(member.name.clone(), (rank, Peer { member, liveness, deaf }));
             }
         }
+        self.hearing.set_heard(living);
         let peers = best.into_iter().map(|(name, (_, peer))| (name, peer)).collect();
         View { peers, lease: None }
     }

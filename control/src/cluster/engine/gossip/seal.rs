@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! 0      2         3              11         43
-//! | "WG" | version | stamp, µs BE | HMAC-256 | message of chitchat …
+//! | "WG" | version | stamp, µs BE | HMAC-256 | message of chitchat … | whether its receiver is heard: a byte
 //! ```
 //!
 //! The code covers the cluster's id, the header and the message (HMAC-SHA256, RFC 2104). The stamp is the sender's

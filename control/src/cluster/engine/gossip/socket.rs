@@ -3,6 +3,7 @@
 //! A message may be longer than the path's MTU; IP fragments it, as with chitchat's own transport. No error of the
 //! network ends it: what cannot be sent or opened is counted and dropped, and gossip repeats itself.
 
+use super::hearing::Hearing;
 use super::keys::KeyRing;
 use super::seal::{HEADER_BYTES, Refusal, Seal, Stamp};
 use crate::cluster::engine::counts::{Count, Counts};
@@ -31,6 +32,7 @@ pub(super) struct SealedUdp {
     pub(super) clock_skew_max: Duration,
     pub(super) keys: watch::Receiver<KeyRing>,
     pub(super) counts: Arc<Counts>,
+    pub(super) hearing: Hearing,
 }
 
 #[async_trait]
@@ -43,6 +45,7 @@ impl Transport for SealedUdp {
             seal: Seal::new(&self.cluster, self.clock_skew_max, now()),
             keys: self.keys.clone(),
             counts: Arc::clone(&self.counts),
+            hearing: self.hearing.clone(),
             outgoing: Vec::new(),
             incoming: vec![0; DATAGRAM_BYTES_MAX].into(),
             incidents: Incidents::default(),
@@ -55,6 +58,7 @@ struct SealedSocket {
     seal: Seal,
     keys: watch::Receiver<KeyRing>,
     counts: Arc<Counts>,
+    hearing: Hearing,
     outgoing: Vec<u8>,
     incoming: Box<[u8]>,
     incidents: Incidents,
@@ -66,6 +70,7 @@ impl Socket for SealedSocket {
         self.outgoing.clear();
         self.outgoing.resize(HEADER_BYTES, 0);
         message.serialize(&mut self.outgoing);
+        self.outgoing.push(self.hearing.word_for(to));
         self.seal.seal(&self.keys.borrow(), now(), &mut self.outgoing);
         match self.socket.send_to(&self.outgoing, to).await {
             Ok(_) => self.counts.add(Count::Sent),
@@ -101,11 +106,14 @@ impl SealedSocket {
     fn open(&mut self, length: usize, from: SocketAddr) -> Option<ChitchatMessage> {
         let keys = self.keys.borrow();
         let message = self.seal.open(&keys, now(), &self.incoming[..length]);
-        let message = message
-            .and_then(|mut bytes| ChitchatMessage::deserialize(&mut bytes).map_err(|_| Refusal::Format));
+        let message = message.and_then(|mut bytes| {
+            let message = ChitchatMessage::deserialize(&mut bytes).map_err(|_| Refusal::Format)?;
+            Ok((message, bytes.first().copied()))
+        });
         let (count, incident) = match message {
-            Ok(message) => {
+            Ok((message, word)) => {
                 self.counts.add(Count::Received);
+                self.hearing.hear(from, word);
                 return Some(message);
             }
             Err(Refusal::Format) => (Count::RefusedFormat, &mut self.incidents.format),
