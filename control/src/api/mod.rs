@@ -4,6 +4,7 @@
 
 mod client;
 mod events;
+mod explain;
 mod neighbours;
 mod selection;
 mod server;
@@ -13,6 +14,7 @@ mod trace;
 pub mod words;
 
 pub use client::{Client, ClientError};
+pub use explain::ExplainRequest;
 pub use neighbours::{NeighbourName, NeighbourSelection, interface};
 pub use selection::Selection;
 pub use server::{metrics_router, router};
@@ -80,8 +82,8 @@ pub enum Call {
     },
     /// The routes in force.
     Routes(Answer<Result<Routes, Refusal>>),
-    /// Whose the flows from an address are.
-    Explain(IpAddr, Answer<Result<Explanation, Refusal>>),
+    /// Whose the flows from an address are, and where those to it go.
+    Explain(IpAddr, ExplainRequest, Answer<Result<Explanation, Refusal>>),
     /// An order about a cluster whose nodes have names.
     Order(Order, Answer<Result<ClusterStatus, Refusal>>),
     /// Makes the flows of a bucket this node's, or no longer.

@@ -3,7 +3,10 @@
 mod services;
 
 use super::events::EventBody;
-use super::{Answer, Call, NeighbourName, NeighbourSelection, Refusal, RefusalKind, Selection, TraceRequest};
+use super::{
+    Answer, Call, ExplainRequest, NeighbourName, NeighbourSelection, Refusal, RefusalKind, Selection,
+    TraceRequest,
+};
 use crate::cluster::{NodeName, Order};
 use axum::body::Body;
 use axum::extract::rejection::QueryRejection;
@@ -251,10 +254,17 @@ async fn order(calls: &Calls, order: Order) -> Response {
     outcome(ask(calls, |answer| Call::Order(order, answer)).await)
 }
 
-async fn explain(State(calls): State<Calls>, Path(address): Path<String>) -> Response {
-    match address.parse() {
-        Ok(address) => outcome(ask(&calls, |answer| Call::Explain(address, answer)).await),
-        Err(_) => refuse(no_address(&address)),
+async fn explain(
+    State(calls): State<Calls>,
+    Path(address): Path<String>,
+    request: Result<Query<ExplainRequest>, QueryRejection>,
+) -> Response {
+    match (address.parse(), request) {
+        (Ok(address), Ok(Query(request))) => {
+            outcome(ask(&calls, |answer| Call::Explain(address, request, answer)).await)
+        }
+        (Err(_), _) => refuse(no_address(&address)),
+        (_, Err(rejection)) => refuse(Refusal::configuration(rejection.body_text())),
     }
 }
 

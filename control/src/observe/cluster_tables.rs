@@ -1,6 +1,6 @@
 //! The cluster as tables for people.
 
-use super::model::{AgreedStatus, ClusterStatus, Explanation, MemberRow};
+use super::model::{AgreedStatus, ClusterStatus, MemberRow};
 use super::tables::{duration, table};
 
 /// Changes that `weir cluster` shows, the last first.
@@ -96,18 +96,6 @@ fn if_died(dead: &MemberRow, members: &[MemberRow]) -> String {
         return String::new();
     }
     format!("if {} died, {} flows would move, its buckets: {}\n", dead.node, dead.flows, heirs.join(", "))
-}
-
-/// What `weir explain` prints.
-pub fn explanation(explanation: &Explanation) -> String {
-    let Explanation { address, hash, bucket, total_nodes, owner, heirs } = explanation;
-    let name = |owner: &Option<String>| owner.as_deref().unwrap_or("nobody known here").to_owned();
-    let owner = name(owner);
-    let mut text = format!("{address}: hash {hash:#010x}, bucket {bucket} of {total_nodes}, owner {owner}\n");
-    for (dead, heir) in heirs {
-        text += &format!("if {dead} died: {}\n", name(heir));
-    }
-    text
 }
 
 /// A node's part in a line.
@@ -209,19 +197,5 @@ mod tests {
         assert!(!text.contains("if gw1 died"), "nobody inherits");
         let numbers = ClusterStatus { agreed: None, ..two_nodes() };
         assert!(cluster(&numbers).contains("this node"));
-    }
-
-    #[test]
-    fn an_explanation_names_the_heirs() {
-        let explained = Explanation {
-            address: [192, 0, 2, 1].into(),
-            hash: 0xab,
-            bucket: 2,
-            total_nodes: 4,
-            owner: Some("gw1".to_owned()),
-            heirs: BTreeMap::from([("gw1".to_owned(), None)]),
-        };
-        let text = "192.0.2.1: hash 0x000000ab, bucket 2 of 4, owner gw1\nif gw1 died: nobody known here\n";
-        assert_eq!(explanation(&explained), text);
     }
 }

@@ -6,6 +6,7 @@ mod catalogue;
 pub mod cluster_tables;
 pub mod collect;
 pub mod conntrack_text;
+pub mod explanation;
 mod exporter;
 mod flow;
 pub mod flow_tables;
@@ -26,12 +27,13 @@ mod vip;
 pub mod vip_tables;
 
 pub use catalogue::{Kind, METRICS, Metric, reference};
+pub use explanation::{Explanation, Opened, Taker, VipPart};
 pub use exporter::render;
 pub use flow::{Deleted, Detail, ExpectationRow, Expectations, FlowEvent, FlowRow, Flows, Tuple};
 pub use model::{
-    AgreedStatus, AlarmRow, BucketStatus, ClusterStatus, Counters, Explanation, FlowClassCount, FlowCounts,
-    HistoryRow, MemberRow, Occupancy, PortStatistics, PortStatus, PublishedRow, RssStatus, SpreadBy, Status,
-    TapStatus, WorkerCounts, WorkerPortCounts, WorkerStatus,
+    AgreedStatus, AlarmRow, BucketStatus, ClusterStatus, Counters, FlowClassCount, FlowCounts, HistoryRow,
+    MemberRow, Occupancy, PortStatistics, PortStatus, PublishedRow, RssStatus, SpreadBy, Status, TapStatus,
+    WorkerCounts, WorkerPortCounts, WorkerStatus,
 };
 pub use neighbour::{
     Flushed, NeighbourAlarm, NeighbourCounts, NeighbourRow, Neighbours, StationCounts, StationStatus,

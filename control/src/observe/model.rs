@@ -1,6 +1,5 @@
 //! The shapes that the API speaks: JSON on the socket, and the source of every table and metric.
 
-use core::net::IpAddr;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -82,23 +81,6 @@ pub struct AgreedStatus {
     pub alarms: Vec<AlarmRow>,
     /// The last changes, the oldest first.
     pub history: Vec<HistoryRow>,
-}
-
-/// Whose the flows are that an address opens.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Explanation {
-    /// The address.
-    pub address: IpAddr,
-    /// Its hash.
-    pub hash: u32,
-    /// The bucket that the hash falls into, from 1.
-    pub bucket: u16,
-    /// How many there are.
-    pub total_nodes: u16,
-    /// Whose new flows from there are; nothing for nobody's, or for another node's where only this one is known.
-    pub owner: Option<String>,
-    /// Whose they would be if that node died, of each node that lives.
-    pub heirs: BTreeMap<String, Option<String>>,
 }
 
 /// One node of a cluster whose nodes have names.

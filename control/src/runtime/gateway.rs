@@ -1,6 +1,7 @@
 //! A running gateway as control holds it: what it is made of, and how it changes.
 
 mod answers;
+mod explain;
 mod services;
 
 use super::crew::{Crew, End};

@@ -4,6 +4,7 @@
 //! worker is told what the others have given out, drains end, and rates are estimated.
 
 mod rows;
+mod takers;
 
 use crate::api::{Refusal, ServerOrder};
 use crate::config::services;

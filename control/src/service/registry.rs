@@ -85,6 +85,11 @@ impl Registry {
         self.groups.iter().flat_map(|group| group.servers().iter().map(move |server| (group, server)))
     }
 
+    /// What gives flows marks, in order.
+    pub fn marks(&self) -> &[(Rule, Option<Mark>)] {
+        &self.marks
+    }
+
     /// Whether there is nothing: no mark, no service, no pool, and no server that is left of one.
     pub fn is_empty(&self) -> bool {
         self.marks.is_empty() && self.groups.is_empty() && self.retired().next().is_none()

@@ -101,6 +101,15 @@ fn each_client_has_its_node(lab: &Lab) {
     }
 }
 
+/// A node names whose a client is; another gateway's name it does not know.
+fn says_whose(node: &Weir<'_>, number: &str) {
+    let client = clients4().next().unwrap();
+    let said = node.ask(&["explain", VIP4, "--src", &client]).unwrap()["vip"].clone();
+    let owner = by_hash(&client);
+    assert_eq!(format!("gw{}", said["node"]), owner, "{said}");
+    assert_eq!(said["owner"] == *owner, owner == format!("gw{number}"), "{said}");
+}
+
 /// What tcpdump hears at host A of `filter`.
 fn hear(lab: &Lab, filter: &str) -> Result<Background> {
     let mut command = lab.a.command("tcpdump");
@@ -156,6 +165,7 @@ fn two_gateways_share_an_address_and_each_client_has_one() {
     each_client_has_its_node(&lab);
     for (node, number) in nodes.iter().zip(["1", "2"]) {
         assert_eq!(node.print(&["vip", "show", VIP4]).unwrap(), format!("{number}\n"));
+        says_whose(node, number);
         let row = &node.ask(&["vip", "list"]).unwrap()["vips"][0];
         assert!(row["taken"].as_u64() > Some(100) && row["left"].as_u64() > Some(100), "{row}");
     }

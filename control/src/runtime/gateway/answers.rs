@@ -6,8 +6,8 @@ use crate::api::{
 };
 use crate::config::Network;
 use crate::observe::{
-    self, AgreedStatus, ClusterStatus, Counters, Deleted, Expectations, Explanation, FlowEvent, Flows,
-    Flushed, Neighbours, PortStatus, Routes, StationStatus, Status, VipRow, Vips, collect,
+    self, AgreedStatus, ClusterStatus, Counters, Deleted, Expectations, FlowEvent, Flows, Flushed,
+    Neighbours, PortStatus, Routes, StationStatus, Status, VipRow, Vips, collect,
 };
 use crate::runtime::membership::Seat;
 use crate::runtime::ports::OpenPort;
@@ -18,12 +18,10 @@ use crate::runtime::{rows, state};
 use crate::service::Collection;
 use core::net::IpAddr;
 use core::ops::ControlFlow;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio::sync::mpsc;
 use tracing::info;
 use weir_dataplane::config::Vip;
-use weir_dataplane::gate::cluster_match::ClusterMatch;
 use weir_dataplane::mailbox::{Errand, WorkerHandle};
 use weir_dataplane::track::{ExpectationView, FlowView};
 use weir_dataplane::units::{MEMBERS_MAX, MemberId};
@@ -53,7 +51,7 @@ impl Gateway {
                 drop(answer.send(self.set_vip_node(address, &node, local).await));
             }
             Call::Routes(answer) => drop(answer.send(self.routes())),
-            Call::Explain(address, answer) => drop(answer.send(self.explain(address))),
+            Call::Explain(address, request, answer) => drop(answer.send(self.explain(address, request))),
             Call::Order(order, answer) => drop(answer.send(self.order(&order).await)),
             Call::SetLocal { node, local, answer } => drop(answer.send(self.set_local(node, local).await)),
             Call::Services(name, answer) => later(answer, self.services(name.as_deref())),
@@ -183,22 +181,6 @@ impl Gateway {
             (Some(station), Some(network)) => Ok(station.routes(network.interfaces())),
             _ => Err(Refusal::conflict("this gateway is a bridge: it has no routes")),
         }
-    }
-
-    /// Whose the flows are that an address opens.
-    fn explain(&self, address: IpAddr) -> Result<Explanation, Refusal> {
-        let status = self.cluster()?;
-        let Some(cluster) = &self.dataplane.cluster else { return Err(Refusal::failed("no cluster")) };
-        let matcher = ClusterMatch::compile(cluster);
-        let bucket = matcher.bucket(address);
-        let (owner, heirs) = match (&status.agreed, &self.running.seat) {
-            (Some(agreed), Some(seat)) => {
-                (agreed.owners.get(bucket.index()).cloned().flatten(), seat.heirs(bucket))
-            }
-            _ => (cluster.owns(bucket).then(|| self.node().to_owned()), BTreeMap::new()),
-        };
-        let (hash, total_nodes) = (matcher.hash(address), cluster.total_nodes);
-        Ok(Explanation { address, hash, bucket: bucket.number().number(), total_nodes, owner, heirs })
     }
 
     /// Live flows that are meant, up to the limit.

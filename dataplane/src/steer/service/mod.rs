@@ -320,6 +320,16 @@ impl Services {
         (mark, chosen.map_or_else(|| service.fail(), Dispatch::Serve))
     }
 
+    /// The server that a service gives a connection, thresholds and persistence aside, if its scheduler hashes: by the
+    /// addresses and the source's port of the first packet.
+    pub fn hashed(&self, service: ServiceId, facts: &Facts) -> Option<ServerId> {
+        let service = &self.services[self.place(service)?];
+        let loads = |server| Load { overloaded: !self.is_up(server), ..Load::default() };
+        let hashes = matches!(service.scheduler, Scheduler::Dh | Scheduler::Sh(_) | Scheduler::Mh(_));
+        let request = Request { facts, random: 0 };
+        hashes.then(|| service.choose(&request, &mut Memory::None, &loads, Tick::default()))?
+    }
+
     /// Whether a server may have new connections.
     fn is_up(&self, server: ServerId) -> bool {
         self.target(server).is_some_and(|target| target.state == ServerState::Up)
