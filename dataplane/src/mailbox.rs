@@ -1,6 +1,7 @@
 //! How control speaks to a worker: bounded queues without locks, looked at once a turn.
 
 use crate::counters::WorkerCounters;
+use crate::gate::handover::Step;
 use crate::sched::cache::{self, Hold};
 use crate::snapshot::Snapshot;
 use crate::steer::service::memory::Memories;
@@ -108,6 +109,8 @@ pub(crate) enum Order {
     HearCounts(Arc<[(ServerId, Counts)]>),
     /// Run this errand.
     Errand(Errand),
+    /// Take this step of a hand-over.
+    HandOver(Step),
     /// Tell this listener of flows.
     Watch(Arc<FlowWatch>),
     /// Tell this listener of frames.
@@ -123,6 +126,8 @@ pub(crate) enum Spent {
     Memories(#[expect(dead_code, reason = "only ever dropped")] Memories),
     /// They have been taken in.
     Counts(#[expect(dead_code, reason = "only ever dropped")] Arc<[(ServerId, Counts)]>),
+    /// It is over.
+    HandOver(#[expect(dead_code, reason = "only ever dropped")] Step),
     /// It is done, or another one took its place.
     Errand(#[expect(dead_code, reason = "only ever dropped")] Errand),
 }
@@ -214,6 +219,12 @@ impl WorkerHandle {
     pub fn send(&self, errand: Errand) -> Result<(), MailboxFull> {
         self.collect();
         self.order(Order::Errand(errand))
+    }
+
+    /// Has it take a step of a hand-over.
+    pub fn hand_over(&self, step: Step) -> Result<(), MailboxFull> {
+        self.collect();
+        self.order(Order::HandOver(step))
     }
 
     /// Tells `watch` of its flows from now on. It tells [`WATCHES_MAX`](crate::watch::WATCHES_MAX) at once.

@@ -2,13 +2,13 @@
 //!
 //! A burst with fragments goes frame by frame where they stand (`pipeline/fragments.rs`); all others take no notice.
 //!
-//! Between the first byte read and the last frame handed on nothing allocates, locks, logs or calls the system.
-//! Each frame ends in exactly one [`Verdict`]. A bridge changes no byte; what a router forwards is rewritten
-//! as it is emitted.
+//! Between the first byte read and the last frame handed on nothing allocates, locks, logs or calls the system. Each
+//! frame ends in exactly one [`Verdict`]. A bridge changes no byte; what a router forwards is rewritten as it is emitted.
 
 mod admit;
 mod decide;
 mod fragments;
+mod handover;
 mod observer;
 mod outbox;
 mod service;
@@ -33,6 +33,7 @@ use crate::track::news::{News, Peers, Post};
 use crate::track::{Context, Lead, Lookup, Owners, Packet, Steering, Tracked, Tracker};
 use crate::units::{BURST_MAX, PortId, Tick};
 use decide::{decide, decide_slowly, hand_on, leads_nowhere};
+use handover::Handover;
 use service::{count, serve};
 use set::Set;
 use std::sync::Arc;
@@ -55,6 +56,7 @@ pub struct Pipeline<F> {
     tracker: Tracker,
     reassembly: Reassembly<F>,
     memories: Memories,
+    handover: Handover<F>,
     snapshot: Arc<Snapshot>,
     counters: Arc<WorkerCounters>,
     // One array a stage writes and the next reads.
@@ -88,20 +90,16 @@ impl<F: Frame> Pipeline<F> {
         snapshot: Arc<Snapshot>,
         counters: Arc<WorkerCounters>,
     ) -> Self {
+        let Limits { flows_max, expectations_max } = limits;
         counters.epoch.set(u64::from(snapshot.epoch().number()));
         let workers = u32::try_from(peers.workers).unwrap_or(u32::MAX);
         let memories = snapshot.services().map(|services| services.memories(None)).unwrap_or_default();
         counters.services_version.set(memories.version());
         let mut pipeline = Self {
             memories,
+            handover: Handover::new(),
             reassembly: Reassembly::new(snapshot.conntrack().fragments.frames_max, workers, secret),
-            tracker: Tracker::new(
-                limits.flows_max,
-                limits.expectations_max,
-                secret,
-                peers,
-                Arc::clone(&counters),
-            ),
+            tracker: Tracker::new(flows_max, expectations_max, secret, peers, Arc::clone(&counters)),
             snapshot,
             counters,
             parsed: [Parsed::default(); BURST_MAX],
@@ -243,6 +241,9 @@ impl<F: Frame> Pipeline<F> {
             match self.forwarded {
                 0 => self.track::<true, false>(frames, first, origins, now),
                 _ => self.track::<true, true>(frames, first, origins, now),
+            }
+            if !self.handover.is_idle() {
+                return self.emit_watched(frames, first, origins, now, outbox, observer);
             }
             let out = self.route(frames, first, origins, now);
             if !self.emit_one_way(out, frames, first, origins, outbox, observer) {

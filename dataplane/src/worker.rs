@@ -5,6 +5,7 @@
 //! whose transmit queue another worker has, go over the [`Mesh`].
 
 mod departures;
+mod handover;
 mod mesh;
 
 pub use mesh::Mesh;
@@ -22,6 +23,7 @@ use crate::track::news::Peers;
 use crate::units::{BURST_MAX, PORTS_MAX, PortId, Tick, WorkerId};
 use core::sync::atomic::{AtomicBool, Ordering};
 use departures::Departures;
+use handover::Settling;
 use std::sync::Arc;
 
 /// Turns without a frame before a worker that may rest does so.
@@ -105,6 +107,7 @@ pub struct Worker<R: RxQueue, T, C> {
     by_owner: Vec<Burst<R::Frame>>,
     /// The errand under way.
     errand: Option<Walk>,
+    settling: Settling,
     tracer: Tracer,
     /// The time of the last turn: what waits to leave was decided then or since.
     decided: Tick,
@@ -154,6 +157,7 @@ where
             taken: Burst::new(),
             taken_from: [PortId::default(); BURST_MAX],
             errand: None,
+            settling: Settling::default(),
             tracer: Tracer::default(),
             decided: Tick::default(),
             idle_turns: 0,
@@ -191,11 +195,7 @@ where
     pub fn turn(&mut self) -> usize {
         self.obey();
         let now = Tick::from_ms(self.clock.now_ms());
-        let mut moved = 0;
-        for index in 0..self.receivers.len() {
-            moved += self.receive(index, now);
-        }
-        moved += self.take_over(now);
+        let mut moved = if self.pipeline.is_behind() { self.catch_up(now) } else { self.take_in(now) };
         moved += self.send_for_others();
         moved += self.send_for_control();
         self.check_lease();
@@ -253,6 +253,19 @@ where
                 self.clock.rest(REST_US_MIN);
             }
         }
+    }
+
+    /// Takes a burst from each of its queues, and from the other workers.
+    fn take_in(&mut self, now: Tick) -> usize {
+        let (mut moved, mut has_more) = (0, false);
+        for index in 0..self.receivers.len() {
+            let received = self.receive(index, now);
+            has_more |= received == BURST_MAX;
+            moved += received;
+        }
+        moved += self.take_over(now);
+        self.settle(has_more || self.taken.is_full());
+        moved
     }
 
     /// Takes a burst from one of its queues.
@@ -401,6 +414,7 @@ where
                     counts.iter().for_each(|(server, others)| tracker.hear_counts(*server, *others));
                     self.mailbox.give_back(Spent::Counts(counts));
                 }
+                Order::HandOver(step) => self.take_step(step),
                 Order::Errand(errand) => {
                     let old = self.errand.replace(Walk::new(errand));
                     self.give_back(old);

@@ -8,6 +8,7 @@ use weir_dataplane::config::{
     self, BucketSet, Cluster, Config, HelperKind, Membership, NodeMask, Share, Tracking,
 };
 use weir_dataplane::counters::{PuntReason, Verdict, WorkerCounters};
+use weir_dataplane::gate::handover::Step;
 use weir_dataplane::gate::lease::Lease;
 use weir_dataplane::pipeline::{Limits, Observer, Opening, Outbox, Pipeline, Release, Scene, Sight, Tracer};
 use weir_dataplane::port::mem::MemFrame;
@@ -34,6 +35,8 @@ pub struct Node {
     departed: Vec<(Side, Vec<u8>)>,
     releases: Vec<Release>,
     tracer: Tracer,
+    /// The last moment that it has heard of.
+    now: Tick,
 }
 
 impl Node {
@@ -84,6 +87,7 @@ impl Node {
             departed: Vec::new(),
             releases: Vec::new(),
             tracer: Tracer::default(),
+            now: Tick::default(),
         }
     }
 
@@ -120,6 +124,7 @@ impl Node {
             self.pipeline.remember(services.memories(None));
         }
         self.pipeline.adopt(Arc::new(snapshot));
+        self.catch_up();
     }
 
     /// The epoch of the configuration that [`Node::reconfigure`] is given next.
@@ -176,6 +181,22 @@ impl Node {
         std::mem::take(&mut self.releases)
     }
 
+    /// Takes a step of a hand-over, and then all that it has held and is to look at, as a worker does.
+    pub fn take_step(&mut self, step: Step) {
+        drop(self.pipeline.take_step(step));
+        self.catch_up();
+    }
+
+    fn catch_up(&mut self) {
+        let mut seen = Seen::default();
+        while self.pipeline.is_behind() {
+            self.pipeline.catch_up(self.now, &mut self.outbox, &mut seen);
+            self.check_departures(&seen, &[]);
+            self.releases.append(&mut seen.releases);
+            seen.outcomes.clear();
+        }
+    }
+
     /// Takes nothing in for some turns, at this moment.
     pub fn idle(&mut self, turns: usize, now: Tick) {
         (0..turns).for_each(|_| drop(self.process(Vec::new(), now)));
@@ -187,6 +208,7 @@ impl Node {
         let bytes: Vec<Vec<u8>> = frames.iter().map(|frame| frame.clone().into_bytes()).collect();
         let mut burst: Burst<MemFrame> = frames.into_iter().collect();
         let origins: Vec<PortId> = sides.into_iter().map(port).collect();
+        self.now = now;
         let mut seen = Seen::default();
         if self.tracer.is_empty() {
             self.pipeline.process(&mut burst, &origins, now, &mut self.outbox, &mut seen);

@@ -12,6 +12,7 @@ use super::alarm::{Alarm, Alarms};
 use super::by_hand::ByHand;
 use super::change::{Change, Step};
 use super::company::{Company, shares};
+use super::handover::Passing;
 use super::history::{Event, Happened, History};
 use super::life::{Around, Life};
 use super::member::{Digest, Incarnation, Member, NodeName, State};
@@ -38,6 +39,7 @@ pub struct Coordinator {
     change: Change,
     proposer: Proposer,
     by_hand: ByHand,
+    pub(super) passing: Passing,
     book: Book,
     seen: BTreeMap<NodeName, Seen>,
     /// Nodes that served when they were given up.
@@ -83,6 +85,7 @@ impl Coordinator {
             change: Change::default(),
             proposer: Proposer::default(),
             by_hand: ByHand::new(pins),
+            passing: Passing::default(),
             book: Book::default(),
             seen: BTreeMap::new(),
             given_up: BTreeSet::new(),
@@ -258,7 +261,9 @@ impl Coordinator {
 
     /// Goes on as far as can be gone at `now_ms` with what the engine believes.
     pub fn advance(&mut self, view: &View, now_ms: u64) {
-        let view = &*self.believes(view);
+        let view = self.believes(view);
+        let view = self.passing.look(view, &self.member, &self.settings, &mut self.history, now_ms);
+        let view = &*view;
         self.follow_right(view, now_ms);
         self.follow_peers(view, now_ms);
         let grown = self.grow_older(view, now_ms);
@@ -362,7 +367,7 @@ impl Coordinator {
 
     /// Whether this node is in another state than before.
     fn grow_older(&mut self, view: &View, now_ms: u64) -> bool {
-        let Self { member, settings, .. } = &*self;
+        let Self { member, settings, passing, life, change, .. } = self;
         let company = Company::of(view, member, self.may_own, settings.agreement, now_ms);
         let others_serve = company.other_servers().next().is_some();
         let unwelcome = view.peers.values().filter(|peer| peer.liveness.lives()).any(|peer| {
@@ -372,19 +377,17 @@ impl Coordinator {
             let begins = !others_serve && other.state == State::Joining && other.name < member.name;
             twin || (other.state.serves() || begins) && !shares(other, member)
         });
-        let around = Around {
-            others_serve,
-            welcome: !unwelcome && self.may_own,
-            without_seat: self.change.under_way().is_none()
-                && !self.change.seats(member)
-                && company.act_by(self.change.active()),
-            flows_left: self.flows_left,
-        };
-        self.life.advance(around, &self.settings, now_ms);
+        let without_seat =
+            change.under_way().is_none() && !change.seats(member) && company.act_by(change.active());
+        let drained = life.has_drained(without_seat, self.flows_left, now_ms);
+        let may_leave = passing.may_leave(drained, &company, settings, now_ms);
+        let around = Around { others_serve, welcome: !unwelcome && self.may_own, may_leave };
+        life.advance(around, settings, now_ms);
         let grown = self.life.state() != self.member.state;
         if grown {
             self.member.state = self.life.state();
             if self.member.state == State::Leaving {
+                self.passing.leave(now_ms);
                 // What was its own is inherited now; should it resume, no old map may give it that back.
                 self.member.incarnation.0 += 1;
             }
@@ -443,7 +446,7 @@ impl Coordinator {
         }
     }
 
-    fn publish(&mut self) {
+    pub(super) fn publish(&mut self) {
         let (member, change) = (&mut self.member, &self.change);
         if member.proposal.as_ref().map(|known| known.epoch()) != change.latest().map(|latest| latest.epoch())
         {
@@ -460,6 +463,7 @@ impl Coordinator {
             member.active = active.cloned();
         }
         member.flows_left = self.flows_left.filter(|_| member.state == State::Draining);
+        (member.handover, member.holds_for) = (self.passing.own(member.state), self.passing.holds_for());
     }
 
     fn look_for_trouble(&mut self, view: &View, now_ms: u64) {

@@ -69,6 +69,13 @@ pub enum Happened {
         /// How many.
         buckets: usize,
     },
+    /// A node that has left had announced it.
+    HandedOver {
+        /// Which.
+        node: NodeName,
+        /// It told what it had forwarded, so that nothing is lost.
+        told: bool,
+    },
     /// The lease ended: this node owns nothing.
     LeaseLost,
     /// There is a lease again.
@@ -100,6 +107,13 @@ impl fmt::Display for Happened {
                 write!(f, "map {epoch} is in force, {took_ms} ms after it was announced")
             }
             Self::Moved { buckets } => write!(f, "{buckets} buckets have another owner"),
+            Self::HandedOver { node, told: true } => write!(f, "{node} has handed over frame by frame"),
+            Self::HandedOver { node, told: false } => {
+                write!(
+                    f,
+                    "{node} has left and cannot tell what it forwarded last: what came meanwhile is lost"
+                )
+            }
             Self::LeaseLost => f.write_str("the lease has ended; this node owns nothing"),
             Self::LeaseHeld => f.write_str("there is a lease again"),
             Self::MajorityLost => f.write_str("too few nodes are heard; this one owns nothing"),

@@ -29,10 +29,8 @@ pub(super) struct Around {
     /// It may own: it has the lease or the majority that it needs, and nothing that lives has its name or cuts the hash
     /// space in another way.
     pub(super) welcome: bool,
-    /// The map that is in force everywhere has no seat for it.
-    pub(super) without_seat: bool,
-    /// How many flows are its own, as far as counted.
-    pub(super) flows_left: Option<u64>,
+    /// It has drained, and the others are ready to go on with what it has.
+    pub(super) may_leave: bool,
 }
 
 impl Life {
@@ -80,10 +78,11 @@ impl Life {
         }
     }
 
-    /// Owns nothing from now on and listens anew who is there. What it has learned it still knows.
+    /// Owns nothing from now on and listens anew who is there, or leaves if it is about to stop. What it has learned it
+    /// still knows.
     pub(super) fn rejoin(&mut self, now_ms: u64) {
         if self.state.serves() {
-            self.enter(State::Joining, now_ms);
+            self.enter(if self.stopping { State::Leaving } else { State::Joining }, now_ms);
         }
     }
 
@@ -98,6 +97,12 @@ impl Life {
         self.enter(back, now_ms);
     }
 
+    /// Whether it drains and is done with that, or has no more time for it.
+    pub(super) fn has_drained(&self, without_seat: bool, flows_left: Option<u64>, now_ms: u64) -> bool {
+        let done = now_ms >= self.deadline_ms || without_seat && flows_left == Some(0);
+        self.state == State::Draining && done
+    }
+
     /// Goes on to the next state where it is time; returns whether it did.
     pub(super) fn advance(&mut self, around: Around, settings: &Settings, now_ms: u64) -> bool {
         let for_ms = now_ms.saturating_sub(self.since_ms);
@@ -107,8 +112,7 @@ impl Life {
             State::Joining if around.others_serve && !self.learned => State::Learning,
             State::Joining => State::Active,
             State::Learning if for_ms >= settings.learning_ms || !around.others_serve => State::Active,
-            State::Draining if now_ms >= self.deadline_ms => State::Leaving,
-            State::Draining if around.without_seat && around.flows_left == Some(0) => State::Leaving,
+            State::Draining if around.may_leave => State::Leaving,
             State::Learning | State::Active | State::Draining | State::Leaving => return false,
         };
         self.enter(next, now_ms);
@@ -125,8 +129,7 @@ impl Life {
 mod tests {
     use super::*;
 
-    const AMONG_OTHERS: Around =
-        Around { others_serve: true, welcome: true, without_seat: false, flows_left: None };
+    const AMONG_OTHERS: Around = Around { others_serve: true, welcome: true, may_leave: false };
 
     fn settings() -> Settings {
         Settings { formation_ms: 100, learning_ms: 1000, answer_ms: 50, ..Settings::default() }
@@ -160,19 +163,17 @@ mod tests {
 
     #[test]
     fn a_leaver_waits_for_its_flows_or_the_deadline() {
-        let drained = Around { without_seat: true, flows_left: Some(0), ..AMONG_OTHERS };
         let alone = Around { others_serve: false, ..AMONG_OTHERS };
         let mut life = Life::new(State::Joining, 0);
         assert!(life.advance(alone, &Settings { formation_ms: 0, ..settings() }, 0));
         life.drain(500, true, 10);
         assert_eq!((life.state(), life.deadline_ms()), (State::Draining, Some(500)));
-        assert!(!life.advance(Around { flows_left: Some(1), ..drained }, &settings(), 20));
-        assert!(
-            !life.advance(Around { without_seat: false, ..drained }, &settings(), 20),
-            "it still gets new ones"
-        );
-        assert!(life.clone().advance(drained, &settings(), 20));
-        assert!(life.advance(AMONG_OTHERS, &settings(), 500) && life.state() == State::Leaving);
+        assert!(!life.has_drained(true, Some(1), 20), "it has flows left");
+        assert!(!life.has_drained(false, Some(0), 20), "it still gets new ones");
+        assert!(life.has_drained(true, Some(0), 20) && life.has_drained(false, Some(1), 500));
+        assert!(!life.advance(AMONG_OTHERS, &settings(), 500), "the others are not ready");
+        let ready = Around { may_leave: true, ..AMONG_OTHERS };
+        assert!(life.advance(ready, &settings(), 500) && life.state() == State::Leaving);
         assert!(!life.may_stop(&settings(), 549) && life.may_stop(&settings(), 550));
         life.resume(600);
         assert!(life.state() == State::Active && !life.may_stop(&settings(), 10_000));

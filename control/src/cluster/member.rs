@@ -4,6 +4,7 @@
 //! Every field is always there; one that has no value is empty. A pair changes as a whole, a member need not: what must
 //! not be torn apart, the map with its epoch, is one pair.
 
+use super::handover::Handover;
 use super::proposal::{MapEpoch, Proposal};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -171,6 +172,10 @@ pub struct Member {
     pub active: Option<MapEpoch>,
     /// While draining: how many flows are still its own.
     pub flows_left: Option<u64>,
+    /// How far its leave has got, if it hands its flows over.
+    pub handover: Option<Handover>,
+    /// Another node that is to leave, and which life of it: the frames of its flows are held here.
+    pub holds_for: Option<(NodeName, Incarnation)>,
 }
 
 /// The keys of a member's pairs.
@@ -188,11 +193,13 @@ mod key {
     pub(super) const RELEASED: &str = "released";
     pub(super) const ACTIVE: &str = "active";
     pub(super) const FLOWS_LEFT: &str = "flows_left";
+    pub(super) const HANDOVER: &str = "handover";
+    pub(super) const HOLDS_FOR: &str = "holds_for";
 }
 
 impl Member {
     /// All fields as pairs, always the same keys in the same order.
-    pub fn pairs(&self) -> [(&'static str, String); 13] {
+    pub fn pairs(&self) -> [(&'static str, String); 15] {
         fn text<T: fmt::Display>(value: Option<&T>) -> String {
             value.map(T::to_string).unwrap_or_default()
         }
@@ -210,6 +217,8 @@ impl Member {
             (key::RELEASED, text(self.released.as_ref())),
             (key::ACTIVE, text(self.active.as_ref())),
             (key::FLOWS_LEFT, text(self.flows_left.as_ref())),
+            (key::HANDOVER, text(self.handover.as_ref())),
+            (key::HOLDS_FOR, self.holds_for.as_ref().map(life_text).unwrap_or_default()),
         ]
     }
 
@@ -246,8 +255,15 @@ impl Member {
             released: pairs.optional(key::RELEASED)?,
             active: pairs.optional(key::ACTIVE)?,
             flows_left: pairs.optional(key::FLOWS_LEFT)?,
+            handover: pairs.optional(key::HANDOVER)?,
+            holds_for: pairs.life(key::HOLDS_FOR)?,
         })
     }
+}
+
+/// A life of a node, as `NAME/INCARNATION`: no name has a slash.
+fn life_text((name, incarnation): &(NodeName, Incarnation)) -> String {
+    format!("{name}/{}", incarnation.0)
 }
 
 /// A member's pairs while they are read.
@@ -262,6 +278,18 @@ impl Pairs<'_> {
     fn field<T: FromStr>(&self, key: &'static str) -> Result<T, MemberError> {
         let text = self.text(key)?;
         text.parse().map_err(|_| MemberError::Value { key, text: text.into() })
+    }
+
+    fn life(&self, key: &'static str) -> Result<Option<(NodeName, Incarnation)>, MemberError> {
+        let text = self.text(key)?;
+        let life = |(name, incarnation): (&str, &str)| {
+            Some((name.parse().ok()?, Incarnation(incarnation.parse().ok()?)))
+        };
+        let wrong = || MemberError::Value { key, text: text.into() };
+        if text.is_empty() {
+            return Ok(None);
+        }
+        text.split_once('/').and_then(life).map(Some).ok_or_else(wrong)
     }
 
     fn optional<T: FromStr>(&self, key: &'static str) -> Result<Option<T>, MemberError> {
@@ -311,6 +339,8 @@ mod tests {
             released: None,
             active: None,
             flows_left: Some(7),
+            handover: Some(Handover::Announced),
+            holds_for: Some(("gw-2".parse().unwrap(), Incarnation(8))),
         }
     }
 
@@ -331,7 +361,9 @@ mod tests {
             let read = Member::from_pairs(rest.map(|(key, value)| (*key, value.as_str())));
             assert_eq!(read, Err(MemberError::Missing(pairs[left_out].0)));
         }
-        for (broken, text) in [("weight", "0"), ("state", "asleep"), ("proposal", "{"), ("active", "7")] {
+        for (broken, text) in
+            [("weight", "0"), ("state", "asleep"), ("proposal", "{"), ("active", "7"), ("holds_for", "gw")]
+        {
             let pairs = pairs.iter().map(|(key, value)| (*key, if *key == broken { text } else { value }));
             let wrong = MemberError::Value { key: broken, text: text.into() };
             assert_eq!(Member::from_pairs(pairs), Err(wrong));

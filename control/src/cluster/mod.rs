@@ -57,6 +57,7 @@ mod change;
 mod company;
 mod coordinator;
 pub mod engine;
+mod handover;
 mod hash;
 mod history;
 mod life;
@@ -77,6 +78,7 @@ mod view;
 
 pub use alarm::{Alarm, Trouble};
 pub use coordinator::Coordinator;
+pub use handover::{Duty, Handover};
 pub use history::{Event, Happened};
 pub use link::{ClusterEnd, EngineEnd, link};
 pub use map::OwnershipMap;

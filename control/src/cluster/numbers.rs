@@ -26,6 +26,11 @@ impl Numbers {
         self.names.get(id.index())
     }
 
+    /// The number of a name, if it has one.
+    pub fn number(&self, name: &NodeName) -> Option<MemberId> {
+        self.names.iter().position(|known| known == name).and_then(MemberId::new)
+    }
+
     /// What the workers are to go by from `epoch` on. Each ownership is told once, in the order of their versions: since
     /// which epoch a node lives follows from the ones before.
     pub fn members(&mut self, ownership: &Ownership, epoch: Epoch) -> Members {

@@ -22,6 +22,8 @@ pub struct Settings {
     pub learning_ms: u64,
     /// How long a leaver waits for its flows to end, where the operator names no time.
     pub drain_ms: u64,
+    /// Workers can hold the frames of a node that is to leave, so that none is lost.
+    pub hand_over: bool,
 }
 
 /// Who decides what is whose.
@@ -62,6 +64,7 @@ impl Default for Settings {
             formation_ms: 3000,
             learning_ms: 130_000,
             drain_ms: 120_000,
+            hand_over: false,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Coordinators that hear each other perfectly, or not at all, one step at a time.
 
 mod by_hand;
+mod handover;
 
 use super::*;
 use std::collections::BTreeMap;
@@ -13,6 +14,8 @@ struct Cluster {
     now_ms: u64,
     nodes: Vec<Coordinator>,
     views: Vec<View>,
+    /// Who leaves tells what it has forwarded.
+    tells: bool,
 }
 
 fn name(i: usize) -> NodeName {
@@ -34,6 +37,8 @@ fn member(i: usize) -> Member {
         released: None,
         active: None,
         flows_left: None,
+        handover: None,
+        holds_for: None,
     }
 }
 
@@ -47,6 +52,7 @@ fn settings(agreement: Agreement) -> Settings {
         formation_ms: 50,
         learning_ms: 200,
         drain_ms: 500,
+        hand_over: true,
     }
 }
 
@@ -54,7 +60,7 @@ impl Cluster {
     fn of(members: Vec<Member>, agreement: Agreement) -> Self {
         let views = members.iter().map(|_| View::default()).collect();
         let start = |member| Coordinator::new(settings(agreement), member, BTreeMap::new(), 0);
-        Self { now_ms: 0, nodes: members.into_iter().map(start).collect(), views }
+        Self { now_ms: 0, nodes: members.into_iter().map(start).collect(), views, tells: true }
     }
 
     /// `n` alike that agree.
@@ -89,6 +95,10 @@ impl Cluster {
                     }
                 }
                 node.advance(&self.views[i], self.now_ms);
+                let member = node.member();
+                if self.tells && member.state == State::Leaving && member.handover.is_none() {
+                    node.hand_over(Some([7].into()));
+                }
             }
         }
     }
@@ -198,7 +208,7 @@ fn a_drain_ends_at_its_deadline_and_can_be_taken_back() {
     cluster.order(1, Order::Drain { deadline_ms: Some(300) });
     cluster.pass(290, |_, _| true);
     assert_eq!(cluster.nodes[1].member().state, State::Draining);
-    cluster.pass(20, |_, _| true);
+    cluster.pass(40, |_, _| true);
     assert_eq!(cluster.nodes[1].member().state, State::Leaving);
     cluster.order(1, Order::Resume);
     cluster.pass(200, |_, _| true);
@@ -263,8 +273,12 @@ fn each_side_of_a_parting_owns_everything_and_all_is_settled_when_it_ends() {
 fn yielding(n: usize) -> Cluster {
     let yields = Settings { minority: Minority::Yields, ..settings(Agreement::Liveness) };
     let start = |i| Coordinator::new(yields.clone(), member(i), BTreeMap::new(), 0);
-    let mut cluster =
-        Cluster { now_ms: 0, nodes: (0..n).map(start).collect(), views: vec![View::default(); n] };
+    let mut cluster = Cluster {
+        now_ms: 0,
+        nodes: (0..n).map(start).collect(),
+        views: vec![View::default(); n],
+        tells: true,
+    };
     cluster.pass(500, |_, _| true);
     cluster
 }

@@ -90,7 +90,9 @@ metrics! {
     DROPS = Counter "weir_worker_drops_total" ["worker", "reason"] "Dropped frames by reason; each drop has exactly one.";
     PUNTS = Counter "weir_worker_punts_total" ["worker", "reason"] "Frames left to control by reason; each punt has exactly one.";
     FROM_CONTROL = Counter "weir_worker_control_frames_total" ["worker"] "Frames that control made and the worker sent; their outcome is `forward`.";
-    FRAGMENTS_HELD = Gauge "weir_worker_fragments_held" ["worker"] "Frames that wait for the rest of their datagram.";
+    FRAGMENTS_HELD = Gauge "weir_worker_fragments_held" ["worker"] "Frames that wait for the rest of their datagram, or for a node to have left.";
+    HANDOVER = Counter "weir_worker_handover_frames_total" ["worker", "event"]
+        "Frames of nodes that leave as planned: `noted` by the one that is to leave, `held` by the others, of those `taken_over` when it had left, `known` as forwarded by it already, `crowded_out` for want of room.";
     HANDED_OVER = Counter "weir_worker_handed_over_frames_total" ["worker"] "Frames handed to the worker that owns their flow.";
     BURSTS = Counter "weir_worker_bursts_total" ["worker", "frames"]
         "Looks into a receive queue by how many frames they found: 0, 1, 2-3, 4-7, 8-15, 16-31, 32-63, 64.";

@@ -3,7 +3,7 @@
 use super::model::{Counters, FlowClassCount, FlowCounts, WorkerCounts, WorkerPortCounts};
 use std::collections::BTreeMap;
 use weir_dataplane::counters::{
-    Cell, DropReason, FlowCells, FlowClass, FlowProtocol, PuntReason, Verdict, WorkerCounters,
+    Cell, DropReason, FlowCells, FlowClass, FlowProtocol, HandoverCells, PuntReason, Verdict, WorkerCounters,
 };
 use weir_dataplane::units::PortId;
 
@@ -31,6 +31,7 @@ fn counts(worker: usize, cells: &WorkerCounters, port_names: &[String]) -> Worke
         news_lost: cells.news_lost.read(),
         bursts: cells.bursts.iter().map(Cell::read).collect(),
         handed_over: cells.handed_over.read(),
+        handover: handover(&cells.handover),
         from_control: cells.from_control.read(),
         cycles_busy: cells.cycles_busy.read(),
         cycles_idle: cells.cycles_idle.read(),
@@ -39,7 +40,18 @@ fn counts(worker: usize, cells: &WorkerCounters, port_names: &[String]) -> Worke
     }
 }
 
-fn named<'a>(names: impl IntoIterator<Item = &'a str>, cells: &[Cell]) -> BTreeMap<String, u64> {
+fn handover(cells: &HandoverCells) -> BTreeMap<String, u64> {
+    let HandoverCells { noted, held, taken_over, known, crowded_out, settled: _ } = cells;
+    named(
+        ["noted", "held", "taken_over", "known", "crowded_out"],
+        [noted, held, taken_over, known, crowded_out],
+    )
+}
+
+fn named<'a>(
+    names: impl IntoIterator<Item = &'a str>,
+    cells: impl IntoIterator<Item = &'a Cell>,
+) -> BTreeMap<String, u64> {
     names.into_iter().zip(cells).map(|(name, cell)| (name.to_owned(), cell.read())).collect()
 }
 

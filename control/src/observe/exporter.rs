@@ -164,6 +164,9 @@ fn worker_metrics(page: &Page, worker: &WorkerCounts) {
     for (class, turns) in burst_classes(&worker.bursts) {
         page.set(c::BURSTS, &[id, &class], turns);
     }
+    for (event, frames) in &worker.handover {
+        page.set(c::HANDOVER, &[id, event], *frames);
+    }
     page.set(c::HANDED_OVER, &[id], worker.handed_over);
     page.set(c::CYCLES_BUSY, &[id], worker.cycles_busy);
     page.set(c::CYCLES_IDLE, &[id], worker.cycles_idle);

@@ -329,6 +329,8 @@ pub struct WorkerCounts {
     pub bursts: Vec<u64>,
     /// Frames handed to another worker.
     pub handed_over: u64,
+    /// Frames in planned hand-overs between nodes, by what became of them.
+    pub handover: BTreeMap<String, u64>,
     /// Frames sent for control.
     pub from_control: u64,
     /// Cycles of turns that moved frames.

@@ -215,7 +215,7 @@ fn verdict(outcome: &OutcomeRow, owner: Option<&OwnerRow>) -> String {
             Some(owner) => format!("shadow: {owner} forwards it"),
             None => "shadow: not forwarded here".to_owned(),
         },
-        ("hold", ..) => "hold: it waits for the rest of its datagram".to_owned(),
+        ("hold", ..) => "hold: it waits for the rest of its datagram, or for its owner to leave".to_owned(),
         ("punt", _, Some(reason)) if reason == "no_server" => {
             "punt: no_server, control refuses it".to_owned()
         }

@@ -8,6 +8,7 @@ use super::crew::{Crew, End};
 use super::drains::Drains;
 use super::errands::Errands;
 use super::followers::Followers;
+use super::handover::Handing;
 use super::kernel::Kernel;
 use super::links::Links;
 use super::membership::{self, JoinError, Seat};
@@ -101,6 +102,7 @@ pub(super) struct Gateway {
     vips: vips::Numbers,
     /// From the first look on.
     wards: Option<Wards>,
+    handing: Handing,
     /// Where the kernel has taps.
     kernel: Option<Kernel>,
 }
@@ -126,6 +128,7 @@ impl Gateway {
             reloads: Reloads::default(),
             links: Links::default(),
             wards: None,
+            handing: Handing::default(),
             kernel: None,
         }
     }
@@ -155,8 +158,9 @@ impl Gateway {
     pub(super) async fn join(&mut self) -> Result<(), JoinError> {
         if let (Some(membership), Some(cluster)) = (self.config.membership(), &self.dataplane.cluster) {
             let digest = membership::digest(&self.config);
-            self.running.seat =
-                Some(Seat::take(membership, cluster, digest, self.started, self.running.clock).await?);
+            let (clock, hand_over) = (self.running.clock, ports::held_max(&self.config) > 0);
+            let seat = Seat::take(membership, cluster, digest, self.started, clock, hand_over).await?;
+            self.running.seat = Some(seat);
         }
         Ok(())
     }
@@ -186,19 +190,22 @@ impl Gateway {
         let Some(seat) = &mut self.running.seat else { return };
         let flows =
             workers.iter().map(|worker| worker.counters().flows_of(Some(MemberId::FIRST)).read()).sum();
+        let members = seat.advance(flows, self.epoch.next());
+        self.handing.prepare(seat, workers, ports::held_max(&self.config)).await;
         let mut dataplane = self.dataplane.clone();
-        if let (Some(members), Some(cluster)) =
-            (seat.advance(flows, self.epoch.next()), &mut dataplane.cluster)
-        {
+        let mut go_by = true;
+        if let (Some(members), Some(cluster)) = (members, &mut dataplane.cluster) {
             cluster.membership = Membership::Members(members);
             if let Some(station) = &mut self.running.station {
                 station.own(station::gate(&dataplane));
             }
             if let Err(refusal) = self.publish(dataplane).await {
                 warn!("{refusal}");
+                go_by = false;
             }
         }
         if let Some(seat) = &mut self.running.seat {
+            self.handing.finish(seat, &self.running.workers, go_by);
             seat.tell();
         }
     }

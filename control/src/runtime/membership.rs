@@ -6,8 +6,8 @@
 
 use crate::cluster::engine::{Clock, Count, Engine, etcd, fixed, gossip};
 use crate::cluster::{
-    self, Agreement, Alarm, ClusterEnd, Coordinator, Digest, Incarnation, Member, NodeName, Numbers, Order,
-    OrderError, State, Status, View, link,
+    self, Agreement, Alarm, ClusterEnd, Coordinator, Digest, Duty, Incarnation, Member, NodeName, Numbers,
+    Order, OrderError, Settings, State, Status, View, link,
 };
 use crate::config::{Carrier, FixedMember, GatewayConfig, Membership};
 use core::hash::{BuildHasher, BuildHasherDefault};
@@ -90,7 +90,8 @@ pub(super) struct Seat {
 }
 
 impl Seat {
-    /// Begins to take part; `workers` is their clock. Call it inside a tokio runtime.
+    /// Begins to take part; `workers` is their clock, and they can hold frames if `hand_over`. Call it inside a tokio
+    /// runtime.
     ///
     /// # Errors
     /// See [`JoinError`].
@@ -100,6 +101,7 @@ impl Seat {
         digest: Digest,
         begun: Instant,
         workers: TscClock,
+        hand_over: bool,
     ) -> Result<Self, JoinError> {
         let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let (pins, waits) = match &membership.carrier {
@@ -120,9 +122,11 @@ impl Seat {
             released: None,
             active: None,
             flows_left: None,
+            handover: None,
+            holds_for: None,
         };
         let clock = Clock::new(begun);
-        let settings = membership.settings.clone();
+        let settings = Settings { hand_over, ..membership.settings.clone() };
         let coordinator = Coordinator::new(settings, member, pins, clock.ms(Instant::now()));
         let (engine_end, end) = link(coordinator.member().clone());
         let carried = match &membership.carrier {
@@ -203,6 +207,21 @@ impl Seat {
         });
     }
 
+    /// What the workers are to do for a hand-over, before the others are told.
+    pub(super) fn duty(&self) -> Duty {
+        self.coordinator.duty()
+    }
+
+    /// What another node has forwarded of the flows that are inherited now; once.
+    pub(super) fn take_inheritance(&mut self) -> Option<Arc<[u64]>> {
+        self.coordinator.take_inheritance()
+    }
+
+    /// The workers own nothing any more, and have forwarded this since they noted it.
+    pub(super) fn hand_over(&mut self, digests: Option<Arc<[u64]>>) {
+        self.coordinator.hand_over(digests);
+    }
+
     /// Takes an operator's order.
     ///
     /// # Errors
@@ -242,6 +261,11 @@ impl Seat {
         };
         let living = self.coordinator.ownership().living.keys();
         living.map(|dead| (dead.to_string(), heir(dead))).collect()
+    }
+
+    /// A node's number with the workers.
+    pub(super) fn number(&self, name: &NodeName) -> Option<MemberId> {
+        self.numbers.number(name)
     }
 
     /// The name behind a worker's number.

@@ -7,6 +7,7 @@ mod ears;
 mod errands;
 mod followers;
 mod gateway;
+mod handover;
 pub mod health;
 mod kernel;
 mod launch;

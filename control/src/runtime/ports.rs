@@ -1,9 +1,11 @@
 //! From configuration to running ports: EAL, packet memory, devices, queues.
 
 use super::tap::DESCRIPTORS;
+use crate::cluster::Agreement;
 use crate::config::{self, GatewayConfig, Network, Promiscuous, Queues};
 use core::net::{IpAddr, Ipv6Addr};
 use std::path::Path;
+use weir_dataplane::gate::handover::HELD_MAX;
 use weir_dataplane::subnet::Subnet;
 use weir_dataplane::units::PortId;
 use weir_dataplane::wire::MacAddr;
@@ -17,6 +19,9 @@ const WORKER_FRAMES: u32 = 4096;
 
 /// Frames that wait at a worker to leave by one port, at most: a burst.
 const WAITING_FRAMES: u32 = 64;
+
+/// Share of the packet buffers, where the configuration says how many, that a leaver's frames may take.
+const HELD_SHARE: usize = 8;
 
 /// Bytes of a buffer that hold no data: DPDK's headroom.
 const HEADROOM: u16 = 128;
@@ -254,7 +259,20 @@ fn buffers(config: &GatewayConfig) -> u32 {
     let queues: u32 = config.ports().iter().map(|port| (descriptors(port) + WAITING_FRAMES) * workers).sum();
     let taps: u32 =
         config.ports().iter().filter_map(config::Port::tap).map(|_| 2 * u32::from(DESCRIPTORS)).sum();
-    queues + taps + workers * WORKER_FRAMES + config.dataplane().conntrack.fragments.frames_max
+    let held = workers * u32::try_from(held_max(config)).unwrap_or(0);
+    queues + taps + held + workers * WORKER_FRAMES + config.dataplane().conntrack.fragments.frames_max
+}
+
+/// Frames that each worker may hold while another node hands its flows over: what waits must leave buffers for what
+/// moves. None where nodes do not agree by themselves, and on a bridge, which hears twice what others forward.
+pub(super) fn held_max(config: &GatewayConfig) -> usize {
+    let agrees =
+        config.membership().is_some_and(|membership| membership.settings.agreement != Agreement::ByHand);
+    if !agrees || config.network().is_none() {
+        return 0;
+    }
+    let share = |buffers: u32| usize::try_from(buffers).unwrap_or(0) / HELD_SHARE / config.workers().count();
+    config.memory().buffers().map_or(HELD_MAX, |buffers| share(buffers.get()).min(HELD_MAX))
 }
 
 /// The MAC address of a port's own.

@@ -26,6 +26,8 @@ pub(crate) fn member(name: &str, incarnation: u64) -> Member {
         released: None,
         active: None,
         flows_left: None,
+        handover: None,
+        holds_for: None,
     }
 }
 

@@ -120,6 +120,23 @@ pub struct VipCells {
     pub left: Cell,
 }
 
+/// What one worker did with frames in planned hand-overs.
+#[derive(Debug, Default)]
+pub struct HandoverCells {
+    /// Frames that it forwarded and noted, because this node was to leave.
+    pub noted: Cell,
+    /// Frames of a leaver's flows that it held.
+    pub held: Cell,
+    /// Of those, frames that it forwarded when the leaver had left.
+    pub taken_over: Cell,
+    /// Frames, held or not, that the leaver had forwarded already.
+    pub known: Cell,
+    /// Frames that had to make room for others while they were held: nobody forwards them if the leaver had not.
+    pub crowded_out: Cell,
+    /// Times that all was worked on that waited when control had asked.
+    pub settled: Cell,
+}
+
 /// Everything one worker counts. Worker: write. Control: read.
 #[derive(Debug)]
 #[repr(align(128))]
@@ -159,6 +176,8 @@ pub struct WorkerCounters {
     pub bursts: [Cell; BURST_MAX + 1],
     /// Frames handed to another worker.
     pub handed_over: Cell,
+    /// Frames in planned hand-overs.
+    pub handover: HandoverCells,
     /// Frames sent for control.
     pub from_control: Cell,
     /// Cycles of turns that moved frames.
@@ -197,6 +216,7 @@ impl WorkerCounters {
             news_lost: Cell::default(),
             bursts: core::array::from_fn(|_| Cell::default()),
             handed_over: Cell::default(),
+            handover: HandoverCells::default(),
             from_control: Cell::default(),
             cycles_busy: Cell::default(),
             cycles_idle: Cell::default(),

@@ -92,7 +92,8 @@ impl OwnerMap {
         kept.or_else(|| self.owner(bucket).filter(|owner| *owner != dead))
     }
 
-    fn lives(&self, member: MemberId) -> bool {
+    /// Whether a node lives.
+    pub fn lives(&self, member: MemberId) -> bool {
         self.living[member.index()].is_some()
     }
 }

@@ -3,6 +3,7 @@
 //! A frame that is held has the outcome [`Verdict::Hold`] until it is released: then that is taken back and its
 //! final outcome booked, so that each frame has exactly one at any moment.
 
+use super::handover;
 use super::service::{Place, count, dispatch};
 use super::{
     Observer, Outbox, Pipeline, Release, Scene, Sight, decide, disown, hand_on, heard, leads_nowhere, vips,
@@ -89,7 +90,7 @@ impl<F: Frame> Pipeline<F> {
         let by_port = self.snapshot.shadows();
         let arrival = Arrival { port, number, at: parsed.at, len: parsed.len, by_port, now };
         let fate = self.reassembly.accept(frame, &arrival, &self.snapshot.conntrack().fragments);
-        let (frame, parsed, tracked) = match fate {
+        let (frame, parsed, mut tracked) = match fate {
             Fate::Complete(frame) => {
                 let (parsed, tracked) = self.track_datagram(passage);
                 self.release(&parsed, &tracked, passage, outbox, observer);
@@ -105,6 +106,8 @@ impl<F: Frame> Pipeline<F> {
         // What is left was given up on account of this fragment.
         self.drop_released(Some(number), observer);
         let mut spent = Burst::new();
+        let from = handover::Passage { number, port, forwarded: passage.forwarded };
+        let frame = frame.and_then(|frame| self.hold_back(frame, from, &parsed, &mut tracked, observer));
         let (owned, verdict) = match frame {
             Some(mut frame) => {
                 let (owned, verdict) = decide::<F, true>(
@@ -183,22 +186,25 @@ impl<F: Frame> Pipeline<F> {
         observer: &mut O,
     ) {
         let mut spent = Burst::new();
-        while let Some(mut held) = self.reassembly.released() {
-            let (_, verdict) = match held.reason {
-                Some(reason) => (false, Verdict::Drop(reason)),
-                None => decide::<F, true>(
-                    &self.snapshot,
-                    &mut held.frame,
-                    (held.port, passage.forwarded, passage.now),
-                    parsed,
-                    tracked,
-                ),
+        while let Some(held) = self.reassembly.released() {
+            let (number, port, with) = (held.number, held.port, Some(passage.number));
+            let (mut frame, mut tracked) = (held.frame, *tracked);
+            let verdict = match held.reason {
+                Some(reason) => Verdict::Drop(reason),
+                None => {
+                    let from = handover::Passage { number, port, forwarded: passage.forwarded };
+                    let Some(free) = self.hold_back(frame, from, parsed, &mut tracked, observer) else {
+                        continue;
+                    };
+                    frame = free;
+                    let of = (port, passage.forwarded, passage.now);
+                    decide::<F, true>(&self.snapshot, &mut frame, of, parsed, &tracked).1
+                }
             };
             if spent.is_full() {
                 F::release(&mut spent);
             }
-            let (number, port, with) = (held.number, held.port, Some(passage.number));
-            let verdict = hand_on::<F, true>(held.frame, port, verdict, outbox, &mut spent);
+            let verdict = hand_on::<F, true>(frame, port, verdict, outbox, &mut spent);
             self.counters.release(verdict);
             observer.release(&Release { number, with, port, verdict });
         }

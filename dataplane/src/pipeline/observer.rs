@@ -31,7 +31,7 @@ pub struct Sight {
 pub struct Release {
     /// The frame's [`Sight::number`].
     pub number: u64,
-    /// That of the frame with which it was released; `None` when its time ran out.
+    /// That of the frame with which it was released; `None` when its time ran out, or another node has left.
     pub with: Option<u64>,
     /// Where it came from.
     pub port: PortId,

@@ -17,6 +17,7 @@ use crate::track::{Owners, Steering, Tracked, Tracker};
 use crate::units::{PortId, ServiceId, Tick, VlanId};
 use crate::wire::MacAddr;
 use std::sync::Arc;
+use std::sync::atomic::{Ordering, fence};
 
 const MAC_LEN: usize = size_of::<MacAddr>();
 
@@ -56,8 +57,11 @@ impl Place {
 impl<F: Frame> Pipeline<F> {
     /// Goes on by another snapshot; returns the old one.
     pub fn adopt(&mut self, snapshot: Arc<Snapshot>) -> Arc<Snapshot> {
+        // Who sees this sees what was done by the last one.
+        fence(Ordering::Release);
         self.counters.epoch.set(u64::from(snapshot.epoch().number()));
         let old = core::mem::replace(&mut self.snapshot, snapshot);
+        self.handover.follow(&self.snapshot);
         // A threshold may be another one where nothing else of the services is.
         let services = |snapshot: &Snapshot| snapshot.services().map(core::ptr::from_ref::<Services>);
         if services(&old) != services(&self.snapshot) {

@@ -133,7 +133,7 @@ impl Calls {
     }
 
     /// The packet with the id of its sender, if its call is known.
-    fn name(&self, parsed: &Parsed) -> Option<Parsed> {
+    pub(super) fn name(&self, parsed: &Parsed) -> Option<Parsed> {
         if self.legs.is_empty() {
             return None;
         }

@@ -40,11 +40,12 @@ use super::expect::Used;
 use super::leads::Leads;
 use super::record::{Cold, Decided, Detail, Flags, GivenUp, Heritage, Hot, Origin, Steering};
 use super::table::RecordId;
-use super::{Context, Tracker};
+use super::{Context, Tracked, Tracker};
 use crate::counters::{FlowClass, FlowProtocol};
 use crate::key::{FlowKey, Side};
-use crate::parse::Transport;
+use crate::parse::{Class, Parsed, Transport};
 use crate::units::{BucketId, Direction, Epoch, MemberId, PortId, ServerId, Span};
+use crate::wire::IpProtocol;
 
 /// How long datagrams that were given up go unanswered before they are taken back.
 const PATIENCE: Span = match Span::from_s(2) {
@@ -223,6 +224,30 @@ impl Tracker {
                 self.hand_to(record, Some(owners.me()), owners);
             }
             _ => cold.detail = given_up.into(),
+        }
+    }
+
+    /// Whose the flow of a packet is by now that was tracked before, and who takes it, as for a packet that comes now.
+    pub fn ask_again<O: Owners>(&mut self, parsed: &Parsed, tracked: &mut Tracked, owners: &O) {
+        self.pending = None;
+        // A packet of a call has the call's name.
+        let named = Some(parsed).filter(|parsed| parsed.key.protocol() == IpProtocol::GRE.0);
+        let named = named.and_then(|parsed| self.calls.name(parsed));
+        let parsed = named.as_ref().unwrap_or(parsed);
+        let Some(record) = self.table.find_key(&parsed.key) else {
+            tracked.owner = None;
+            return;
+        };
+        let is_error = matches!(parsed.class, Class::IcmpError);
+        let direction = match parsed.side.direction(self.table.hot(record).origin()) {
+            // An error is no answer: it fixes no owner.
+            _ if is_error => Direction::Original,
+            direction => direction,
+        };
+        tracked.owner = self.owner(record, direction, owners);
+        tracked.steering = self.table.cold(record).steering;
+        if tracked.steering.is_open() && !is_error {
+            self.pending = Some(record);
         }
     }
 

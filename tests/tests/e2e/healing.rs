@@ -53,11 +53,10 @@ fn outages(lost_us: &[u64]) -> Vec<(usize, Duration)> {
         .collect()
 }
 
-/// Not one flow is broken, not one frame came twice, and what was lost is no more than one in so many.
-fn assert_healed((report, ledger): &(Report, Ledger), lost_one_in: usize) {
+/// Not one flow is broken, not one frame came twice or never.
+fn assert_healed((report, ledger): &(Report, Ledger)) {
     report.assert_unbroken();
-    assert_eq!(ledger.doubled, 0, "{:?}", ledger.example);
-    assert!(ledger.lost * lost_one_in <= ledger.sent, "lost {} of {}", ledger.lost, ledger.sent);
+    assert_eq!((ledger.doubled, ledger.lost), (0, 0), "of {}: {:?}", ledger.sent, ledger.example);
     assert!(report.tcp.iter().chain(&report.ftp).all(|transfer| transfer.gap < GAP_MAX), "{report:?}");
 }
 
@@ -67,8 +66,7 @@ fn nodes_read_their_configurations_again_and_no_flow_waits() {
         return;
     }
     let reload = |cluster: &mut Cluster<'_>| cluster.nodes().try_for_each(|node| node.reload());
-    // Nothing, but for what overflows a receive ring where this machine has other work for a moment.
-    assert_healed(&watched(3, Duration::from_secs(4), reload).unwrap(), 2000);
+    assert_healed(&watched(3, Duration::from_secs(4), reload).unwrap());
 }
 
 /// One after the other is stopped, comes back, learns, and gets its part again.
@@ -85,7 +83,7 @@ fn three_nodes_are_restarted_one_by_one_and_no_flow_ends() {
             cluster.agreed()
         })
     };
-    assert_healed(&watched(3, Duration::from_secs(20), restart).unwrap(), 1000);
+    assert_healed(&watched(3, Duration::from_secs(20), restart).unwrap());
 }
 
 /// A third node joins; the first one drains, leaves, and joins again.
@@ -104,5 +102,5 @@ fn nodes_join_drain_and_leave_and_no_flow_ends() {
         cluster.launch(1)?;
         cluster.agreed()
     };
-    assert_healed(&watched(2, Duration::from_secs(15), change).unwrap(), 1000);
+    assert_healed(&watched(2, Duration::from_secs(15), change).unwrap());
 }

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::LazyLock;
 use weir_dataplane::config::service::{Locality, MaglevHashing, SourceHashing};
 use weir_dataplane::config::{Members, Membership};
+use weir_dataplane::gate::handover::{HELD_MAX, Passed, SETTLE_ROUNDS, Step};
 use weir_dataplane::pipeline::Limits;
 use weir_dataplane::steer::service::Services as Compiled;
 use weir_dataplane::units::{Epoch, MemberId};
@@ -380,6 +381,40 @@ fn a_node_that_comes_later_picks_up_what_servers_have() {
             assert_eq!(cluster.ask(&says(n)), *server, "client {n}");
         }
     }
+}
+
+#[test]
+fn what_is_held_while_its_owner_leaves_gets_its_server_from_the_heir() {
+    let mut cluster = Cluster::new(&shared(Scheduler::Rr), Heard::Forwarded);
+    for heir in 1..NODES {
+        let node = cluster.nodes[heir].as_mut().unwrap();
+        node.take_step(Step::Hold { leaver: name(0), frames_max: HELD_MAX });
+        (0..SETTLE_ROUNDS).for_each(|_| node.take_step(Step::Settle));
+    }
+    // It has stopped, and forwarded nothing since it began to note.
+    cluster.nodes[0] = None;
+    let (mut held, mut left) = (0, Vec::new());
+    for n in 0..CLIENTS {
+        let outcomes = [1, 2].map(|heir| {
+            let node = cluster.nodes[heir].as_mut().unwrap();
+            let verdict = node.verdict(Side::Lan, MemFrame::new(syn(n)));
+            left.extend(node.departed());
+            verdict
+        });
+        held += u8::from(outcomes == [Verdict::Hold; 2]);
+    }
+    assert!(0 < held && held < CLIENTS, "{held}");
+    for heir in 1..NODES {
+        let node = cluster.nodes[heir].as_mut().unwrap();
+        node.take_step(Step::Inherit(Passed::compile([]).unwrap()));
+    }
+    cluster.tell();
+    for node in cluster.nodes.iter_mut().flatten() {
+        node.take_step(Step::End);
+        left.extend(node.departed());
+    }
+    assert_eq!(left.len(), usize::from(CLIENTS));
+    assert!(left.iter().all(|(_, frame)| (0..4).any(|server| frame[..6] == mac(server).0)));
 }
 
 #[test]

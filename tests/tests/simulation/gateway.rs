@@ -6,18 +6,19 @@ use crate::world::BUCKETS;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, LazyLock};
-use weir_control::cluster::{NodeName, Numbers, Ownership};
+use weir_control::cluster::{Coordinator, Duty, NodeName, Numbers, Ownership};
 use weir_dataplane::config::route::{Interface, ReversePath, Routing};
 use weir_dataplane::config::service::{self, Fallback, Scheduler, Selector, Service};
 use weir_dataplane::config::{self, Config, Members, Membership, Rule, Tracking};
 use weir_dataplane::counters::Verdict;
-use weir_dataplane::pipeline::{Limits, Sight};
+use weir_dataplane::gate::handover::{DIGESTS_MAX, HELD_MAX, Notes, Passed, Step};
+use weir_dataplane::pipeline::{Limits, Release, Sight};
 use weir_dataplane::steer::Router;
 use weir_dataplane::steer::route::{Adjacencies, Neighbour};
 use weir_dataplane::steer::service::Services;
 use weir_dataplane::subnet::Subnet;
 use weir_dataplane::track::ConnState;
-use weir_dataplane::units::{InterfaceId, MEMBERS_MAX, Mark, MemberId, ServerId, ServiceId, Span};
+use weir_dataplane::units::{InterfaceId, MEMBERS_MAX, Mark, MemberId, PortId, ServerId, ServiceId, Span};
 use weir_dataplane::wire::MacAddr;
 use weir_tests::conversation::{Fate, Passage, Side};
 use weir_tests::node::{Node, clustered, port};
@@ -93,10 +94,15 @@ static ROUTERS: LazyLock<Vec<Router>> = LazyLock::new(|| {
     (0..NODES_MAX).map(router).collect()
 });
 
+/// A frame as it leaves, and where.
+pub(super) type Left = (Side, Vec<u8>);
+
 /// What a gateway makes of a frame.
 pub(super) struct Heard {
     pub(super) state: Option<ConnState>,
     pub(super) verdict: Verdict,
+    /// Its number among all that it has heard.
+    pub(super) number: u64,
     /// As it leaves, and where.
     pub(super) forwarded: Option<(Side, Vec<u8>)>,
 }
@@ -107,6 +113,9 @@ pub(super) struct Gateway {
     numbers: Numbers,
     config: Config,
     version: u64,
+    /// What it is at in hand-overs.
+    duty: Duty,
+    notes: Arc<Notes>,
 }
 
 impl Gateway {
@@ -122,7 +131,7 @@ impl Gateway {
         conntrack.tcp.timeouts.time_wait = Span::from_ms(CLOSED_MS).unwrap();
         conntrack.fragments.frames_max = 1;
         let node = Node::routed_with_limits(&config, ROUTERS[index].clone(), LIMITS);
-        Self { node, numbers: Numbers::new(name), config, version: 0 }
+        Self { node, numbers: Numbers::new(name), config, version: 0, duty: Duty::None, notes: Notes::new() }
     }
 
     /// Goes by what was agreed.
@@ -138,6 +147,73 @@ impl Gateway {
     /// Goes by the same as before, told anew.
     pub(super) fn reload(&mut self) {
         self.node.reconfigure(&self.config);
+    }
+
+    /// Takes a step of a hand-over.
+    pub(super) fn take_step(&mut self, step: Step) {
+        self.node.take_step(step);
+    }
+
+    /// Does what its coordinator asks in hand-overs, as the gateway's runtime does; nothing waits anywhere here.
+    pub(super) fn serve(&mut self, coordinator: &mut Coordinator) {
+        let settle = |node: &mut Node| (0..2).for_each(|_| node.take_step(Step::Settle));
+        match (&self.duty, coordinator.duty()) {
+            // What has been on its way to this node has come.
+            (Duty::None, Duty::None) => self.node.take_step(Step::End),
+            (before, after) if *before == after => {}
+            (Duty::Note, Duty::None) => {}
+            (Duty::Hold(_), Duty::None) => {
+                let digests = coordinator.take_inheritance();
+                if let Some(passed) = digests.and_then(|digests| Passed::compile(digests.iter().copied())) {
+                    self.node.take_step(Step::Inherit(passed));
+                }
+            }
+            (_, Duty::Note) => {
+                self.notes = Notes::new();
+                self.node.take_step(Step::End);
+                self.node.take_step(Step::Note(Arc::clone(&self.notes)));
+                self.duty = Duty::Note;
+            }
+            (_, Duty::Hold(name)) => {
+                self.node.take_step(Step::End);
+                // One that it has never followed owns nothing here.
+                if let Some(leaver) = self.member(&name) {
+                    self.node.take_step(Step::Hold { leaver, frames_max: HELD_MAX });
+                    settle(&mut self.node);
+                }
+                self.duty = Duty::Hold(name);
+            }
+        }
+        self.follow(coordinator.ownership());
+        if coordinator.duty() == Duty::None {
+            if self.duty == Duty::Note {
+                let fits = self.notes.count() <= DIGESTS_MAX as u64;
+                coordinator.hand_over(fits.then(|| self.notes.digests().collect()));
+                self.node.take_step(Step::End);
+            }
+            self.duty = Duty::None;
+        }
+    }
+
+    /// The number of a node that it knows.
+    pub(super) fn member(&self, name: &NodeName) -> Option<MemberId> {
+        self.numbers.number(name)
+    }
+
+    /// What has become of frames that were held since this was asked last: the number of each among all that it has
+    /// heard, and what of it left.
+    pub(super) fn released(&mut self) -> Vec<(u64, Option<Left>)> {
+        // In order at each side.
+        let mut departed = self.node.departed();
+        let mut left_by = |out: PortId| {
+            let place = departed.iter().position(|(side, _)| port(*side) == out);
+            place.map(|place| departed.remove(place))
+        };
+        let of = |release: Release| match release.verdict {
+            Verdict::Forward(out) => (release.number, left_by(out)),
+            _ => (release.number, None),
+        };
+        self.node.released().into_iter().map(of).collect()
     }
 
     /// How many flows are its own.
@@ -167,10 +243,10 @@ impl Gateway {
             side,
             bytes: bytes.to_vec(),
         };
-        let Sight { state, verdict, .. } = self.node.take([&passage])[0];
+        let Sight { state, verdict, number, .. } = self.node.take([&passage])[0];
         let forwarded = self.node.departed().pop();
         assert_eq!(forwarded.is_some(), matches!(verdict, Verdict::Forward(_)));
-        Heard { state, verdict, forwarded }
+        Heard { state, verdict, number, forwarded }
     }
 
     /// What it knows of the flows of a client.

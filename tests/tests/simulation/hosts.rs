@@ -206,9 +206,10 @@ fn script<A: Family>(
         }
         Kind::Udp => {
             let ports = |side| if side == Side::Lan { (port, server_port) } else { (server_port, port) };
-            for side in [opener, opener.other()].repeat(rounds as usize) {
+            for (number, side) in [opener, opener.other()].repeat(rounds as usize).into_iter().enumerate() {
                 let (from, to) = ports(side);
-                let frame = talk.ip(side).udp(from, to).payload(b"datagram").build();
+                let frame =
+                    talk.ip(side).udp(from, to).payload(format!("datagram {number}").as_bytes()).build();
                 talk.say(side, frame);
             }
         }

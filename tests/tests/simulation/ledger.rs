@@ -6,6 +6,7 @@
 use crate::gateway::{Heard, SILENCE_MS};
 use crate::hosts::{Kind, Talk};
 use crate::medium::{Frame, LATE_MAX_US};
+use crate::once::Once;
 use crate::plan::Plan;
 use crate::tally::{Excuse, Tally};
 use crate::world::Node;
@@ -126,9 +127,12 @@ struct Owned {
 /// The books.
 pub(super) struct Ledger {
     pub(super) tally: Tally,
+    pub(super) once: Once,
     gentle: bool,
     convergence_us: u64,
     sent: BTreeMap<u64, Sent>,
+    /// Talk and step of each transmission.
+    said: BTreeMap<u64, (u64, usize)>,
     count: u64,
     ears: BTreeMap<(u64, usize), Ear>,
     /// By talk and node, as in [`Ear`]: steps of which it has missed a sight.
@@ -140,9 +144,11 @@ impl Ledger {
     pub(super) fn new(plan: &Plan) -> Self {
         Self {
             tally: Tally::default(),
+            once: Once::default(),
             gentle: !plan.partitions,
             convergence_us: plan.settings.convergence_ms() * 1000,
             sent: BTreeMap::new(),
+            said: BTreeMap::new(),
             count: 0,
             ears: BTreeMap::new(),
             missed: BTreeMap::new(),
@@ -153,6 +159,7 @@ impl Ledger {
     /// A host sends a step of a talk.
     pub(super) fn send(&mut self, talk: u64, step: usize, at_us: u64) -> u64 {
         self.count += 1;
+        self.said.insert(self.count, (talk, step));
         self.sent.insert(self.count, Sent { talk, step, at_us, made: Vec::new() });
         self.owned.entry(talk).or_insert(Owned {
             begun_us: at_us,
@@ -166,8 +173,7 @@ impl Ledger {
 
     /// Talk and step of a transmission.
     pub(super) fn of(&self, transmission: u64) -> (u64, usize) {
-        let sent = &self.sent[&transmission];
-        (sent.talk, sent.step)
+        self.said[&transmission]
     }
 
     /// Whether something of a talk has not been judged.
@@ -205,19 +211,33 @@ impl Ledger {
         frame: &Frame,
         (heard, astray): (&Heard, bool),
     ) -> Result<(), String> {
-        let sent = self.sent.get_mut(&frame.transmission).unwrap();
+        let (talk, _) = self.of(frame.transmission);
         let &Heard { state, verdict, .. } = heard;
-        match frame.forwarder {
-            None => sent.made.push(Made { node, tenure, state, verdict, astray }),
-            Some(first) if heard.forwarded.is_some() => {
-                return Err(format!(
-                    "gw-{node} forwards what gw-{first} has forwarded of talk {}",
-                    sent.talk
-                ));
+        if frame.forwarder.is_none() {
+            let known = state == Some(ConnState::Established) && !matches!(verdict, Verdict::Drop(_));
+            let ear = &self.ears[&(talk, node)];
+            let guesses = ear.learning || ear.life * 1000 > self.owned[&talk].begun_us;
+            self.once.hears(frame.transmission, known, guesses, heard.forwarded.is_some());
+        }
+        match (frame.forwarder, self.sent.get_mut(&frame.transmission)) {
+            (None, Some(sent)) => sent.made.push(Made { node, tenure, state, verdict, astray }),
+            (Some(first), _) if heard.forwarded.is_some() => {
+                return Err(format!("gw-{node} forwards what gw-{first} has forwarded of talk {talk}"));
             }
-            Some(_) => {}
+            _ => {}
         }
         Ok(())
+    }
+
+    /// What has become of a frame that a node has held.
+    pub(super) fn releases(&mut self, node: usize, transmission: u64, verdict: Verdict) {
+        if matches!(verdict, Verdict::Forward(_)) {
+            self.once.takes_over(transmission);
+        }
+        let made = self.sent.get_mut(&transmission).map(|sent| &mut sent.made);
+        if let Some(made) = made.and_then(|made| made.iter_mut().find(|made| made.node == node)) {
+            made.verdict = verdict;
+        }
     }
 
     /// A talk is over, or one of its hosts has given up.
@@ -281,6 +301,10 @@ impl Ledger {
             (None, _) => {
                 tally.changing += 1;
                 Ok("nodes do not agree".into())
+            }
+            (Some(_), []) if sent.made.iter().any(|made| made.verdict == Verdict::Hold) => {
+                tally.changing += 1;
+                Ok("its owner has left, and its heirs have yet to hear what it forwarded".into())
             }
             (Some(owner), [one]) if *one == owner && !sent.goes_astray_by(owner) => {
                 tally.once += 1;

@@ -12,6 +12,8 @@ pub(super) struct Plan {
     pub(super) partitions: bool,
     /// Nothing else happens to a cluster that has agreed, and it agrees again before the next one.
     pub(super) only_partitions: bool,
+    /// Nobody crashes: nodes leave as planned, and come back.
+    pub(super) planned: bool,
     /// Of what nodes tell each other.
     pub(super) loss_percent: u64,
     pub(super) delay_max_ms: u64,
@@ -42,6 +44,7 @@ impl Plan {
             formation_ms: 300,
             learning_ms: 700,
             drain_ms: 400,
+            hand_over: true,
         }
     }
 
@@ -54,6 +57,7 @@ impl Plan {
             events: 2 + rng.below(7),
             partitions: true,
             only_partitions: false,
+            planned: false,
             loss_percent: rng.below(21),
             delay_max_ms: 5 + rng.below(56),
             air: Air {
@@ -70,6 +74,14 @@ impl Plan {
         let all = Self::gossip(rng);
         let air = Air { loss_per_mille: 0, ..all.air };
         Self { loss_percent: 0, delay_max_ms: 1 + rng.below(15), partitions: false, air, ..all }
+    }
+
+    /// Nodes drain, leave and come back, one after the other or at once, and hear all of everything in time.
+    pub(super) fn planned(rng: &mut Rng) -> Self {
+        let all = Self::gentle(rng);
+        let settings = Settings { minority: Minority::Serves, ..all.settings };
+        let air = Air { late_percent: 0, ..all.air };
+        Self { nodes: 2 + rng.index(3), planned: true, settings, air, ..all }
     }
 
     /// A cluster is parted in one way after the other, and its minority yields.

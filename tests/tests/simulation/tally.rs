@@ -36,6 +36,9 @@ pub(super) struct Tally {
     pub(super) excused: BTreeMap<Excuse, u64>,
     /// Flows that another node went on with when their owner had ended.
     pub(super) inherited: u64,
+    /// Where nodes leave as planned: packets of answered flows, each forwarded once; of all those that were held first; and
+    /// talks of which some were forwarded by nobody.
+    pub(super) planned: (u64, u64, u64),
     /// Talks that both ends have ended, and that one has given up.
     pub(super) talks: [u64; 2],
 }
@@ -49,6 +52,8 @@ impl Tally {
             *self.excused.entry(*excuse).or_default() += count;
         }
         self.inherited += other.inherited;
+        let ((a, b, c), (d, e, f)) = (self.planned, other.planned);
+        self.planned = (a + d, b + e, c + f);
         (0..2).for_each(|i| self.talks[i] += other.talks[i]);
     }
 
@@ -60,11 +65,11 @@ impl Tally {
 
 impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { once, missed, changing, excused, inherited, talks } = self;
+        let Self { once, missed, changing, excused, inherited, planned, talks } = self;
         write!(
             f,
             "{once} frames once, {missed} missed by their owner, {changing} while the cluster changed, otherwise \
-             {excused:?}; {inherited} flows inherited; {} talks ended, {} broken off",
+             {excused:?}; {inherited} flows inherited; {planned:?} once, held, lost; {} talks ended, {} broken off",
             talks[0], talks[1]
         )
     }

@@ -7,6 +7,9 @@ use crate::medium::{Event, Frame, Medium};
 use crate::plan::Plan;
 use crate::world::Node;
 use std::collections::BTreeMap;
+use weir_dataplane::counters::Verdict;
+use weir_tests::conversation::Side;
+use weir_tests::node::port;
 use weir_tests::rng::Rng;
 
 const TALKS: usize = 6;
@@ -24,6 +27,8 @@ pub(super) struct Traffic {
     pub(super) talks: BTreeMap<u64, Talk>,
     pub(super) ledger: Ledger,
     medium: Medium,
+    /// By node and number: frames that it holds.
+    held: BTreeMap<(usize, u64), Frame>,
     next_id: u64,
     tell: bool,
 }
@@ -34,6 +39,7 @@ impl Traffic {
             talks: BTreeMap::new(),
             ledger: Ledger::new(plan),
             medium: Medium::new(plan.air),
+            held: BTreeMap::new(),
             next_id: 0,
             tell,
         }
@@ -161,7 +167,41 @@ impl Traffic {
             (astray, talk.tries) = (true, talk.tries + TRIES_MAX / 4);
         }
         self.ledger.makes(index, node.tenure(), frame, (&heard, astray))?;
-        let Some((to, bytes)) = heard.forwarded else { return Ok(()) };
+        if heard.verdict == Verdict::Hold {
+            self.held.insert((index, heard.number), frame.clone());
+        }
+        self.leave(index, frame, heard.forwarded, nodes, now_us, rng);
+        Ok(())
+    }
+
+    /// Nodes forward what they have held, or give it up.
+    pub(super) fn release(&mut self, nodes: &mut [Option<Node>], now_us: u64, rng: &mut Rng) {
+        for index in 0..nodes.len() {
+            let Some(node) = &mut nodes[index] else {
+                self.held.retain(|(holder, _), _| *holder != index);
+                continue;
+            };
+            for (number, left) in node.gateway.released() {
+                let Some(frame) = self.held.remove(&(index, number)) else { continue };
+                let verdict =
+                    left.as_ref().map_or(Verdict::Shadow, |(side, _)| Verdict::Forward(port(*side)));
+                self.ledger.releases(index, frame.transmission, verdict);
+                self.leave(index, &frame, left, nodes, now_us, rng);
+            }
+        }
+    }
+
+    /// A node forwards a frame, if it does.
+    fn leave(
+        &mut self,
+        index: usize,
+        frame: &Frame,
+        forwarded: Option<(Side, Vec<u8>)>,
+        nodes: &[Option<Node>],
+        now_us: u64,
+        rng: &mut Rng,
+    ) {
+        let Some((to, bytes)) = forwarded else { return };
         assert_eq!(to, frame.side.other(), "a router between two nets");
         let copy = Frame { side: to, bytes: bytes.into(), forwarder: Some(index), ..*frame };
         self.medium.send_to_host(&copy, now_us, rng);
@@ -170,7 +210,6 @@ impl Traffic {
             let missed = self.medium.send_to_nodes(&copy, others, now_us, rng);
             self.ledger.misses(&missed, frame.transmission);
         }
-        Ok(())
     }
 }
 

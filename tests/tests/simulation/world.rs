@@ -7,7 +7,7 @@ use crate::ledger::{Owners, Standing, Tenure};
 use crate::plan::Plan;
 use crate::store::{DRIFT_PER_MILLE, MARGIN_MS, Store, TTL_MS};
 use crate::traffic::Traffic;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use weir_control::cluster::{
     Agreement, Coordinator, Digest, Incarnation, Member, NodeName, Order, State, Trouble, View, Weight,
@@ -134,7 +134,27 @@ impl World {
             self.now_ms + settings.formation_ms + settings.learning_ms + 3 * settings.convergence_ms();
         self.pass(until_ms, &mut checks)?;
         self.running().try_for_each(|node| node.gateway.check_counts())?;
+        self.each_was_forwarded_once()?;
         checks.at_peace(self)
+    }
+
+    /// Where nodes leave as planned, each packet of an answered flow was forwarded once; of a few talks packets were on
+    /// their way while their buckets went on from one heir to the next.
+    fn each_was_forwarded_once(&mut self) -> Result<(), String> {
+        if !self.plan.planned {
+            return Ok(());
+        }
+        let ledger = &mut self.traffic.ledger;
+        let (once, otherwise) = ledger.once.judge();
+        if let Some((number, times)) = otherwise.iter().find(|(_, times)| *times > 1) {
+            let (talk, step) = ledger.of(*number);
+            return Err(format!(
+                "step {step} of talk {talk}, sent as number {number}, was forwarded {times} times"
+            ));
+        }
+        let lost: BTreeSet<u64> = otherwise.iter().map(|(number, _)| ledger.of(*number).0).collect();
+        ledger.tally.planned = (once as u64, ledger.once.taken_over, lost.len() as u64);
+        Ok(())
     }
 
     fn pass(&mut self, until_ms: u64, checks: &mut Checks) -> Result<(), String> {
@@ -153,6 +173,7 @@ impl World {
     fn forward(&mut self) -> Result<(), String> {
         let now_us = self.now_ms * 1000;
         self.begun |= self.agreed_since_us.is_some();
+        self.traffic.release(&mut self.nodes, now_us - TICK_MS * 1000, &mut self.rng);
         self.traffic.pass(&mut self.nodes, self.begun, now_us, &mut self.rng)?;
         let standing = self.standing(now_us);
         self.traffic.judge(&standing, &self.nodes, now_us)
@@ -209,7 +230,7 @@ impl World {
             node.coordinator.count_flows(node.gateway.flows());
             node.coordinator.advance(&node.view, local_ms);
             // The others are told when the workers have acted.
-            node.gateway.follow(node.coordinator.ownership());
+            node.gateway.serve(&mut node.coordinator);
             match &mut self.carrier {
                 Carrier::Gossip(bus) => bus.send(i, node, now_ms, &mut self.rng),
                 Carrier::Store(store) => store.serve(i, node, now_ms, &mut self.rng),
@@ -229,6 +250,8 @@ impl World {
         match what {
             _ if self.plan.only_partitions => self.cut_or_mend(),
             _ if !running => self.start(i),
+            0..90 if self.plan.planned => self.leave(i),
+            _ if self.plan.planned => self.reload(i),
             0..30 => {
                 self.say(&format!("gw-{i} crashes"));
                 self.nodes[i] = None;
@@ -243,6 +266,28 @@ impl World {
             _ => self.order(i),
         }
         None
+    }
+
+    /// It leaves, for good or for a while, if somebody is left to serve; or it stays after all, if it was about to.
+    fn leave(&mut self, i: usize) {
+        let stays = |(j, node): (usize, &Option<Node>)| {
+            j != i && node.as_ref().is_some_and(|node| node.coordinator.member().state == State::Active)
+        };
+        if !self.nodes.iter().enumerate().any(stays) {
+            return;
+        }
+        let deadline_ms = Some(if self.rng.chance(50) { 0 } else { self.rng.within(0, 600) });
+        let order = match self.rng.below(10) {
+            0..5 => Order::Stop { deadline_ms },
+            5..8 => Order::Drain { deadline_ms },
+            _ => Order::Resume,
+        };
+        self.say(&format!("gw-{i} is ordered: {order}"));
+        let now_ms = self.now_ms;
+        if let Some(node) = &mut self.nodes[i] {
+            let local_ms = node.local_ms(now_ms);
+            drop(node.coordinator.order(&order, local_ms));
+        }
     }
 
     /// Its workers are told anew what they know.
@@ -331,6 +376,8 @@ impl World {
             released: None,
             active: None,
             flows_left: None,
+            handover: None,
+            holds_for: None,
         };
         let offset_ms = self.rng.within(0, 1 << 40);
         let drift = i64::try_from(self.rng.within(0, 2 * DRIFT_PER_MILLE.unsigned_abs())).unwrap();

@@ -108,5 +108,7 @@ fn test_member(name: &str, incarnation: u64) -> crate::cluster::Member {
         released: None,
         active: None,
         flows_left: None,
+        handover: None,
+        holds_for: None,
     }
 }
