@@ -22,9 +22,18 @@ pub(crate) struct Web(Background);
 impl Web {
     /// Starts one that says `name` on each page and lets each visitor wait for `delay`.
     pub(crate) fn start(host: &Namespace, name: &str, delay: Duration) -> Result<Self> {
+        Self::start_as(host, name, delay, &[])
+    }
+
+    /// The same over IPv6.
+    pub(crate) fn start6(host: &Namespace, name: &str, delay: Duration) -> Result<Self> {
+        Self::start_as(host, name, delay, &["6"])
+    }
+
+    fn start_as(host: &Namespace, name: &str, delay: Duration, version: &[&str]) -> Result<Self> {
         let program = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/e2e/programs/web.py");
         let mut command = host.command("python3");
-        command.args([program, name, &delay.as_millis().to_string()]);
+        command.args([program, name, &delay.as_millis().to_string()]).args(version);
         let web = Self(Background::start("web.py", &mut command)?);
         listens(host, 80).with_context(|| web.0.log())?;
         Ok(web)

@@ -1,14 +1,16 @@
 #!/usr/bin/env python3
-"""Serves pages over HTTP on port 80 of all addresses: NAME DELAY_MS, the time that it lets each visitor wait.
+"""Serves pages over HTTP on port 80 of all addresses: NAME DELAY_MS, the time that it lets each visitor wait, and 6 for
+IPv6.
 
 Every page says who served it, at which address, and what was asked for; any cache may keep it. /bytes/N is N bytes
 longer. Prints the visitor's address, the address that it came to and the path of each visit.
 """
+import socket
 import sys
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-name, delay_ms = sys.argv[1:]
+name, delay_ms, *version = sys.argv[1:]
 
 
 class Pages(BaseHTTPRequestHandler):
@@ -33,6 +35,7 @@ class Pages(BaseHTTPRequestHandler):
 
 
 class Server(ThreadingHTTPServer):
+    address_family = socket.AF_INET6 if version == ["6"] else socket.AF_INET
     daemon_threads = True
     request_queue_size = 256
 
