@@ -63,7 +63,7 @@ impl Node {
     /// From the next frame on these services count.
     pub fn serve(&mut self, config: &Config, version: u64, services: &config::Services) {
         let services = Arc::new(Services::compile(version, services));
-        if let Some(router) = self.pipeline.snapshot().router().cloned() {
+        if let Some(router) = self.router() {
             self.reroute(config, router.with_services(services));
         }
     }
@@ -94,13 +94,13 @@ impl Node {
     /// From the next frame on this configuration counts. A router keeps its routes and neighbours.
     pub fn reconfigure(&mut self, config: &Config) {
         let snapshot = Snapshot::compile(self.next_epoch(), config);
-        let router = self.pipeline.snapshot().router().cloned();
+        let router = self.router();
         self.adopt(if let Some(router) = router { snapshot.with_router(router) } else { snapshot });
     }
 
     /// The same for a router that owns nothing once `lease` is over.
     pub fn lease(&mut self, config: &Config, lease: Arc<Lease>) {
-        if let Some(router) = self.pipeline.snapshot().router().cloned() {
+        if let Some(router) = self.router() {
             let snapshot = Snapshot::compile(self.next_epoch(), config);
             self.adopt(snapshot.with_router(router).with_lease(lease));
         }
@@ -109,6 +109,11 @@ impl Node {
     /// The same for a gateway that routes otherwise from then on.
     pub fn reroute(&mut self, config: &Config, router: Router) {
         self.adopt(Snapshot::compile(self.next_epoch(), config).with_router(router));
+    }
+
+    /// What it routes by.
+    pub fn router(&self) -> Option<Router> {
+        self.pipeline.snapshot().router().cloned()
     }
 
     /// From the next frame on this node owns nothing: its lease is over.

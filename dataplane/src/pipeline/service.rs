@@ -173,9 +173,10 @@ pub(super) fn dispatch(
         // Whom else could the answers go to? All servers have this address.
         let master = master.filter(|server| !services.is_drained(*server));
         let opener = master.or_else(|| snapshot.router()?.server_at(place.source()));
-        if let Some(server) = opener {
-            tracked.steering = tracker.bind_opener(record, server, ours);
-        }
+        tracked.steering = match opener {
+            Some(server) => tracker.bind_opener(record, server, ours),
+            None => tracker.seek_opener(record),
+        };
         return;
     }
     // What a flow announces goes where that flow goes.

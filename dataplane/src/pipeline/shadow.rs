@@ -122,7 +122,12 @@ fn in_doubt(
     }
     let mark = tracker.table().hot(record).mark;
     let answer = Facts { mark, ..facts(parsed, place.port, place.vlan) };
-    match snapshot.services()?.claims(&asked(snapshot, &answer, &parsed.key)?).1? {
+    let (services, asked) = (snapshot.services()?, asked(snapshot, &answer, &parsed.key)?);
+    // What a server has asked is no service's.
+    if services.shares(asked.family, asked.source) {
+        return None;
+    }
+    match services.claims(&asked).1? {
         Assignment::Server(_) => None,
         Assignment::Service(service) => Some(service),
     }

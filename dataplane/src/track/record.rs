@@ -202,7 +202,8 @@ impl Steering {
     pub const REFUSED: Self = Self(1);
     /// The box itself, by an address that other nodes have as well.
     pub const HERE: Self = Self(2);
-    /// A service's server, if it is for one: that is asked with the next packet of its opener.
+    /// A service's server, if it is for one, or a server's that has opened it: that is asked with the next packet of its
+    /// opener.
     pub const OPEN: Self = Self(3);
     const FIRST_SERVICE: u16 = 4;
     const FIRST_SERVER: u16 = Self::FIRST_SERVICE + SERVICES_MAX as u16;

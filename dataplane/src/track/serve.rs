@@ -130,6 +130,13 @@ impl Tracker {
         self.tallies.bind(server, activity);
     }
 
+    /// A server has opened a flow from an address that others have as well, and it is not known which one: that is asked
+    /// with its next packet.
+    pub fn seek_opener(&mut self, record: RecordId) -> Steering {
+        self.table.lines_mut(record).1.steering = Steering::OPEN;
+        Steering::OPEN
+    }
+
     /// A server has opened a flow from an address that others have as well; `ours`: this node forwards it.
     pub fn bind_opener(&mut self, record: RecordId, server: ServerId, ours: bool) -> Steering {
         let steering = if ours { Steering::from(server) } else { Steering::overheard_from(server) };

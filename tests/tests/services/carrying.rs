@@ -94,6 +94,35 @@ fn a_server_is_known_by_its_number_while_a_flow_lives_that_it_has_opened() {
 }
 
 #[test]
+fn the_server_that_has_opened_a_flow_is_found_when_it_is_known_where_it_is() {
+    let (mut config, services) = (Config::default(), web(Scheduler::Rr, &[server(0)]));
+    config.conntrack.tcp.loose = true;
+    let unknown = || Node::serving(&config, knowing(0, router()), &services);
+    let mut node = unknown();
+    let said = |flags| eth(mac(0), TO_WAN).ip(VIP, client(0)).tcp(20, 2000).flags(flags).build();
+    let answer = |flags| up().ip(client(0), VIP).tcp(2000, 20).flags(flags).ack(1).build();
+    let say = |node: &mut Node, flags| {
+        let verdict = node.verdict(Side::Wan, MemFrame::new(said(flags)));
+        assert_eq!(verdict, Verdict::Forward(port(Side::Lan)));
+        node.departed();
+    };
+    // One connection of which the gateway has heard all, and one that it has come to late.
+    for (first, answered) in [(Flags::SYN, Flags(Flags::SYN.0 | Flags::ACK.0)), (Flags::ACK, Flags::ACK)] {
+        say(&mut node, first);
+        assert_eq!(verdict(&mut node, answer(answered)), Verdict::Punt(PuntReason::Local), "nobody's yet");
+        say(&mut node, first);
+        let opened = |node: &Node| node.counters().server(ServerId::FIRST).opened.read();
+        assert_eq!(opened(&node), 0);
+        let known = knowing(1, node.router().unwrap());
+        node.reroute(&config, known);
+        say(&mut node, first);
+        assert_eq!(opened(&node), 1);
+        assert_eq!(next(&mut node, &answer(answered)), mac(0));
+        node = unknown();
+    }
+}
+
+#[test]
 fn what_a_drained_server_opens_is_no_longer_its() {
     let (config, open) = (Config::default(), |n| {
         MemFrame::new(eth(mac(0), TO_WAN).ip(VIP, client(n)).tcp(20, 2000).flags(Flags::SYN).build())

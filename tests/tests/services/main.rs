@@ -65,6 +65,22 @@ fn id(interface: usize) -> InterfaceId {
 }
 
 fn router() -> Router {
+    knowing(4, Router::compile(&routing()))
+}
+
+/// A router that knows where so many of the servers are.
+fn knowing(servers: usize, router: Router) -> Router {
+    let beside =
+        |address: IpAddr, mac: Mac, at| Neighbour { interface: id(at), address, mac: MacAddr(mac.0) };
+    let servers4 = (0..servers).map(|server| beside(address(server).into(), mac(server), 1));
+    let servers6 = (0..servers).map(|server| beside(address6(server).into(), mac(server), 1));
+    let clients = (0..100).map(|n| beside(client(n).into(), CLIENT, 0));
+    let known = servers4.chain(servers6).chain(clients).chain([beside([198, 51, 100, 1].into(), UPLINK, 1)]);
+    let adjacencies = Adjacencies::compile(&routing(), router.fib(), |_| true, known);
+    router.with_neighbours(Arc::new(adjacencies))
+}
+
+fn routing() -> Routing {
     let interface = |side, mac: Mac, source_mac: Mac, addresses: &[&str]| Interface {
         port: port(side),
         vlan: None,
@@ -79,7 +95,7 @@ fn router() -> Router {
     };
     let gateway = "198.51.100.1".parse().ok();
     let uplink = NextHop { interface: id(1), gateway, weight: 1.try_into().unwrap() };
-    let routing = Routing {
+    Routing {
         interfaces: vec![
             interface(Side::Lan, TO_LAN, Mac::host(0xa), &["10.0.0.1/24", "10.0.0.80/24", VIP6]),
             interface(Side::Wan, TO_WAN, FROM_WAN, &["198.51.100.2/24", "2001:db8:2::2/64"]),
@@ -88,16 +104,7 @@ fn router() -> Router {
             Route { to: "0.0.0.0/0".parse().unwrap(), target: Target::Via(vec![uplink]) },
             Route { to: "192.0.2.0/24".parse().unwrap(), target: Target::Unreachable },
         ],
-    };
-    let router = Router::compile(&routing);
-    let beside =
-        |address: IpAddr, mac: Mac, at| Neighbour { interface: id(at), address, mac: MacAddr(mac.0) };
-    let servers = (0..4).map(|server| beside(address(server).into(), mac(server), 1));
-    let servers6 = (0..4).map(|server| beside(address6(server).into(), mac(server), 1));
-    let clients = (0..100).map(|n| beside(client(n).into(), CLIENT, 0));
-    let known = servers.chain(servers6).chain(clients).chain([beside([198, 51, 100, 1].into(), UPLINK, 1)]);
-    let adjacencies = Adjacencies::compile(&routing, router.fib(), |_| true, known);
-    router.with_neighbours(Arc::new(adjacencies))
+    }
 }
 
 fn server(index: usize) -> Server {
