@@ -70,17 +70,15 @@ fn a_server_that_fails_its_clients_is_left_out_and_tried_again() {
 
     let visitors: Vec<_> = (0..VISITORS).map(client).collect();
     let fall = || wait_for(&weir, ["dead", "dead", "up"], SEEN);
+    let began = Instant::now();
     let (_, fell) = crowd(&farm.clients, &visitors, &[SHARED], fall).unwrap();
     fell.unwrap();
-    let fallen = Instant::now();
     assert_eq!(served_by(&farm).with_context(|| weir.log()).unwrap(), ["c"]);
 
     let _well = start(0);
     farm.servers[1].run(&format!("iptables-legacy -D {SILENCE}")).unwrap();
-    assert_eq!(states(&weir).unwrap(), ["dead", "dead", "up"], "that they are well is not known yet");
     wait_for(&weir, ["up"; 3], 2 * OUT).unwrap();
-    // They fell one after the other, and `fallen` is when both had.
-    assert!(fallen.elapsed() + SHORT > OUT, "back after {:?}", fallen.elapsed());
+    assert!(began.elapsed() > OUT, "back after {:?}", began.elapsed());
     assert_eq!(served_by(&farm).with_context(|| weir.log()).unwrap(), ["a", "b", "c"]);
     assert_eq!(states(&weir).unwrap(), ["up"; 3]);
     weir.stop().unwrap();
