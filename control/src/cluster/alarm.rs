@@ -57,8 +57,11 @@ pub enum Trouble {
     },
     /// This node has no lease and may own nothing.
     NoLease,
-    /// This node hears too few of the others and may own nothing.
-    NoMajority,
+    /// This node hears too few of those who vote and may own nothing.
+    NoMajority {
+        /// Those of them that it does not hear.
+        missing: Vec<NodeName>,
+    },
 }
 
 impl Trouble {
@@ -94,7 +97,7 @@ impl Trouble {
             Self::Silent { .. } => "silent",
             Self::Deaf { .. } => "deaf",
             Self::NoLease => "no_lease",
-            Self::NoMajority => "no_majority",
+            Self::NoMajority { .. } => "no_majority",
         }
     }
 
@@ -118,7 +121,7 @@ impl Trouble {
             Self::Deaf { .. } => {
                 "repair the way from this node to that one, which takes it for dead and its flows for its own"
             }
-            Self::NoMajority => "repair the network between the nodes, or start those that are down",
+            Self::NoMajority { .. } => "repair the network between the nodes, or start those that are down",
             Self::NoLease => "see that the lease's store runs and can be reached from here",
         }
     }
@@ -138,7 +141,11 @@ impl fmt::Display for Trouble {
             Self::Isolated => f.write_str("half of the cluster or more died at once"),
             Self::Silent { node } => write!(f, "{node} lives and does not answer"),
             Self::Deaf { node } => write!(f, "{node} does not hear this node"),
-            Self::NoMajority => f.write_str("too few nodes are heard: this one owns nothing"),
+            Self::NoMajority { missing } => {
+                let names: Vec<_> = missing.iter().map(NodeName::as_str).collect();
+                let names = names.join(", ");
+                write!(f, "too few nodes are heard: this one owns nothing, and misses {names}")
+            }
             Self::NoLease => f.write_str("there is no lease: this node owns nothing"),
         }
     }
@@ -226,7 +233,7 @@ mod tests {
             Trouble::Silent { node: node() },
             Trouble::Deaf { node: node() },
             Trouble::NoLease,
-            Trouble::NoMajority,
+            Trouble::NoMajority { missing: vec![node()] },
         ];
         assert_eq!(all.each_ref().map(Trouble::name), Trouble::NAMES);
     }

@@ -15,6 +15,7 @@
 //! Maps are totally ordered and each node follows the highest one, so the order of messages does not matter.
 
 use super::company::Company;
+use super::electorate::Electorate;
 use super::map::OwnershipMap;
 use super::member::{Member, NodeName};
 use super::proposal::{MapEpoch, Proposal};
@@ -33,8 +34,7 @@ pub(super) struct Change {
     latest: Option<Proposal>,
     active: Option<MapEpoch>,
     released: Option<MapEpoch>,
-    /// Those of whom a majority is needed, where one is.
-    electorate: Vec<NodeName>,
+    electorate: Option<Electorate>,
 }
 
 #[derive(Debug)]
@@ -109,10 +109,37 @@ impl Change {
         self.latest.as_ref().is_some_and(seat)
     }
 
-    /// Whether those for whom `lives` are the majority of the nodes that had a seat in the last map that a majority
-    /// of those before had released by. A minority can make maps, and does not become a majority by it.
+    /// Of whom a majority is needed, where one is.
+    pub(super) const fn electorate(&self) -> Option<&Electorate> {
+        self.electorate.as_ref()
+    }
+
+    /// Goes by what another node says of that, if it overrules what is known.
+    pub(super) fn hear_electorate(&mut self, heard: &Electorate) {
+        if self.electorate.as_ref().is_none_or(|known| heard.overrules(known)) {
+            self.electorate = Some(heard.clone());
+        }
+    }
+
+    /// Whether those for whom `lives` are the majority that is needed.
     pub(super) fn has_majority(&self, lives: impl Fn(&NodeName) -> bool) -> bool {
-        self.electorate.is_empty() || is_majority(&self.electorate, lives)
+        self.electorate.as_ref().is_none_or(|electorate| electorate.majority(lives))
+    }
+
+    /// Takes those who have seats in the active map for the electorate, once a majority of those before is heard to have
+    /// released by it. Those may have left by now, or not serve again yet.
+    fn renew_electorate(&mut self, company: &Company<'_>) {
+        let Some(active) = self.layers.iter().find(|map| Some(map.epoch()) == self.active.as_ref()) else {
+            return;
+        };
+        let (epoch, before) = (active.epoch(), self.electorate.as_ref());
+        let agrees = |name: &NodeName| {
+            let mut others = company.others().filter(|other| other.name == *name);
+            *name == company.me().name || others.any(|other| has_released(other, epoch))
+        };
+        if before.is_none_or(|before| before.epoch() < epoch && before.majority(agrees)) {
+            self.electorate = Some(Electorate::new(before, epoch, active.seats()));
+        }
     }
 
     /// Follows `proposal` if it is higher than all before. One that cuts the hash space into another number of
@@ -138,7 +165,7 @@ impl Change {
 
     /// Owns nothing any more, and follows as a newcomer does.
     pub(super) fn forget(&mut self) {
-        let (latest, electorate) = (self.latest.take(), std::mem::take(&mut self.electorate));
+        let (latest, electorate) = (self.latest.take(), self.electorate.take());
         *self = Self { latest, electorate, ..Self::default() };
     }
 
@@ -150,6 +177,7 @@ impl Change {
         patience_ms: Option<u64>,
         now_ms: u64,
     ) -> Option<Step> {
+        self.renew_electorate(company);
         let heard =
             company.others().filter_map(|other| other.proposal.as_ref()).max_by_key(|known| known.epoch());
         if let Some(step) = heard.and_then(|heard| self.follow(heard, company.me().total_nodes, now_ms)) {
@@ -174,13 +202,6 @@ impl Change {
         }
         let Next { map, announced_ms, .. } = self.next.take()?;
         let (epoch, settles) = (map.epoch().clone(), map.settles());
-        let agreed = |name: &NodeName| {
-            let mut others = company.other_servers().filter(|other| other.name == *name);
-            *name == company.me().name || others.any(|other| has_released(other, &epoch))
-        };
-        if self.has_majority(agreed) {
-            self.electorate = map.seats().iter().map(|seat| seat.name.clone()).collect();
-        }
         self.active = Some(epoch.clone());
         self.layers = vec![map];
         Some(Step::Active { epoch, settles, took_ms: now_ms.saturating_sub(announced_ms) })
@@ -203,12 +224,6 @@ impl Change {
         let mut newest_first = released.into_iter().chain(later.iter().rev()).map(by);
         newest_first.find(others).unwrap_or_else(|| by(first))
     }
-}
-
-/// More than half, or the half that has the first by name.
-fn is_majority(names: &[NodeName], lives: impl Fn(&NodeName) -> bool) -> bool {
-    let living = names.iter().filter(|name| lives(name)).count();
-    2 * living > names.len() || 2 * living == names.len() && names.first().is_some_and(lives)
 }
 
 /// Whether `member` knows the map; to be past it is to know it.

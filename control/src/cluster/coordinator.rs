@@ -77,6 +77,7 @@ impl Coordinator {
                 proposal: None,
                 released: None,
                 active: None,
+                electorate: None,
                 flows_left: None,
                 ..member
             },
@@ -287,6 +288,11 @@ impl Coordinator {
                 (leased, Happened::LeaseLost, Happened::LeaseHeld)
             }
             (Agreement::Liveness, Minority::Yields) => {
+                let others = view.peers.values().filter(|peer| peer.liveness.lives());
+                let company = others.map(|peer| &peer.member).filter(|other| shares(other, &self.member));
+                company
+                    .filter_map(|other| other.electorate.as_ref())
+                    .for_each(|heard| self.change.hear_electorate(heard));
                 (self.change.has_majority(living), Happened::MajorityLost, Happened::MajorityHeld)
             }
             (Agreement::Liveness, Minority::Serves) | (Agreement::ByHand, _) => return,
@@ -462,6 +468,8 @@ impl Coordinator {
         if member.active.as_ref() != active {
             member.active = active.cloned();
         }
+        let yields = self.settings.minority == Minority::Yields;
+        member.electorate = change.electorate().filter(|_| yields).cloned();
         member.flows_left = self.flows_left.filter(|_| member.state == State::Draining);
         (member.handover, member.holds_for) = (self.passing.own(member.state), self.passing.holds_for());
     }

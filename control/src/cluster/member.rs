@@ -4,6 +4,7 @@
 //! Every field is always there; one that has no value is empty. A pair changes as a whole, a member need not: what must
 //! not be torn apart, the map with its epoch, is one pair.
 
+use super::electorate::Electorate;
 use super::handover::Handover;
 use super::proposal::{MapEpoch, Proposal};
 use serde::{Deserialize, Serialize};
@@ -170,6 +171,8 @@ pub struct Member {
     pub released: Option<MapEpoch>,
     /// The latest map by which it owns what the map gives to it.
     pub active: Option<MapEpoch>,
+    /// Of whom it must hear a majority to own anything, where the minority yields.
+    pub electorate: Option<Electorate>,
     /// While draining: how many flows are still its own.
     pub flows_left: Option<u64>,
     /// How far its leave has got, if it hands its flows over.
@@ -192,6 +195,7 @@ mod key {
     pub(super) const PROPOSAL: &str = "proposal";
     pub(super) const RELEASED: &str = "released";
     pub(super) const ACTIVE: &str = "active";
+    pub(super) const ELECTORATE: &str = "electorate";
     pub(super) const FLOWS_LEFT: &str = "flows_left";
     pub(super) const HANDOVER: &str = "handover";
     pub(super) const HOLDS_FOR: &str = "holds_for";
@@ -199,7 +203,7 @@ mod key {
 
 impl Member {
     /// All fields as pairs, always the same keys in the same order.
-    pub fn pairs(&self) -> [(&'static str, String); 15] {
+    pub fn pairs(&self) -> [(&'static str, String); 16] {
         fn text<T: fmt::Display>(value: Option<&T>) -> String {
             value.map(T::to_string).unwrap_or_default()
         }
@@ -216,6 +220,7 @@ impl Member {
             (key::PROPOSAL, text(self.proposal.as_ref())),
             (key::RELEASED, text(self.released.as_ref())),
             (key::ACTIVE, text(self.active.as_ref())),
+            (key::ELECTORATE, text(self.electorate.as_ref())),
             (key::FLOWS_LEFT, text(self.flows_left.as_ref())),
             (key::HANDOVER, text(self.handover.as_ref())),
             (key::HOLDS_FOR, self.holds_for.as_ref().map(life_text).unwrap_or_default()),
@@ -254,6 +259,7 @@ impl Member {
             proposal: pairs.optional(key::PROPOSAL)?,
             released: pairs.optional(key::RELEASED)?,
             active: pairs.optional(key::ACTIVE)?,
+            electorate: pairs.optional(key::ELECTORATE)?,
             flows_left: pairs.optional(key::FLOWS_LEFT)?,
             handover: pairs.optional(key::HANDOVER)?,
             holds_for: pairs.life(key::HOLDS_FOR)?,
@@ -338,6 +344,7 @@ mod tests {
             proposal: None,
             released: None,
             active: None,
+            electorate: Some("1700000000000 7/gw-0/00000000000000ff gw-0 gw-2".parse().unwrap()),
             flows_left: Some(7),
             handover: Some(Handover::Announced),
             holds_for: Some(("gw-2".parse().unwrap(), Incarnation(8))),
@@ -361,9 +368,13 @@ mod tests {
             let read = Member::from_pairs(rest.map(|(key, value)| (*key, value.as_str())));
             assert_eq!(read, Err(MemberError::Missing(pairs[left_out].0)));
         }
-        for (broken, text) in
-            [("weight", "0"), ("state", "asleep"), ("proposal", "{"), ("active", "7"), ("holds_for", "gw")]
-        {
+        for (broken, text) in [
+            ("weight", "0"),
+            ("state", "asleep"),
+            ("proposal", "{"),
+            ("electorate", "7"),
+            ("holds_for", "gw"),
+        ] {
             let pairs = pairs.iter().map(|(key, value)| (*key, if *key == broken { text } else { value }));
             let wrong = MemberError::Value { key: broken, text: text.into() };
             assert_eq!(Member::from_pairs(pairs), Err(wrong));

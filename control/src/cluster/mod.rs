@@ -32,8 +32,10 @@
 //! With [`Minority::Yields`] the smaller side stops owning when it takes the other for dead, which is when that one
 //! inherits: frames are doubled for as long as the times of detection differ, and never for longer than
 //! [`Settings::doubled_apart_ms`]. That holds for a cluster that had agreed; one that is parted in another way before
-//! it has agreed again may have two sides that both go on. The price is that a cluster which loses half of its nodes at once stops, and one of two nodes is such a half. Either
-//! way, a node that starts while it hears nobody cannot know that there are others.
+//! it has agreed again may have two sides that both go on. The price is that a cluster which loses half of its nodes at
+//! once stops, and one of two nodes is such a half. Who votes is told from node to node, so those that hear each other
+//! all may own or all wait, newcomers as well. Either way, a node that starts while it hears nobody cannot know that
+//! there are others: it serves until it hears of them.
 //!
 //! *With [`Agreement::Leases`] (etcd)* no bucket ever has two owners. A node that is cut off from the store stops owning
 //! a margin before its lease ends, and others inherit a margin after it has ended. Buckets have no owner in between,
@@ -56,6 +58,7 @@ mod by_hand;
 mod change;
 mod company;
 mod coordinator;
+mod electorate;
 pub mod engine;
 mod handover;
 mod hash;
@@ -78,6 +81,7 @@ mod view;
 
 pub use alarm::{Alarm, Trouble};
 pub use coordinator::Coordinator;
+pub use electorate::Electorate;
 pub use handover::{Duty, Handover};
 pub use history::{Event, Happened};
 pub use link::{ClusterEnd, EngineEnd, link};

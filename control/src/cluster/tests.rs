@@ -2,6 +2,7 @@
 
 mod by_hand;
 mod handover;
+mod minority;
 
 use super::*;
 use std::collections::BTreeMap;
@@ -36,6 +37,7 @@ fn member(i: usize) -> Member {
         proposal: None,
         released: None,
         active: None,
+        electorate: None,
         flows_left: None,
         handover: None,
         holds_for: None,
@@ -267,69 +269,6 @@ fn each_side_of_a_parting_owns_everything_and_all_is_settled_when_it_ends() {
         "all flows go by the map"
     );
     assert!((0..3).all(|i| cluster.troubles(i).is_empty()));
-}
-
-/// `n` nodes that agree, of which the smaller part yields.
-fn yielding(n: usize) -> Cluster {
-    let yields = Settings { minority: Minority::Yields, ..settings(Agreement::Liveness) };
-    let start = |i| Coordinator::new(yields.clone(), member(i), BTreeMap::new(), 0);
-    let mut cluster = Cluster {
-        now_ms: 0,
-        nodes: (0..n).map(start).collect(),
-        views: vec![View::default(); n],
-        tells: true,
-    };
-    cluster.pass(500, |_, _| true);
-    cluster
-}
-
-#[test]
-fn a_minority_that_yields_owns_nothing_until_it_hears_the_others() {
-    let mut cluster = yielding(3);
-    let all = cluster.owners(0);
-    for alone in 0..3 {
-        cluster.pass(10, |i, j| (i == alone) == (j == alone));
-        assert_eq!(cluster.shares()[alone], 0);
-        assert_eq!(
-            cluster.shares().iter().sum::<usize>(),
-            usize::from(BUCKETS),
-            "the others have it all at once"
-        );
-        cluster.pass(1000, |i, j| (i == alone) == (j == alone));
-        assert!(cluster.troubles(alone).contains(&Trouble::NoMajority));
-        assert_eq!(cluster.nodes[alone].member().state, State::Joining, "alone, it founds no cluster");
-        cluster.pass(600, |_, _| true);
-        assert_eq!((cluster.owners(0), cluster.owners(alone)), (all.clone(), all.clone()));
-    }
-}
-
-#[test]
-fn of_two_halves_that_yield_the_one_with_the_first_node_goes_on() {
-    let mut cluster = yielding(2);
-    cluster.pass(100, |i, j| i == j);
-    assert_eq!(cluster.shares(), [usize::from(BUCKETS), 0]);
-}
-
-#[test]
-fn who_has_left_has_no_vote_and_no_part_until_those_with_a_seat_are_heard() {
-    let mut cluster = yielding(3);
-    for leaver in [0, 1] {
-        cluster.order(leaver, Order::Drain { deadline_ms: Some(200) });
-        cluster.pass(300, |_, _| true);
-    }
-    assert_eq!(cluster.shares(), [0, 0, usize::from(BUCKETS)]);
-    let without_the_last = |i: usize, j: usize| (i == 2) == (j == 2);
-    cluster.pass(50, without_the_last);
-    cluster.order(0, Order::Resume);
-    cluster.order(1, Order::Resume);
-    cluster.pass(1000, without_the_last);
-    assert_eq!(cluster.shares(), [0, 0, usize::from(BUCKETS)], "it may serve where it is not heard");
-    for waits in [0, 1] {
-        assert_eq!(cluster.nodes[waits].member().state, State::Joining);
-        assert!(cluster.troubles(waits).contains(&Trouble::NoMajority));
-    }
-    cluster.pass(1000, |_, _| true);
-    assert!(cluster.shares().iter().all(|share| *share > 0), "{:?}", cluster.shares());
 }
 
 #[test]

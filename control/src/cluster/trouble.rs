@@ -3,6 +3,7 @@
 use super::alarm::Trouble;
 use super::change::Change;
 use super::company::Company;
+use super::electorate::Electorate;
 use super::member::{NodeName, State};
 use super::ownership::Ownership;
 use super::settings::Agreement;
@@ -34,7 +35,7 @@ pub(super) fn troubles(sight: &Sight<'_>) -> Vec<Trouble> {
     mismatches(sight, &mut found);
     if !sight.may_own {
         let leases = matches!(sight.agreement, Agreement::Leases { .. });
-        found.push(if leases { Trouble::NoLease } else { Trouble::NoMajority });
+        found.push(if leases { Trouble::NoLease } else { Trouble::NoMajority { missing: missing(sight) } });
     }
     if sight.ownership.owners.contains(&None) && sight.company.me().state != State::Joining {
         found.push(Trouble::Hole);
@@ -50,6 +51,16 @@ pub(super) fn troubles(sight: &Sight<'_>) -> Vec<Trouble> {
     }
     found.extend(sight.strangers.iter().map(|node| Trouble::SplitBrain { node: node.clone() }));
     found
+}
+
+/// Those who vote and are not heard.
+fn missing(sight: &Sight<'_>) -> Vec<NodeName> {
+    let heard = |name: &NodeName| {
+        let peer = sight.view.peers.get(name);
+        *name == sight.company.me().name || peer.is_some_and(|peer| peer.liveness.lives())
+    };
+    let voters = sight.change.electorate().map(Electorate::voters).unwrap_or_default();
+    voters.iter().filter(|name| !heard(name)).cloned().collect()
 }
 
 /// What other nodes hold that they should not.

@@ -121,6 +121,7 @@ impl Seat {
             proposal: None,
             released: None,
             active: None,
+            electorate: None,
             flows_left: None,
             handover: None,
             holds_for: None,

@@ -25,6 +25,7 @@ pub(crate) fn member(name: &str, incarnation: u64) -> Member {
         proposal: None,
         released: None,
         active: None,
+        electorate: None,
         flows_left: None,
         handover: None,
         holds_for: None,

@@ -2,7 +2,7 @@
 
 use crate::world::{BUCKETS, Carrier, Node, TICK_MS, World};
 use std::collections::BTreeMap;
-use weir_control::cluster::{Minority, State};
+use weir_control::cluster::{Minority, State, Trouble};
 
 /// What has been seen so far.
 pub(super) struct Checks {
@@ -123,7 +123,7 @@ impl Checks {
         one_owner_each(world).map_err(|broken| format!("after a crash, noticed by {by_ms} ms: {broken}"))
     }
 
-    /// Where everybody is right about everybody for long enough, all agree.
+    /// Where everybody is right about everybody for long enough, all agree; or all wait.
     fn calm_brings_agreement(&mut self, world: &World) -> Result<(), String> {
         let states = world.nodes.iter().map(|node| node.as_ref().map(|node| node.coordinator.member().state));
         let same = states.clone().eq(self.states.iter().copied());
@@ -132,7 +132,11 @@ impl Checks {
         }
         self.calm_ms = if same && world.views_are_right() { self.calm_ms + TICK_MS } else { 0 };
         let serves = world.running().any(|node| node.coordinator.member().state.serves());
-        if serves && self.calm_ms > world.plan.settings.convergence_ms() { agreement(world) } else { Ok(()) }
+        match self.calm_ms > world.plan.settings.convergence_ms() {
+            true if serves => agreement(world),
+            true => all_wait(world),
+            false => Ok(()),
+        }
     }
 }
 
@@ -176,6 +180,19 @@ fn one_owner_each(world: &World) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// Where nobody serves, each has left, or lacks a lease or voters who are not heard.
+fn all_wait(world: &World) -> Result<(), String> {
+    let waits = |node: &&Node| {
+        let mut alarms = node.coordinator.alarms(node.local_ms(world.now_ms));
+        node.coordinator.member().state == State::Leaving
+            || alarms.any(|alarm| matches!(alarm.trouble, Trouble::NoMajority { .. } | Trouble::NoLease))
+    };
+    match world.running().find(|node| !waits(node)) {
+        Some(node) => Err(format!("{} could serve, and nobody does", node.coordinator.member().name)),
+        None => Ok(()),
+    }
 }
 
 fn agreement(world: &World) -> Result<(), String> {

@@ -150,6 +150,23 @@ fn where_the_minority_yields_no_bucket_has_two_owners_for_long() {
 }
 
 #[test]
+fn where_the_minority_yields_those_who_hear_each_other_all_serve_or_all_wait() {
+    // A newcomer among nodes whose voters are gone.
+    play(10_740, Plan::gossip, false).unwrap_or_else(|broken| panic!("{broken}"));
+    let tally = run(500, Plan::voting);
+    hold(
+        &tally,
+        &[
+            (Excuse::Mistaken, 500),
+            (Excuse::Unknown, 500),
+            (Excuse::Silent, 2000),
+            (Excuse::Guessed, 6000),
+            (Excuse::OnTheWay, 500),
+        ],
+    );
+}
+
+#[test]
 fn with_leases_no_bucket_ever_has_two_owners() {
     let tally = run(1500, Plan::store);
     hold(

@@ -90,6 +90,12 @@ impl Plan {
         Self { settings, events: 1 + rng.below(4), only_partitions: true, ..Self::gossip(rng) }
     }
 
+    /// Nodes come and go, often, on a network that does what it should, and the minority yields.
+    pub(super) fn voting(rng: &mut Rng) -> Self {
+        let settings = Settings { minority: Minority::Yields, ..Self::settings(Agreement::Liveness) };
+        Self { settings, events: 4 + rng.below(12), ..Self::gentle(rng) }
+    }
+
     /// Everything that can happen to a store with leases.
     pub(super) fn store(rng: &mut Rng) -> Self {
         let strict = Self::settings(Agreement::Leases { margin_ms: MARGIN_MS });

@@ -375,6 +375,7 @@ impl World {
             proposal: None,
             released: None,
             active: None,
+            electorate: None,
             flows_left: None,
             handover: None,
             holds_for: None,

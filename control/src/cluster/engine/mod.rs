@@ -107,6 +107,7 @@ fn test_member(name: &str, incarnation: u64) -> crate::cluster::Member {
         proposal: None,
         released: None,
         active: None,
+        electorate: None,
         flows_left: None,
         handover: None,
         holds_for: None,
