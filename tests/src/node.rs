@@ -170,6 +170,11 @@ impl Node {
         passages.chunks(BURST_MAX).flat_map(|burst| self.take_burst(burst)).collect()
     }
 
+    /// Takes a single frame in at its moment.
+    pub fn take_one(&mut self, side: Side, bytes: &[u8], at_us: u64) -> Sight {
+        self.process(vec![(side, MemFrame::new(bytes))], Tick::from_ms(at_us / 1000))[0]
+    }
+
     fn take_burst(&mut self, passages: &[&Passage]) -> Vec<Sight> {
         let now = Tick::from_ms(passages.last().map_or(0, |passage| passage.at_us) / 1000);
         let frames = passages.iter().map(|passage| (passage.side, MemFrame::new(passage.bytes.as_slice())));
@@ -225,8 +230,8 @@ impl Node {
             self.tracer.sweep();
         }
         assert!(burst.is_empty(), "the pipeline takes the whole burst");
-        let indices: Vec<usize> = seen.sights.iter().map(|sight| sight.index).collect();
-        assert!(indices.into_iter().eq(0..origins.len()), "each frame is observed once, in order");
+        let indices = seen.sights.iter().map(|sight| sight.index);
+        assert!(indices.eq(0..origins.len()), "each frame is observed once, in order");
         self.frames += origins.len() as u64;
         assert_eq!(self.counters.frames(), self.frames, "each frame has one outcome");
         self.check_departures(&seen, &bytes);
@@ -264,13 +269,17 @@ impl Node {
     }
 
     /// The frames, as they came in, that had such an outcome.
-    fn outcomes(&self, seen: &Seen, bytes: &[Vec<u8>], is_meant: impl Fn(Verdict) -> bool) -> Vec<Vec<u8>> {
-        let meant = seen.outcomes.iter().filter(|(_, verdict)| is_meant(*verdict));
-        let frames = meant.map(|(frame, _)| match frame {
+    fn outcomes<'a>(
+        &'a self,
+        seen: &'a Seen,
+        bytes: &'a [Vec<u8>],
+        is_meant: impl Fn(Verdict) -> bool + 'a,
+    ) -> impl Iterator<Item = &'a Vec<u8>> {
+        let meant = seen.outcomes.iter().filter(move |(_, verdict)| is_meant(*verdict));
+        meant.map(|(frame, _)| match frame {
             Departing::New(index) => &bytes[*index],
             Departing::Held(number) => self.waiting.get(number).expect("it was held"),
-        });
-        frames.cloned().collect()
+        })
     }
 
     /// What leaves by a port is what the verdicts say, in order; unchanged, but by a router. What is left to control
@@ -280,24 +289,21 @@ impl Node {
         self.waiting.extend(held.map(|sight| (sight.number, bytes[sight.index].clone())));
         let mut left = self.departing();
         for (side, left) in [Side::Lan, Side::Wan].into_iter().zip(&mut left) {
-            let forwarded = self.outcomes(seen, bytes, |verdict| verdict == Verdict::Forward(port(side)));
+            let forwarded =
+                self.outcomes(seen, bytes, move |verdict| verdict == Verdict::Forward(port(side)));
             if self.pipeline.snapshot().router().is_some() {
-                assert_eq!(left.len(), forwarded.len(), "{side:?}");
+                assert_eq!(left.len(), forwarded.count(), "{side:?}");
                 self.departed.extend(left.drain(..).map(|frame| (side, frame)));
             } else {
-                assert!(*left == forwarded, "{side:?}");
+                assert!(left.iter().eq(forwarded), "{side:?}");
             }
         }
         // What is too long for a tunnel is left to control inside the packet that would go there.
         let as_it_came = |reason| reason != PuntReason::TunnelTooBig;
-        let punted = self.outcomes(
-            seen,
-            bytes,
-            |verdict| matches!(verdict, Verdict::Punt(reason) if as_it_came(reason)),
-        );
         let punts = self.outbox.punts().drain(..).filter(|punted| as_it_came(punted.reason));
         let punts: Vec<Vec<u8>> = punts.map(|punted| punted.frame.into_bytes()).collect();
-        assert!(punts == punted, "what is left to control");
+        let punted = |verdict| matches!(verdict, Verdict::Punt(reason) if as_it_came(reason));
+        assert!(punts.iter().eq(self.outcomes(seen, bytes, punted)), "what is left to control");
         for release in &seen.releases {
             assert!(self.waiting.remove(&release.number).is_some(), "a frame is released once: {release:?}");
         }

@@ -4,7 +4,7 @@
 use crate::hosts::{CLIENTS, SERVERS, TOGETHER, client, server, shared};
 use crate::world::BUCKETS;
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::sync::{Arc, LazyLock};
 use weir_control::cluster::{Coordinator, Duty, NodeName, Numbers, Ownership};
 use weir_dataplane::config::route::{Interface, ReversePath, Routing};
@@ -20,7 +20,7 @@ use weir_dataplane::subnet::Subnet;
 use weir_dataplane::track::ConnState;
 use weir_dataplane::units::{InterfaceId, MEMBERS_MAX, Mark, MemberId, PortId, ServerId, ServiceId, Span};
 use weir_dataplane::wire::MacAddr;
-use weir_tests::conversation::{Fate, Passage, Side};
+use weir_tests::conversation::Side;
 use weir_tests::node::{Node, clustered, port};
 use weir_tests::packet::Mac;
 
@@ -236,14 +236,7 @@ impl Gateway {
 
     /// Hears a frame.
     pub(super) fn hear(&mut self, side: Side, bytes: &[u8], at_us: u64) -> Heard {
-        let passage = Passage {
-            client: Ipv4Addr::UNSPECIFIED.into(),
-            fate: Fate::Flow,
-            at_us,
-            side,
-            bytes: bytes.to_vec(),
-        };
-        let Sight { state, verdict, number, .. } = self.node.take([&passage])[0];
+        let Sight { state, verdict, number, .. } = self.node.take_one(side, bytes, at_us);
         let forwarded = self.node.departed().pop();
         assert_eq!(forwarded.is_some(), matches!(verdict, Verdict::Forward(_)));
         Heard { state, verdict, number, forwarded }

@@ -10,7 +10,7 @@ use crate::once::Once;
 use crate::plan::Plan;
 use crate::tally::{Excuse, Tally};
 use crate::world::Node;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use weir_dataplane::counters::Verdict;
 use weir_dataplane::track::ConnState;
@@ -129,11 +129,12 @@ pub(super) struct Ledger {
     pub(super) tally: Tally,
     pub(super) once: Once,
     gentle: bool,
+    planned: bool,
     convergence_us: u64,
-    sent: BTreeMap<u64, Sent>,
-    /// Talk and step of each transmission.
-    said: BTreeMap<u64, (u64, usize)>,
-    count: u64,
+    /// The last transmissions, of which not all has been heard.
+    sent: VecDeque<Sent>,
+    /// Talk and step of each transmission, from number 1 on.
+    said: Vec<(u64, usize)>,
     ears: BTreeMap<(u64, usize), Ear>,
     /// By talk and node, as in [`Ear`]: steps of which it has missed a sight.
     missed: BTreeMap<(u64, usize), u64>,
@@ -146,10 +147,10 @@ impl Ledger {
             tally: Tally::default(),
             once: Once::default(),
             gentle: !plan.partitions,
+            planned: plan.planned,
             convergence_us: plan.settings.convergence_ms() * 1000,
-            sent: BTreeMap::new(),
-            said: BTreeMap::new(),
-            count: 0,
+            sent: VecDeque::new(),
+            said: Vec::new(),
             ears: BTreeMap::new(),
             missed: BTreeMap::new(),
             owned: BTreeMap::new(),
@@ -158,9 +159,8 @@ impl Ledger {
 
     /// A host sends a step of a talk.
     pub(super) fn send(&mut self, talk: u64, step: usize, at_us: u64) -> u64 {
-        self.count += 1;
-        self.said.insert(self.count, (talk, step));
-        self.sent.insert(self.count, Sent { talk, step, at_us, made: Vec::new() });
+        self.said.push((talk, step));
+        self.sent.push_back(Sent { talk, step, at_us, made: Vec::new() });
         self.owned.entry(talk).or_insert(Owned {
             begun_us: at_us,
             asked: None,
@@ -168,17 +168,23 @@ impl Ledger {
             on_the_way: false,
             divided: false,
         });
-        self.count
+        self.said.len() as u64
     }
 
     /// Talk and step of a transmission.
     pub(super) fn of(&self, transmission: u64) -> (u64, usize) {
-        self.said[&transmission]
+        self.said[transmission as usize - 1]
+    }
+
+    /// A transmission of which not all has been heard.
+    fn sent(&mut self, transmission: u64) -> Option<&mut Sent> {
+        let settled = self.said.len() - self.sent.len();
+        self.sent.get_mut((transmission as usize - 1).checked_sub(settled)?)
     }
 
     /// Whether something of a talk has not been judged.
     pub(super) fn concerns(&self, talk: u64) -> bool {
-        self.sent.values().any(|sent| sent.talk == talk)
+        self.sent.iter().any(|sent| sent.talk == talk)
     }
 
     /// Some nodes miss a frame.
@@ -213,13 +219,13 @@ impl Ledger {
     ) -> Result<(), String> {
         let (talk, _) = self.of(frame.transmission);
         let &Heard { state, verdict, .. } = heard;
-        if frame.forwarder.is_none() {
+        if self.planned && frame.forwarder.is_none() {
             let known = state == Some(ConnState::Established) && !matches!(verdict, Verdict::Drop(_));
             let ear = &self.ears[&(talk, node)];
             let guesses = ear.learning || ear.life * 1000 > self.owned[&talk].begun_us;
             self.once.hears(frame.transmission, known, guesses, heard.forwarded.is_some());
         }
-        match (frame.forwarder, self.sent.get_mut(&frame.transmission)) {
+        match (frame.forwarder, self.sent(frame.transmission)) {
             (None, Some(sent)) => sent.made.push(Made { node, tenure, state, verdict, astray }),
             (Some(first), _) if heard.forwarded.is_some() => {
                 return Err(format!("gw-{node} forwards what gw-{first} has forwarded of talk {talk}"));
@@ -231,10 +237,10 @@ impl Ledger {
 
     /// What has become of a frame that a node has held.
     pub(super) fn releases(&mut self, node: usize, transmission: u64, verdict: Verdict) {
-        if matches!(verdict, Verdict::Forward(_)) {
+        if self.planned && matches!(verdict, Verdict::Forward(_)) {
             self.once.takes_over(transmission);
         }
-        let made = self.sent.get_mut(&transmission).map(|sent| &mut sent.made);
+        let made = self.sent(transmission).map(|sent| &mut sent.made);
         if let Some(made) = made.and_then(|made| made.iter_mut().find(|made| made.node == node)) {
             made.verdict = verdict;
         }
@@ -245,29 +251,31 @@ impl Ledger {
         self.tally.talks[given_up as usize] += 1;
     }
 
-    /// Judges what has settled, and says so.
+    /// Judges what has settled, and says so if it is to tell.
     pub(super) fn judge(
         &mut self,
         standing: &Standing,
         talks: &BTreeMap<u64, Talk>,
         nodes: &[Option<Node>],
         now_us: u64,
+        tell: bool,
     ) -> Result<Vec<String>, String> {
         let mut told = Vec::new();
         if standing.parted {
             self.owned.values_mut().for_each(|owned| owned.divided = true);
         }
-        while let Some(entry) = self.sent.first_entry()
-            && entry.get().at_us + SETTLED_US <= now_us
+        let settled = |sent: &Sent| sent.at_us + SETTLED_US <= now_us;
+        while self.sent.front().is_some_and(settled)
+            && let Some(sent) = self.sent.pop_front()
         {
-            let sent = entry.remove();
             let Some(talk) = talks.get(&sent.talk) else { continue };
             let line = |what: &str| {
                 let Sent { step, at_us, made, .. } = &sent;
                 format!("{:9.2} step {step} of {talk}: {made:?}: {what}", *at_us as f64 / 1000.0)
             };
             match self.judge_one(&sent, talk, standing) {
-                Ok(what) => told.push(line(&what)),
+                Ok(what) if tell => told.push(line(&what)),
+                Ok(_) => {}
                 Err(broken) => {
                     let believes = |(i, node): (usize, &Option<Node>)| {
                         let node = node.as_ref()?;

@@ -81,10 +81,8 @@ impl Traffic {
         nodes: &[Option<Node>],
         now_us: u64,
     ) -> Result<(), String> {
-        let told = self.ledger.judge(standing, &self.talks, nodes, now_us)?;
-        if self.tell {
-            told.iter().for_each(|line| println!("{line}"));
-        }
+        let told = self.ledger.judge(standing, &self.talks, nodes, now_us, self.tell)?;
+        told.iter().for_each(|line| println!("{line}"));
         let over = |talk: &Talk| talk.is_over() && !self.ledger.concerns(talk.id);
         let over: Vec<u64> = self.talks.values().filter(|talk| over(talk)).map(|talk| talk.id).collect();
         for talk in over {
