@@ -116,7 +116,8 @@ struct Owned {
     asked: Option<(usize, Tenure)>,
     /// From the answer on.
     owner: Option<(usize, Tenure)>,
-    /// It was heard of while it had no owner and nodes did not agree on one.
+    /// It was heard of while it had no owner and nodes did not agree on one; or a map was to settle whose it is, and it
+    /// was heard of, and forwarded by nobody, while the next one was under way.
     on_the_way: bool,
     /// It was heard of while some nodes were wrong about who lives, or had not agreed since; or it was silent while a
     /// node that lives was dead to another one, which has that one's flows in mind as inherited from then on, or before
@@ -302,6 +303,9 @@ impl Ledger {
         let kept = sent.serving(kept, standing);
         let owner = kept.or_else(|| standing.owners[talk.bucket].filter(|_| agreed));
         let forwarders = sent.forwarders();
+        let right = standing.right_since_us.is_some_and(|since| since <= sent.at_us);
+        let lost = |(owner, _)| forwarders.is_empty() && sent.is_heard_by(owner);
+        owned.on_the_way |= owned.divided && right && !agreed && owned.owner.is_some_and(lost);
         let lenient =
             talk.is_served && owner.is_some_and(|owner| self.excuse_of(owner, sent, talk).is_some());
         let tally = &mut self.tally;
