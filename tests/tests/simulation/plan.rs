@@ -9,6 +9,8 @@ pub(super) struct Plan {
     pub(super) nodes: usize,
     pub(super) settings: Settings,
     pub(super) events: u64,
+    /// The longest time between two of them, for most of them.
+    pub(super) pause_max_ms: u64,
     pub(super) partitions: bool,
     /// Nothing else happens to a cluster that has agreed, and it agrees again before the next one.
     pub(super) only_partitions: bool,
@@ -55,6 +57,7 @@ impl Plan {
             nodes: 2 + rng.index(4),
             settings: Settings { minority, ..Self::settings(Agreement::Liveness) },
             events: 2 + rng.below(7),
+            pause_max_ms: 1800,
             partitions: true,
             only_partitions: false,
             planned: false,
@@ -90,10 +93,11 @@ impl Plan {
         Self { settings, events: 1 + rng.below(4), only_partitions: true, ..Self::gossip(rng) }
     }
 
-    /// Nodes come and go, often, on a network that does what it should, and the minority yields.
+    /// Nodes come and go on a network that does what it should, with time to agree or to find that they cannot, and the
+    /// minority yields.
     pub(super) fn voting(rng: &mut Rng) -> Self {
         let settings = Settings { minority: Minority::Yields, ..Self::settings(Agreement::Liveness) };
-        Self { settings, events: 4 + rng.below(12), ..Self::gentle(rng) }
+        Self { settings, events: 4 + rng.below(9), pause_max_ms: 5000, ..Self::gentle(rng) }
     }
 
     /// Everything that can happen to a store with leases.

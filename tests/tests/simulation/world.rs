@@ -119,7 +119,7 @@ impl World {
     pub(super) fn run(&mut self) -> Result<(), String> {
         let mut checks = Checks::new(self);
         for _ in 0..self.plan.events {
-            let pause_ms = if self.rng.chance(30) { 200 } else { 1800 };
+            let pause_ms = if self.rng.chance(30) { 200 } else { self.plan.pause_max_ms };
             let agree_ms = self.plan.settings.formation_ms + self.plan.settings.convergence_ms();
             let calm_ms = if self.plan.only_partitions { agree_ms } else { 0 };
             let until_ms = self.now_ms + calm_ms + self.rng.within(20, pause_ms);
