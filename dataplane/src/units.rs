@@ -4,7 +4,7 @@
 //! so that a port cannot be passed where a worker is meant.
 
 use core::fmt;
-use core::num::{NonZeroU8, NonZeroU32};
+use core::num::{NonZeroU8, NonZeroU16, NonZeroU32};
 
 /// Frames taken from a queue at once, at most. Bursts of 32 hide a cache miss; 64 hide it better.
 pub const BURST_MAX: usize = 64;
@@ -61,17 +61,20 @@ impl InterfaceId {
 
 /// A VLAN, 1 to 4094 (IEEE 802.1Q).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct VlanId(u16);
+pub struct VlanId(NonZeroU16);
 
 impl VlanId {
     /// `None` for 0 and above 4094.
     pub const fn new(id: u16) -> Option<Self> {
-        if id >= 1 && id <= 4094 { Some(Self(id)) } else { None }
+        match NonZeroU16::new(id) {
+            Some(id) if id.get() <= 4094 => Some(Self(id)),
+            _ => None,
+        }
     }
 
     /// As in a tag.
     pub const fn number(self) -> u16 {
-        self.0
+        self.0.get()
     }
 }
 
