@@ -23,7 +23,7 @@ use crate::units::{Mark, PortId, VlanId};
 use crate::wire::IpProtocol;
 use answers::Answers;
 use arrayvec::ArrayVec;
-use axis::{Stretches, Table};
+use axis::{Cells, Stretches, Table};
 use core::net::IpAddr;
 use core::ops::RangeInclusive;
 use factor::{FACTORS_MAX, Factor, SUMS_MAX};
@@ -245,7 +245,7 @@ fn compile_tables(rules: &[Rule], sets: &mut [Sets; Property::COUNT]) -> [Table;
 struct Axes {
     sources: Ends,
     destinations: Ends,
-    marks: Stretches<u32>,
+    marks: Cells<u32>,
 }
 
 /// No VLAN has this number.
@@ -257,7 +257,7 @@ impl Axes {
         Self {
             sources: Ends::compile(rules, |rule| rule.source, sources),
             destinations: Ends::compile(rules, |rule| rule.destination, destinations),
-            marks: stretches(rules, |rule| rule.mark.map(|mark| only(mark.0)), marks),
+            marks: Cells::compile(stretches(rules, |rule| rule.mark.map(|mark| only(mark.0)), marks)),
         }
     }
 
@@ -283,8 +283,8 @@ impl Axes {
 /// Addresses of either kind.
 #[derive(Clone, Debug)]
 struct Ends {
-    v4: Stretches<u32>,
-    v6: Stretches<u128>,
+    v4: Cells<u32>,
+    v6: Cells<u128>,
 }
 
 impl Ends {
@@ -308,7 +308,10 @@ impl Ends {
                 IpAddr::V4(_) => none(u128::MAX),
             })
         };
-        Self { v4: stretches(rules, v4, sets), v6: stretches(rules, v6, sets) }
+        Self {
+            v4: Cells::compile(stretches(rules, v4, sets)),
+            v6: Cells::compile(stretches(rules, v6, sets)),
+        }
     }
 
     fn scale(&mut self, by: u16) {
