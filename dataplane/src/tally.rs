@@ -51,7 +51,7 @@ impl Counts {
     }
 }
 
-/// One server. What a choice among servers reads stands in one place, and is worked out when it changes.
+/// One server.
 #[derive(Clone, Copy, Debug, Default)]
 #[repr(align(64))]
 struct Tally {
@@ -65,49 +65,49 @@ struct Tally {
     is_up: bool,
     /// It is up, and not over its threshold.
     takes: bool,
-    /// All connections in one number, as [`Counts::overhead`] has it, or [`Tally::TAKES_NONE`].
-    overhead: u64,
 }
 
 const _: () = assert!(size_of::<Tally>() == 64);
 
 impl Tally {
-    /// It is not up, or over its threshold.
-    const TAKES_NONE: u64 = u64::MAX;
-
     #[inline]
     const fn total(&self) -> u64 {
         self.counts.active as u64 + self.counts.inactive as u64
     }
 
-    /// A connection more: with as many as its upper threshold a server gets no new ones.
-    #[inline]
-    fn rise(&mut self) {
+    /// A connection more: with as many as its upper threshold a server gets no new ones. As [`Tally::weigh`].
+    #[inline(always)]
+    fn rise(&mut self) -> u64 {
         self.over_threshold |= self.upper_threshold != 0 && self.total() >= self.upper_threshold.into();
-        self.weigh();
+        self.weigh()
     }
 
     /// A connection less: with fewer than its lower threshold it gets new ones again; without one, with fewer than
-    /// three quarters of the upper one.
-    #[inline]
-    fn fall(&mut self) {
-        if !self.over_threshold {
-            return self.weigh();
+    /// three quarters of the upper one. As [`Tally::weigh`].
+    #[inline(always)]
+    fn fall(&mut self) -> u64 {
+        if self.over_threshold {
+            self.recover();
         }
+        self.weigh()
+    }
+
+    #[inline(never)]
+    fn recover(&mut self) {
         let total = self.total();
         let (upper, lower) = (u64::from(self.upper_threshold), u64::from(self.lower_threshold));
         let low = if lower == 0 { total * 4 < upper * 3 } else { total < lower };
         if low || upper == 0 {
             self.over_threshold = false;
         }
-        self.weigh();
     }
 
-    /// What a choice reads.
-    #[inline]
-    const fn weigh(&mut self) {
+    /// All connections in one number, as [`Counts::overhead`] has it, or the highest that there is: it is not up, or over
+    /// its threshold.
+    #[inline(always)]
+    const fn weigh(&mut self) -> u64 {
         self.takes = self.is_up && !self.over_threshold;
-        self.overhead = if self.takes { self.counts.overhead() } else { Self::TAKES_NONE };
+        if self.takes { self.counts.overhead() } else { u64::MAX }
     }
 }
 
@@ -115,13 +115,16 @@ impl Tally {
 #[derive(Debug)]
 pub struct Tallies {
     tallies: Vec<Tally>,
+    /// What a choice among servers reads stands in one place, and is worked out when it changes: [`Tally::weigh`].
+    overheads: Vec<u64>,
     counters: Arc<WorkerCounters>,
 }
 
 impl Tallies {
     /// No connection yet, and no threshold. What this worker gives out is counted in `counters`.
     pub fn new(counters: Arc<WorkerCounters>) -> Self {
-        Self { tallies: vec![Tally::default(); SERVERS_MAX], counters }
+        let tallies = vec![Tally::default(); SERVERS_MAX];
+        Self { tallies, overheads: vec![0; SERVERS_MAX], counters }
     }
 
     /// A server is configured so.
@@ -130,7 +133,7 @@ impl Tallies {
         (tally.upper_threshold, tally.lower_threshold) = (server.upper_threshold, server.lower_threshold);
         tally.is_up = server.state == ServerState::Up;
         tally.rise();
-        tally.fall();
+        self.overheads[server.id.index()] = tally.fall();
     }
 
     /// What the other workers' connections to a server come to.
@@ -144,18 +147,18 @@ impl Tallies {
         };
         tally.others = others;
         tally.rise();
-        tally.fall();
+        self.overheads[server.index()] = tally.fall();
     }
 
     /// A server gets a connection.
-    #[inline]
+    #[inline(always)]
     pub fn bind(&mut self, server: ServerId, activity: Activity) {
         let cells = self.counters.server(server);
         cells.connections.add(1);
         gauges(cells, activity).for_each(|gauge| gauge.add(1));
         let tally = &mut self.tallies[server.index()];
         tally.counts.add(activity, 1);
-        tally.rise();
+        self.overheads[server.index()] = tally.rise();
     }
 
     /// A connection goes from one count to the other.
@@ -167,16 +170,16 @@ impl Tallies {
         let tally = &mut self.tallies[server.index()];
         tally.counts.add(from, -1);
         tally.counts.add(to, 1);
-        tally.weigh();
+        self.overheads[server.index()] = tally.weigh();
     }
 
     /// A server's connection is forgotten.
-    #[inline]
+    #[inline(always)]
     pub fn unbind(&mut self, server: ServerId, activity: Activity) {
         gauges(self.counters.server(server), activity).for_each(|gauge| gauge.sub(1));
         let tally = &mut self.tallies[server.index()];
         tally.counts.add(activity, -1);
-        tally.fall();
+        self.overheads[server.index()] = tally.fall();
     }
 
     /// All connections to a server, and whether it may get another one: it is up, and its upper threshold was not
@@ -190,7 +193,7 @@ impl Tallies {
     /// All connections to a server in one number, or the highest number that there is if it may not get another one.
     #[inline]
     pub fn overhead(&self, server: ServerId) -> u64 {
-        self.tallies[server.index()].overhead
+        self.overheads[server.index()]
     }
 }
 

@@ -10,16 +10,18 @@ use core::hint::select_unpredictable;
 /// `lc`, least connections: the fewest, whatever the weights.
 #[inline]
 pub fn lc(servers: &Servers, loads: &impl Loads) -> Option<ServerId> {
-    let has_weight = servers.list().iter().filter(|server| server.weight > 0);
-    first_lowest(has_weight.map(|server| (server.id, loads.overhead(server.id))))
+    first_lowest(servers.weighty().iter().map(|id| (*id, loads.overhead(*id))))
 }
 
 /// `wlc`, weighted least connections: the fewest for its weight.
 #[inline]
 pub fn wlc(servers: &Servers, loads: &impl Loads) -> Option<ServerId> {
-    if servers.weigh_alike() {
-        return lc(servers, loads);
-    }
+    if servers.weigh_alike() { lc(servers, loads) } else { by_weight(servers, loads) }
+}
+
+/// The same where weights differ. Kept apart: what it needs in registers the other need not save.
+#[inline(never)]
+fn by_weight(servers: &Servers, loads: &impl Loads) -> Option<ServerId> {
     first_least(servers.all_usable(loads), weighted)
 }
 

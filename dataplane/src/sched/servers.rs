@@ -71,6 +71,8 @@ pub struct Servers {
     list: Vec<Server>,
     /// Where in the list a server stands, by its number; [`ABSENT`] for those of other services.
     places: Vec<u16>,
+    /// Those of the list that have a weight, in its order.
+    weighty: Vec<ServerId>,
     weight_max: u16,
     weight_gcd: u16,
 }
@@ -98,6 +100,7 @@ impl Servers {
         Self {
             weight_max: weights().max().unwrap_or(0),
             weight_gcd: weights().fold(0, greatest_common_divisor),
+            weighty: list.iter().filter(|server| server.weight > 0).map(|server| server.id).collect(),
             list,
             places,
         }
@@ -107,6 +110,12 @@ impl Servers {
     #[inline]
     pub fn list(&self) -> &[Server] {
         &self.list
+    }
+
+    /// Those of them that have a weight, in the same order.
+    #[inline]
+    pub fn weighty(&self) -> &[ServerId] {
+        &self.weighty
     }
 
     /// Where in the list a server stands; `None`: it is not of this service.
