@@ -14,7 +14,7 @@ use crate::steer::service::memory::Memories;
 use crate::steer::service::{Dispatch, Services};
 use crate::track::table::RecordId;
 use crate::track::{Owners, Steering, Tracked, Tracker};
-use crate::units::{PortId, ServiceId, Tick, VlanId};
+use crate::units::{PortId, ServerId, ServiceId, Tick, VlanId};
 use crate::wire::MacAddr;
 use std::sync::Arc;
 use std::sync::atomic::{Ordering, fence};
@@ -170,14 +170,7 @@ pub(super) fn dispatch(
     facts.mark = tracker.table().hot(record).mark;
     let master = tracker.server_of_master(record);
     if services.shares(facts.family, facts.source) {
-        // Whom else could the answers go to? All servers have this address.
-        let master = master.filter(|server| !services.is_drained(*server));
-        let opener = master.or_else(|| snapshot.router()?.server_at(place.source()));
-        tracked.steering = match opener {
-            Some(server) => tracker.bind_opener(record, server, ours),
-            None => tracker.seek_opener(record),
-        };
-        return;
+        return open_from_shared(tracker, (snapshot, services), (record, master, ours), place, tracked);
     }
     // What a flow announces goes where that flow goes.
     let master = master.filter(|server| !services.is_dead(*server));
@@ -201,13 +194,25 @@ pub(super) fn dispatch(
             tracker.bind(record, server, place.now);
             Steering::to(server)
         }
-        Dispatch::Fail(service, fallback) => {
-            match fallback {
-                Fallback::Bypass => tracker.route(record, place.now),
-                Fallback::Reject | Fallback::Drop => tracker.refuse(record, place.now),
-            }
-            fail(tracker.counters(), service, fallback, tracked)
-        }
+        Dispatch::Fail(service, fallback) => fail(tracker, (record, place.now), service, fallback, tracked),
+    };
+}
+
+/// A flow begins from an address that servers have too: its opener is one of them.
+#[inline(never)]
+fn open_from_shared(
+    tracker: &mut Tracker,
+    (snapshot, services): (&Snapshot, &Services),
+    (record, master, ours): (RecordId, Option<ServerId>, bool),
+    place: &Place,
+    tracked: &mut Tracked,
+) {
+    // Whom else could the answers go to? All servers have this address.
+    let master = master.filter(|server| !services.is_drained(*server));
+    let opener = master.or_else(|| snapshot.router()?.server_at(place.source()));
+    tracked.steering = match opener {
+        Some(server) => tracker.bind_opener(record, server, ours),
+        None => tracker.seek_opener(record),
     };
 }
 
@@ -217,13 +222,20 @@ const HEADER_LEN: u64 = crate::wire::ethernet::HEADER_LEN as u64;
 /// Any number: it makes of a flow's key what looks like chance.
 const RANDOM: u64 = 0x8ebc_6af0_9c88_c6e3;
 
+/// No server can take a flow.
+#[inline(never)]
 fn fail(
-    counters: &WorkerCounters,
+    tracker: &mut Tracker,
+    (record, now): (RecordId, Tick),
     service: ServiceId,
     fallback: Fallback,
     tracked: &mut Tracked,
 ) -> Steering {
-    let cells = counters.service(service);
+    match fallback {
+        Fallback::Bypass => tracker.route(record, now),
+        Fallback::Reject | Fallback::Drop => tracker.refuse(record, now),
+    }
+    let cells = tracker.counters().service(service);
     match fallback {
         Fallback::Bypass => {
             cells.bypassed.add(1);

@@ -59,10 +59,11 @@ impl Tracker {
     /// The server of the flow that announced this one.
     #[inline]
     pub fn server_of_master(&self, record: RecordId) -> Option<ServerId> {
-        self.server_of(self.table.extra(record)?.master?)
+        self.server_of(self.table.extra(record)?.master.as_ref()?)
     }
 
-    fn server_of(&self, master: Origin) -> Option<ServerId> {
+    #[inline(never)]
+    fn server_of(&self, master: &Origin) -> Option<ServerId> {
         self.table.cold(self.table.find_key(&master.key)?).steering.server()
     }
 
@@ -169,13 +170,20 @@ impl Tracker {
     #[inline(always)]
     fn follow_alone(&mut self, record: RecordId, now: Tick) {
         let (hot, cold) = self.table.lines_mut(record);
-        match (hot.class.kind(), &cold.detail) {
+        match (hot.class, &cold.detail) {
             (_, Detail::Served(_)) => {}
-            (FlowProtocol::Tcp, _) if hot.class == FlowClass::TcpSynSent => {
-                self.follow_from(record, State::SynRecv, now);
-            }
-            (FlowProtocol::Tcp, _) => self.follow_from(record, State::Established, now),
-            (FlowProtocol::Sctp, _) => {
+            (FlowClass::TcpSynSent, _) => self.follow_from(record, State::SynRecv, now),
+            _ => self.follow_later(record, now),
+        }
+    }
+
+    /// The same of what is no new connection.
+    #[inline(never)]
+    fn follow_later(&mut self, record: RecordId, now: Tick) {
+        let (hot, cold) = self.table.lines_mut(record);
+        match hot.class.kind() {
+            FlowProtocol::Tcp => self.follow_from(record, State::Established, now),
+            FlowProtocol::Sctp => {
                 cold.detail = Detail::None;
                 self.table.set_deadline(record, now.after(DATAGRAM_TIMEOUT));
             }

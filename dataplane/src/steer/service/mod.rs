@@ -4,25 +4,26 @@
 //! that mark comes first, then that of the packet's address and port, then that of its address and any port, as in
 //! IPVS. Only the first packet of a connection comes here: which server it was given is kept with the connection.
 
+mod choice;
 pub mod clients;
 pub mod memory;
 mod shared;
 
+pub use choice::{Request, Service};
+
 use crate::classify::Facts;
 use crate::config;
-use crate::config::service::{
-    Assignment, Fallback, Method, Persistence, Place, Scheduler, Selector, ServerState,
-};
+use crate::config::service::{Assignment, Fallback, Method, Place, Scheduler, Selector, ServerState};
 use crate::key::{Address, Family};
-use crate::sched::{Load, Loads, Server, Servers, lblc, lblcr, least, twos, weightiest};
+use crate::sched::{Load, Loads};
 use crate::subnet::Subnet;
 use crate::tally::{Counts, Tallies};
 use crate::units::{Mark, ServerId, ServiceId, Tick};
 use crate::wire::IpProtocol;
 use core::net::IpAddr;
 use hashbrown::{HashMap, HashSet};
-use memory::{Key, Memories, Memory, Recollection};
-use shared::{Hashed, Rules, Table};
+use memory::{Key, Memories, Memory};
+use shared::Rules;
 use std::sync::Arc;
 
 /// All services.
@@ -60,17 +61,6 @@ pub struct Target {
     pub state: ServerState,
 }
 
-/// A service.
-#[derive(Clone, Debug)]
-pub struct Service {
-    id: ServiceId,
-    servers: Servers,
-    scheduler: Scheduler,
-    persistence: Option<Persistence>,
-    table: Table,
-    fallback: Fallback,
-}
-
 /// What becomes of a new connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dispatch {
@@ -80,27 +70,6 @@ pub enum Dispatch {
     Serve(ServerId),
     /// It is this service's, and no server can take it.
     Fail(ServiceId, Fallback),
-}
-
-/// A new connection.
-#[derive(Clone, Copy, Debug)]
-pub struct Request<'a> {
-    /// Its first packet.
-    pub facts: &'a Facts,
-    /// 64 bits that are equally likely.
-    pub random: u64,
-}
-
-impl Request<'_> {
-    /// Where it comes from.
-    fn source(&self) -> IpAddr {
-        self.facts.source.ip(self.facts.family)
-    }
-
-    /// Where it goes.
-    fn destination(&self) -> IpAddr {
-        self.facts.destination.ip(self.facts.family)
-    }
 }
 
 impl Services {
@@ -228,7 +197,13 @@ impl Services {
     /// Whether something of this address is a service's. Servers have it too, so packets may come from it.
     #[inline]
     pub fn shares(&self, family: Family, address: Address) -> bool {
-        !self.addresses.is_empty() && self.addresses.contains(&address.ip(family))
+        !self.addresses.is_empty() && self.has(address.ip(family))
+    }
+
+    /// Kept apart, as all is that few packets need: a new flow's way is the shorter.
+    #[inline(never)]
+    fn has(&self, address: IpAddr) -> bool {
+        self.addresses.contains(&address)
     }
 
     /// A connection's mark, and whose it is, by its first packet; `None`: it is no service's.
@@ -291,14 +266,9 @@ impl Services {
     ) -> (Mark, Dispatch) {
         let (mark, named) = self.marked(facts);
         let place = match self.assignment(facts, mark) {
-            Some(Assignment::Server(server)) if self.is_up(server) => {
-                return (mark, Dispatch::Serve(server));
-            }
-            Some(Assignment::Server(server)) => {
-                return (mark, self.holder(server).map_or(Dispatch::Route, Service::fail));
-            }
-            Some(Assignment::Service(id)) => self.place(id),
             None => named.or_else(|| self.find(mark, facts)),
+            Some(Assignment::Service(id)) => self.place(id),
+            Some(Assignment::Server(server)) => return (mark, self.dispatch_to(server)),
         };
         let Some((place, service)) = place.and_then(|place| Some((place, self.services.get(place)?))) else {
             return (mark, Dispatch::Route);
@@ -320,6 +290,15 @@ impl Services {
         (mark, chosen.map_or_else(|| service.fail(), Dispatch::Serve))
     }
 
+    /// What becomes of a connection that a rule gives to this server.
+    #[inline(never)]
+    fn dispatch_to(&self, server: ServerId) -> Dispatch {
+        match self.is_up(server) {
+            true => Dispatch::Serve(server),
+            false => self.holder(server).map_or(Dispatch::Route, Service::fail),
+        }
+    }
+
     /// The server that a service gives a connection, thresholds and persistence aside, if its scheduler hashes: by the
     /// addresses and the source's port of the first packet.
     pub fn hashed(&self, service: ServiceId, facts: &Facts) -> Option<ServerId> {
@@ -338,9 +317,11 @@ impl Services {
     /// What is assigned to a connection whose first packet has this mark.
     #[inline(always)]
     fn assignment(&self, facts: &Facts, mark: Mark) -> Option<Assignment> {
-        if self.assignments.is_empty() {
-            return None;
-        }
+        if self.assignments.is_empty() { None } else { self.assigned(facts, mark) }
+    }
+
+    #[inline(never)]
+    fn assigned(&self, facts: &Facts, mark: Mark) -> Option<Assignment> {
         self.assignments.get(self.assigned.first(&Facts { mark, ..*facts })?).copied()
     }
 
@@ -357,8 +338,8 @@ impl Services {
         rule.copied().flatten().unwrap_or((facts.mark, None))
     }
 
-    /// The place of the service of a connection whose first packet has this mark.
-    #[inline]
+    /// The place of the service of a connection whose first packet has this mark. Kept apart: a rule that marks knows it.
+    #[inline(never)]
     fn find(&self, mark: Mark, facts: &Facts) -> Option<usize> {
         if !self.by_mark.is_empty() && mark != Mark::default() {
             let of_mark = self.by_mark.get(&mark).copied();
@@ -388,101 +369,6 @@ impl Loads for Carried<'_> {
     #[inline]
     fn overhead(&self, server: ServerId) -> u64 {
         self.0.overhead(server)
-    }
-}
-
-impl Service {
-    fn compile(config: &config::service::Service, before: Option<&Self>) -> Self {
-        let servers = config.servers.iter().map(|server| {
-            let &config::service::Server { id, weight, cost, reported_load, .. } = server;
-            Server { id, weight, cost, reported_load }
-        });
-        let servers = Servers::new(servers);
-        let &config::service::Service { id, scheduler, persistence, fallback, .. } = config;
-        let table = Table::compile(config, &servers, before.map(|before| &before.table));
-        Self { id, servers, scheduler, persistence, table, fallback }
-    }
-
-    /// Its number.
-    pub const fn id(&self) -> ServiceId {
-        self.id
-    }
-
-    /// Its servers.
-    pub const fn servers(&self) -> &Servers {
-        &self.servers
-    }
-
-    /// How it spreads connections.
-    pub const fn scheduler(&self) -> Scheduler {
-        self.scheduler
-    }
-
-    /// Whether its clients stay with a server.
-    pub const fn is_persistent(&self) -> bool {
-        self.persistence.is_some()
-    }
-
-    /// What becomes of a connection that no server can take.
-    const fn fail(&self) -> Dispatch {
-        Dispatch::Fail(self.id, self.fallback)
-    }
-
-    /// The server that gets a new connection: that of the client's last one, if clients stay and it may.
-    #[inline(always)]
-    fn choose_for(
-        &self,
-        request: &Request<'_>,
-        memory: &mut Recollection,
-        loads: &impl Loads,
-        now: Tick,
-        is_up: impl Fn(ServerId) -> bool,
-    ) -> Option<ServerId> {
-        let Some(clients) = &mut memory.clients else {
-            return self.choose(request, &mut memory.memory, loads, now);
-        };
-        let last = clients.server_of(request.source(), now);
-        // As in IPVS neither weight nor thresholds count for who has been there already.
-        let stays = |id: &ServerId| self.servers.place(*id).is_some() && is_up(*id);
-        let chosen = last.filter(stays).or_else(|| self.choose(request, &mut memory.memory, loads, now));
-        if let Some(server) = chosen {
-            clients.remember(request.source(), server, now);
-        }
-        chosen
-    }
-
-    /// The server that gets a new connection; `None`: no server can take it.
-    pub fn choose(
-        &self,
-        request: &Request<'_>,
-        memory: &mut Memory,
-        loads: &impl Loads,
-        now: Tick,
-    ) -> Option<ServerId> {
-        let servers = &self.servers;
-        let source = || (request.source(), request.facts.ports.0);
-        match (self.scheduler, memory, &self.table.hashed) {
-            (Scheduler::Rr, Memory::Rr(round), _) => round.choose(servers, loads),
-            (Scheduler::Wrr, Memory::Wrr(round), _) => round.choose(servers, loads),
-            (Scheduler::Lc, ..) => least::lc(servers, loads),
-            (Scheduler::Sed, ..) => least::sed(servers, loads),
-            (Scheduler::Nq, ..) => least::nq(servers, loads),
-            (Scheduler::LeastLoad, ..) => least::least_load(servers, loads),
-            (Scheduler::Fo, ..) => weightiest::fo(servers, loads),
-            (Scheduler::Ovf, ..) => weightiest::ovf(servers, loads),
-            (Scheduler::Twos, ..) => twos::choose(servers, loads, request.random),
-            (_, _, Hashed::Dh(table)) => table.choose(request.destination(), servers, loads),
-            (_, _, Hashed::Sh(table)) => table.choose(source(), servers, loads),
-            (_, _, Hashed::Mh(table)) => table.choose(source(), servers, loads),
-            (Scheduler::Lblc(_), Memory::Cache(cache), _) => {
-                lblc::choose(cache, request.destination(), servers, loads, now)
-            }
-            (Scheduler::Lblcr(_), Memory::Cache(cache), _) => {
-                lblcr::choose(cache, request.destination(), servers, loads, now)
-            }
-            // `wlc`; and while a worker's memory is not yet what the scheduler needs, which is IPVS's default as well.
-            _ => least::wlc(servers, loads),
-        }
     }
 }
 

@@ -1,7 +1,8 @@
+use super::shared::Hashed;
 use super::*;
 use crate::config::Rule;
 use crate::config::service::{
-    Locality, MaglevHashing, Place, Server as Configured, Service as Config, SourceHashing,
+    Locality, MaglevHashing, Persistence, Place, Server as Configured, Service as Config, SourceHashing,
 };
 use crate::key::{Address, Family};
 use crate::sched::Load;
