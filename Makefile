@@ -60,7 +60,7 @@ clean-demo: ## Remove what the demo left under target/demo
 
 ## Prove
 
-.PHONY: setup-test test e2e differential conformance properties fuzz bench instructions fresh
+.PHONY: setup-test test e2e differential conformance properties fuzz bench instructions build-instructions fresh
 setup-test: setup
 	@scripts/setup.sh test
 
@@ -105,10 +105,13 @@ bench: build ## Everything measured side by side, about ten minutes; the method 
 # gungraun's library and its runner must be of one version.
 GUNGRAUN := $(shell awk -F '"' '/^name = "gungraun"$$/ { getline; print $$2 }' Cargo.lock)
 COUNTS   := target/instructions.jsonl
-instructions: export GUNGRAUN_RUNNER := $(CURDIR)/target/tools/bin/gungraun-runner
-instructions: setup-test ## Instructions a packet of each stage beside bench/instructions.json; RECORD=1 records them
+instructions build-instructions: export GUNGRAUN_RUNNER := $(CURDIR)/target/tools/bin/gungraun-runner
+build-instructions: setup-test
 	@[[ $$($$GUNGRAUN_RUNNER --version 2>/dev/null) == 'gungraun-runner $(GUNGRAUN)' ]] || \
 	CARGO_PROFILE_DEV_DEBUG=none cargo install gungraun-runner@$(GUNGRAUN) --locked --debug --root target/tools
+	cargo bench -p weir-bench --bench instructions --no-run
+
+instructions: build-instructions ## Instructions a packet of each stage beside bench/instructions.json; RECORD=1 records them
 	cargo bench -p weir-bench --bench instructions -- --output-format=json > $(COUNTS)
 	cargo run -p weir-tests --bin instructions -- $(if $(RECORD),--record) $(COUNTS)
 
