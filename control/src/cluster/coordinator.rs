@@ -265,19 +265,19 @@ impl Coordinator {
         let view = self.believes(view);
         let view = self.passing.look(view, &self.member, &self.settings, &mut self.history, now_ms);
         let view = &*view;
-        self.follow_right(view, now_ms);
+        let righted = self.follow_right(view, now_ms);
         self.follow_peers(view, now_ms);
         let grown = self.grow_older(view, now_ms);
         match self.settings.agreement {
             Agreement::ByHand => self.own_by_hand(view, now_ms),
-            Agreement::Liveness | Agreement::Leases { .. } => self.agree(view, grown, now_ms),
+            Agreement::Liveness | Agreement::Leases { .. } => self.agree(view, grown || righted, now_ms),
         }
         self.publish();
         self.look_for_trouble(view, now_ms);
     }
 
-    /// Whether this node has what it needs to own anything: a lease, or a majority.
-    fn follow_right(&mut self, view: &View, now_ms: u64) {
+    /// Whether this node has what it needs to own anything: a lease, or a majority. Returns whether that has changed.
+    fn follow_right(&mut self, view: &View, now_ms: u64) -> bool {
         let living = |name: &NodeName| {
             *name == self.member.name || view.peers.get(name).is_some_and(|peer| peer.liveness.lives())
         };
@@ -295,9 +295,10 @@ impl Coordinator {
                     .for_each(|heard| self.change.hear_electorate(heard));
                 (self.change.has_majority(living), Happened::MajorityLost, Happened::MajorityHeld)
             }
-            (Agreement::Liveness, Minority::Serves) | (Agreement::ByHand, _) => return,
+            (Agreement::Liveness, Minority::Serves) | (Agreement::ByHand, _) => return false,
         };
-        if may_own != self.may_own {
+        let changed = may_own != self.may_own;
+        if changed {
             self.history.note(now_ms, if may_own { held } else { lost });
         }
         if self.may_own && !may_own {
@@ -307,6 +308,7 @@ impl Coordinator {
             self.life.rejoin(now_ms);
         }
         self.may_own = may_own;
+        changed
     }
 
     fn follow_peers(&mut self, view: &View, now_ms: u64) {
@@ -404,7 +406,7 @@ impl Coordinator {
     }
 
     fn agree(&mut self, view: &View, grown: bool, now_ms: u64) {
-        let Self { member, change, proposer, settings, book, history, .. } = self;
+        let Self { member, life, change, proposer, settings, book, history, .. } = self;
         let company = Company::of(view, member, self.may_own, settings.agreement, now_ms);
         let (mut stale, mut anew) = (grown, false);
         loop {
@@ -426,9 +428,8 @@ impl Coordinator {
         }
         let learning = matches!(member.state, State::Joining | State::Learning);
         if stale || book.is_stale(&company, learning) {
-            // Who listens first does not know enough to say whose what is.
-            let listens = member.state == State::Joining;
-            let owner = |bucket| change.owner(bucket, &company).filter(|_| !listens).cloned();
+            let names = life.names_owners(self.may_own);
+            let owner = |bucket| change.owner(bucket, &company).filter(|_| names).cloned();
             let owners = buckets(member).map(owner).collect();
             let moved = book.write(owners, &company, learning, anew);
             if moved > 0 {

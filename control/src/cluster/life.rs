@@ -62,6 +62,13 @@ impl Life {
             && now_ms.saturating_sub(self.since_ms) >= settings.answer_ms
     }
 
+    /// Whether it says whose each share is. A joiner does not know enough for that. One that has served, has what it
+    /// needs to own again and waits for the end of its listening knows: it will not learn any more, so what is answered
+    /// until then is to have its owner now.
+    pub(super) const fn names_owners(&self, may_own: bool) -> bool {
+        !matches!(self.state, State::Joining) || self.learned && may_own
+    }
+
     /// Stops owning at once.
     pub(super) fn leave(&mut self, now_ms: u64) {
         self.enter(State::Leaving, now_ms);
@@ -159,6 +166,16 @@ mod tests {
         assert!(!life.advance(Around { welcome: false, ..AMONG_OTHERS }, &settings(), 10_000));
         let mut life = Life::new(State::Learning, 0);
         assert!(!life.advance(Around { welcome: false, ..AMONG_OTHERS }, &settings(), 10_000));
+    }
+
+    #[test]
+    fn who_listens_names_owners_if_it_has_served_before() {
+        let mut life = Life::new(State::Joining, 0);
+        assert!(!life.names_owners(true), "it will learn");
+        assert!(life.advance(AMONG_OTHERS, &settings(), 100) && life.names_owners(true));
+        assert!(life.advance(AMONG_OTHERS, &settings(), 1100));
+        life.rejoin(2000);
+        assert!(life.state() == State::Joining && life.names_owners(true) && !life.names_owners(false));
     }
 
     #[test]

@@ -65,6 +65,35 @@ fn a_minority_that_yields_owns_nothing_until_it_hears_the_others() {
 }
 
 #[test]
+fn who_has_yielded_names_owners_before_it_serves_again_and_nobody_before_it_may() {
+    let nobody = vec![None; usize::from(BUCKETS)];
+    let mut cluster = yielding(3);
+    cluster.pass(10, without(2));
+    assert_eq!(cluster.owners(2), nobody);
+    cluster.pass(10, |_, _| true);
+    assert_eq!((cluster.nodes[2].member().state, cluster.shares()[2]), (State::Joining, 0));
+    assert_eq!(cluster.owners(2), cluster.owners(0), "what is answered now has its owner");
+    let living = cluster.nodes[2].ownership().living.clone();
+    cluster.pass(500, |_, _| true);
+    assert!(cluster.shares()[2] > 0);
+    for (name, since) in living {
+        assert_eq!(cluster.nodes[2].ownership().living[&name], since, "and keeps it");
+    }
+
+    let mut cluster = yielding(4);
+    let hearing = |heard: &'static [usize]| move |i, j| (i == 3) == (j == 3) || heard.contains(&(i + j - 3));
+    cluster.pass(10, hearing(&[2]));
+    assert_eq!(cluster.owners(3), nobody, "others may serve unheard");
+    restart(&mut cluster, 1);
+    cluster.pass(10, hearing(&[1, 2]));
+    assert_eq!(
+        cluster.owners(3),
+        vec![Some(name(2)); usize::from(BUCKETS)],
+        "with the vote of who serves not yet"
+    );
+}
+
+#[test]
 fn of_two_halves_that_yield_the_one_with_the_first_node_goes_on() {
     let mut cluster = yielding(2);
     cluster.pass(100, |i, j| i == j);
