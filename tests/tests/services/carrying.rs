@@ -94,6 +94,18 @@ fn a_server_is_known_by_its_number_while_a_flow_lives_that_it_has_opened() {
 }
 
 #[test]
+fn what_a_server_opens_from_the_shared_address_is_answered_to_it() {
+    let mut node = node(&web(Scheduler::Rr, &[server(0), server(1)]));
+    for (n, at) in [(0, 1), (1, 0), (2, 1)] {
+        let syn = eth(mac(at), TO_WAN).ip(VIP, client(n)).tcp(20, 2000).flags(Flags::SYN).build();
+        assert_eq!(node.verdict(Side::Wan, MemFrame::new(syn)), Verdict::Forward(port(Side::Lan)));
+        let answer = up().ip(client(n), VIP).tcp(2000, 20).flags(Flags(Flags::SYN.0 | Flags::ACK.0)).ack(1);
+        assert_eq!(next(&mut node, &answer.build()), mac(at));
+    }
+    assert_eq!(active(&node, 0), (0, 0), "it was not given");
+}
+
+#[test]
 fn the_server_that_has_opened_a_flow_is_found_when_it_is_known_where_it_is() {
     let (mut config, services) = (Config::default(), web(Scheduler::Rr, &[server(0)]));
     config.conntrack.tcp.loose = true;

@@ -464,18 +464,6 @@ fn a_trace_names_the_server_and_not_where_the_destination_is() {
 }
 
 #[test]
-fn what_a_server_opens_from_the_shared_address_is_answered_to_it() {
-    let mut node = node(&web(Scheduler::Rr, &[server(0), server(1)]));
-    for (n, at) in [(0, 1), (1, 0), (2, 1)] {
-        let syn = eth(mac(at), TO_WAN).ip(VIP, client(n)).tcp(20, 2000).flags(Flags::SYN).build();
-        assert_eq!(node.verdict(Side::Wan, MemFrame::new(syn)), Verdict::Forward(port(Side::Lan)));
-        let answer = up().ip(client(n), VIP).tcp(2000, 20).flags(Flags(Flags::SYN.0 | Flags::ACK.0)).ack(1);
-        assert_eq!(next(&mut node, &answer.build()), mac(at));
-    }
-    assert_eq!(active(&node, 0), (0, 0), "it was not given");
-}
-
-#[test]
 fn a_server_that_is_not_beside_gets_packets_in_packets() {
     let far = Server { method: Method::Ipip, ..server(0) };
     let mut node = node(&web(Scheduler::Rr, &[far]));
