@@ -3,11 +3,13 @@
 //! What the packet path needs of them is made when the gateway runs: numbers that servers keep over reloads, and who
 //! of them lives.
 
+use core::net::IpAddr;
 use core::ops::RangeInclusive;
 use core::time::Duration;
 use std::path::PathBuf;
 use weir_dataplane::config::Rule;
 use weir_dataplane::config::service::{Fallback, Method, Persistence, Place, Scheduler, Selector};
+use weir_dataplane::subnet::Subnet;
 use weir_dataplane::units::Mark;
 
 /// Where a gateway sends connections besides where its routes lead.
@@ -19,6 +21,42 @@ pub struct Services {
     pub services: Vec<Service>,
     /// No two have the same name, and none that of a service.
     pub pools: Vec<Pool>,
+}
+
+impl Services {
+    /// Marks of services, each with the address of a server that it leads to.
+    pub fn marked_servers(&self) -> impl Iterator<Item = (Mark, IpAddr)> {
+        let marked = self.services.iter().filter_map(|service| match service.selector {
+            Selector::Mark(mark) => Some((mark, service)),
+            Selector::Address { .. } => None,
+        });
+        marked.flat_map(|(mark, service)| {
+            service.servers.iter().map(move |server| (mark, server.place.address()))
+        })
+    }
+}
+
+/// Entries of `marks`, and before each one that would lead what a server asks for itself back to its service, one that
+/// spares the server: a cache that asks for what it has not got would ask itself, or its neighbour.
+pub fn sparing(
+    marks: &[(Rule, Option<Mark>)],
+    servers: &[(Mark, IpAddr)],
+) -> impl Iterator<Item = (Rule, Option<Mark>)> {
+    marks.iter().flat_map(move |(rule, mark)| {
+        let own = servers.iter().filter(|(of, server)| Some(*of) == *mark && captures(rule, *server));
+        let spared = own.map(|(_, server)| {
+            let source =
+                Some(Subnet { address: *server, prefix_len: if server.is_ipv4() { 32 } else { 128 } });
+            (Rule { source, ..rule.clone() }, None)
+        });
+        spared.chain([(rule.clone(), *mark)])
+    })
+}
+
+/// Whether a rule is for what a server asks. One that is for a single address is not: that is what clients connect to.
+pub fn captures(rule: &Rule, server: IpAddr) -> bool {
+    rule.source.is_none_or(|source| source.contains(server))
+        && rule.destination.is_none_or(|destination| !destination.is_host())
 }
 
 /// A service: connections that are spread over servers.
@@ -149,11 +187,20 @@ pub struct PoolRule {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Slices {
     /// The address that the nodes share.
-    pub address: core::net::IpAddr,
+    pub address: IpAddr,
     /// The first port of the first node.
     pub first_port: u16,
     /// Ports of each node.
     pub ports_a_node: u16,
+}
+
+impl Slices {
+    /// The ports that are the own of the node at `place`.
+    pub fn ports_of(&self, place: usize) -> Option<RangeInclusive<u16>> {
+        let Self { first_port, ports_a_node, .. } = *self;
+        let first = u16::try_from(place).ok()?.checked_mul(ports_a_node)?.checked_add(first_port)?;
+        Some(first..=first.checked_add(ports_a_node.checked_sub(1)?)?)
+    }
 }
 
 /// How servers are known to live.

@@ -190,7 +190,7 @@ impl Registry {
             group.removed.remove(server.name());
         }
         group.servers.push(server);
-        Ok(())
+        Ok(self.marks_fit()?)
     }
 
     fn remove(&mut self, place: usize, name: &str, now_ms: u64) -> Result<(), ChangeError> {

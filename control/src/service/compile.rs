@@ -13,7 +13,7 @@ impl Registry {
     pub fn compile(&self) -> Services {
         let retired = self.retired().map(|Retired { server, .. }| server.compile(0));
         Services {
-            marks: self.marks.clone(),
+            marks: self.marks(),
             assignments: self.groups.iter().flat_map(assignments).collect(),
             services: self.groups.iter().map(service).collect(),
             retired: retired.collect(),
@@ -72,13 +72,11 @@ fn assignments(group: &Group) -> Vec<(Rule, Assignment)> {
 
 /// The packets that are for the node at `place` alone, since it has their port for its own.
 fn slice(slices: &Slices, place: usize) -> Option<Rule> {
-    let Slices { address, first_port, ports_a_node } = *slices;
-    let first = u16::try_from(place).ok()?.checked_mul(ports_a_node)?.checked_add(first_port)?;
-    let last = first.checked_add(ports_a_node.checked_sub(1)?)?;
+    let (address, ports) = (slices.address, slices.ports_of(place)?);
     let prefix_len = if address.is_ipv4() { 32 } else { 128 };
     Some(Rule {
         destination: Some(Subnet { address, prefix_len }),
-        destination_port: Some(first..=last),
+        destination_port: Some(ports),
         ..Rule::default()
     })
 }

@@ -7,7 +7,7 @@ use crate::config::services::{Health, Pool, Service};
 use core::time::Duration;
 use std::collections::BTreeMap;
 use weir_dataplane::config::service::Selector;
-use weir_dataplane::units::ServiceId;
+use weir_dataplane::units::{Mark, ServiceId};
 
 /// One of the two collections of groups of servers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,6 +59,14 @@ impl Kind {
         match self {
             Self::Service(Service { selector: Selector::Address { port, .. }, .. }) => *port,
             _ => 0,
+        }
+    }
+
+    /// The mark that connections to it have, if that is what makes them its.
+    pub const fn mark(&self) -> Option<Mark> {
+        match self {
+            Self::Service(Service { selector: Selector::Mark(mark), .. }) => Some(*mark),
+            _ => None,
         }
     }
 

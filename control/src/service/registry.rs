@@ -4,6 +4,8 @@ use super::counts::{Counts, ServiceCounts};
 use super::group::Group;
 use super::numbers::Numbers;
 use super::server::Server;
+use crate::config::services::sparing;
+use weir_dataplane::classify::RULES_MAX;
 use weir_dataplane::config::Rule;
 use weir_dataplane::units::{Mark, SERVERS_MAX, SERVICES_MAX, ServerId, ServiceId};
 
@@ -19,6 +21,12 @@ pub enum Full {
     /// Of services.
     #[error("there may be {SERVICES_MAX} services and pools: take some away")]
     Services,
+    /// Of entries that give marks, or spare servers.
+    #[error(
+        "`marks` may have {RULES_MAX} entries, with one for each server that another one would capture the requests of: \
+         name the `port` or the `source` of clients, without the servers"
+    )]
+    Marks,
 }
 
 /// All services and pools, and the servers that they have lost and that still carry connections.
@@ -85,9 +93,18 @@ impl Registry {
         self.groups.iter().flat_map(|group| group.servers().iter().map(move |server| (group, server)))
     }
 
-    /// What gives flows marks, in order.
-    pub fn marks(&self) -> &[(Rule, Option<Mark>)] {
-        &self.marks
+    /// What gives flows marks, in order, and spares what servers ask for themselves.
+    pub fn marks(&self) -> Vec<(Rule, Option<Mark>)> {
+        let marked = self.groups.iter().filter_map(|group| Some((group.kind().mark()?, group)));
+        let servers = marked.flat_map(|(mark, group)| {
+            group.servers().iter().map(move |server| (mark, server.definition().place.address()))
+        });
+        sparing(&self.marks, &servers.collect::<Vec<_>>()).collect()
+    }
+
+    /// Nothing, if there is room for all that gives marks.
+    pub(super) fn marks_fit(&self) -> Result<(), Full> {
+        if self.marks().len() > RULES_MAX { Err(Full::Marks) } else { Ok(()) }
     }
 
     /// Whether there is nothing: no mark, no service, no pool, and no server that is left of one.

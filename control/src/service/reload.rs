@@ -35,6 +35,7 @@ impl Registry {
                 next.retire(group.kind.name(), server, group.kind.drain_timeout(), now_ms);
             }
         }
+        next.marks_fit()?;
         *self = next;
         Ok(())
     }

@@ -385,6 +385,22 @@ fn what_cannot_be_is_refused_and_changes_nothing() {
 }
 
 #[test]
+fn what_servers_ask_for_themselves_is_not_their_services() {
+    let wide = Rule { protocol: Some(IpProtocol::TCP), ..Rule::default() };
+    let to = |net: &str| Rule { destination: net.parse().ok(), ..wide.clone() };
+    let of_clients = Rule { source: "10.0.0.128/25".parse().ok(), ..wide.clone() };
+    let given = [wide.clone(), to("192.0.2.80"), of_clients, to("192.0.2.0/24")];
+    let mut marks: Vec<_> = given.into_iter().map(|rule| (rule, Some(Mark(1)))).collect();
+    marks[3].1 = Some(Mark(2));
+    let services = Services { marks: marks.clone(), ..one(&[server("a", 1)]) };
+    let mut registry = registry(&services);
+    change(&mut registry, "b", Change::Add(Definition::new("b".to_owned(), address(2)))).unwrap();
+    let spared = |net: &str| (Rule { source: net.parse().ok(), ..wide.clone() }, None);
+    let expected = [vec![spared("10.0.0.1"), spared("10.0.0.2")], marks].concat();
+    assert_eq!(registry.compile().marks, expected);
+}
+
+#[test]
 fn there_is_an_end_to_numbers() {
     let servers: Vec<_> =
         (0..4096).map(|n: u16| services::Server { port: n, ..server(&n.to_string(), 1) }).collect();

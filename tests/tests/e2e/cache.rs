@@ -80,7 +80,6 @@ const CHECK: Duration = Duration::from_millis(2 * 550 + 600);
 
 const WEB: &str = "\
 marks:
-  - { source: 10.82.0.0/24, mark: none }
   - { protocol: tcp, destination_port: 80, mark: 1 }
 services:
   - name: web

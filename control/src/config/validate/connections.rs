@@ -5,12 +5,9 @@ use super::{marks, pools, rule, services};
 use crate::config::finding::{Findings, Target};
 use crate::config::path::Path;
 use crate::config::raw;
-use crate::config::services::{Pool, Service, Services};
-use core::net::IpAddr;
+use crate::config::services::{Pool, Service, Services, sparing};
 use weir_dataplane::classify::RULES_MAX;
-use weir_dataplane::config::Rule;
-use weir_dataplane::config::service::{Place, Selector};
-use weir_dataplane::subnet::Subnet;
+use weir_dataplane::config::service::Selector;
 use weir_dataplane::units::{Mark, SERVERS_MAX, SERVICES_MAX};
 
 /// As they are written.
@@ -42,11 +39,11 @@ fn of_router(raw: &Raw<'_>, around: Surroundings<'_>, findings: &mut Findings) -
     let services = services.into_iter().collect::<Option<Vec<_>>>();
     let pools = pools.into_iter().collect::<Option<Vec<_>>>();
     let all = Services { marks: marks?, services: services?, pools: pools? };
+    let fits = fits && marks_fit(&all, findings);
     let named_apart = named_apart(&all, findings);
     warn_of_shadowed(&all, findings);
     warn_of_marks(&all, findings);
     warn_of_unused_marks(&all, findings);
-    warn_of_captured_servers(&all, around, findings);
     warn_of_slices(&all, findings);
     (fits && named_apart).then_some(all)
 }
@@ -89,6 +86,21 @@ fn fits(raw: &Raw<'_>, findings: &mut Findings) -> bool {
         fine = false;
     }
     fine
+}
+
+/// Whether there is room for the entries of `marks` and for those that spare servers; says so if there is not.
+fn marks_fit(all: &Services, findings: &mut Findings) -> bool {
+    let servers: Vec<_> = all.marked_servers().collect();
+    let count = sparing(&all.marks, &servers).count();
+    if count > RULES_MAX {
+        let message = format!(
+            "with one for each server that an entry would capture the requests of, `marks` has {count} entries, and \
+             {RULES_MAX} are possible"
+        );
+        let hint = "name the `port` or the `source` of clients, without the servers".to_owned();
+        findings.error(Target::Key(Path::root().key("marks")), message, hint);
+    }
+    count <= RULES_MAX
 }
 
 /// Whether no pool has the name of a service; says so if one has.
@@ -150,63 +162,6 @@ fn warn_of_marks(all: &Services, findings: &mut Findings) {
             );
         }
     }
-}
-
-/// Warns of servers whose own connections come back to their service: a cache that asks for what it has not got would
-/// ask itself, or its neighbour.
-fn warn_of_captured_servers(all: &Services, around: Surroundings<'_>, findings: &mut Findings) {
-    for (i, service) in all.services.iter().enumerate() {
-        let Selector::Mark(mark) = service.selector else { continue };
-        for (k, server) in service.servers.iter().enumerate() {
-            let Place::Address(address) = server.place else { continue };
-            let Some(by) = captured_by(address, mark, &all.marks, around) else { continue };
-            let path = Path::root().key("services").item(i).key("servers").item(k);
-            findings.warning(
-                Target::Value(path.key("address")),
-                format!("what `{address}` asks for itself comes back to `{}` by `marks[{by}]`", service.name),
-                format!("put `{{ source: {address}, mark: none }}` before that"),
-            );
-        }
-    }
-}
-
-/// The entry of `marks` that gives the mark to connections which the server opens, unless it is for single addresses:
-/// those are what clients connect to, not what a server asks.
-fn captured_by(
-    server: IpAddr,
-    mark: Mark,
-    marks: &[(Rule, Option<Mark>)],
-    around: Surroundings<'_>,
-) -> Option<usize> {
-    let interface = around.beside(server).and_then(|id| around.interfaces().get(id.index()));
-    let comes_in_by = |rule: &Rule| {
-        interface.is_none_or(|named| {
-            let interface = named.interface();
-            rule.port.is_none_or(|port| port == interface.port)
-                && rule.vlan.is_none_or(|vlan| Some(vlan) == interface.vlan)
-        })
-    };
-    let is_of_server =
-        |rule: &Rule| rule.source.is_none_or(|source| source.contains(server)) && comes_in_by(rule);
-    let is_wide = |rule: &Rule| {
-        rule.destination.is_none_or(|destination| destination != one_address(destination.address))
-    };
-    let captures =
-        |(rule, given): &(Rule, Option<Mark>)| *given == Some(mark) && is_of_server(rule) && is_wide(rule);
-    let by = marks.iter().position(captures)?;
-    let own = Rule {
-        source: Some(one_address(server)),
-        port: interface.map(|named| named.interface().port).or(marks[by].0.port),
-        vlan: interface.and_then(|named| named.interface().vlan).or(marks[by].0.vlan),
-        ..marks[by].0.clone()
-    };
-    let is_spared = marks[..by].iter().any(|(rule, given)| *given != Some(mark) && rule::covers(rule, &own));
-    (!is_spared).then_some(by)
-}
-
-/// The network that has this address alone.
-const fn one_address(address: IpAddr) -> Subnet {
-    Subnet { address, prefix_len: if address.is_ipv4() { 32 } else { 128 } }
 }
 
 /// Warns of services at ports that are a node's own.

@@ -3,7 +3,7 @@
 use super::Services;
 use super::rows::scheduler;
 use crate::api::ExplainRequest;
-use crate::config::services::{Pool, Service};
+use crate::config::services::{Pool, Service, captures};
 use crate::observe::Taker;
 use crate::observe::protocol::protocol_name;
 use crate::service::{Group, Kind};
@@ -38,6 +38,11 @@ impl Services {
         address: IpAddr,
         request: ExplainRequest,
     ) -> Vec<Taker> {
+        let places = pool.slices.iter().filter(|slices| slices.address == address);
+        let places =
+            places.flat_map(|slices| (0..pool.nodes.len()).map(|place| (place, slices.ports_of(place))));
+        let own = places.filter_map(|(place, ports)| Some((Some(place), ports?)));
+        let own = own.filter(|(_, ports)| request.dport.is_none_or(|dport| ports.contains(&dport)));
         let rules = pool.rules.iter().filter(|rule| is_for(&rule.rule, address, request));
         let taker = |(node, traffic): (Option<usize>, String)| Taker {
             kind: group.kind().collection().group_word().to_owned(),
@@ -46,7 +51,8 @@ impl Services {
             scheduler: node.is_none().then(|| scheduler(Scheduler::LeastLoad).to_owned()),
             server: node.and_then(|place| Some(pool.nodes.get(place)?.name.clone())),
         };
-        rules.map(|rule| taker((rule.node, traffic(&rule.rule)))).collect()
+        let own = own.map(|(node, ports)| (node, words(None, Some(&ports))));
+        own.chain(rules.map(|rule| (rule.node, traffic(&rule.rule)))).map(taker).collect()
     }
 
     fn service_takers(
@@ -58,9 +64,13 @@ impl Services {
     ) -> Vec<Taker> {
         let traffics = match service.selector {
             Selector::Mark(mark) => {
-                let marking = self.registry.marks().iter().filter(|(_, given)| *given == Some(mark));
-                let marking = marking.filter(|(rule, _)| is_for(rule, address, request));
-                marking.map(|(rule, _)| traffic(rule)).collect()
+                let has =
+                    |src| group.servers().iter().any(|server| server.definition().place.address() == src);
+                let own = |rule: &Rule| request.src.is_some_and(|src| has(src) && captures(rule, src));
+                let marks = self.registry.marks();
+                let marking = marks.iter().filter(|(_, given)| *given == Some(mark)).map(|(rule, _)| rule);
+                let marking = marking.filter(|rule| is_for(rule, address, request) && !own(rule));
+                marking.map(traffic).collect()
             }
             Selector::Address { protocol, address: own, port } => {
                 let meant = own == address && (port == 0 || request.dport.is_none_or(|dport| dport == port));
@@ -158,7 +168,6 @@ ports:
   - { name: wan, device: net_null1, addresses: [198.51.100.1/24] }
 forwarding: { mode: route }
 marks:
-  - { source: 198.51.100.0/24, mark: none }
   - { protocol: tcp, destination_port: 80, mark: 1 }
 services:
   - { name: cache, mark: 1, scheduler: lblc, servers: [{ name: c, address: 198.51.100.9 }] }
@@ -188,6 +197,7 @@ pools:
     rules:
       - { destination: 203.0.113.80, protocol: udp, destination_port: 53 }
       - { destination: 203.0.113.80, protocol: tcp, destination_port: 22, node: n }
+    slices: { address: 203.0.113.80, first_port: 4096, ports_a_node: 1000 }
 ";
 
     fn services() -> Services {
@@ -209,6 +219,7 @@ pools:
     fn those_are_named_that_take_flows_to_an_address() {
         let services = services();
         let expected = [
+            "front: any protocol ports 4096-5095, - n",
             "front: udp port 53, least_load -",
             "front: tcp port 22, - n",
             "cache: tcp port 80, lblc -",
@@ -223,7 +234,14 @@ pools:
             ["front: tcp port 22, - n", "shop: tcp, sh -"]
         );
         assert_eq!(told(&services, "203.0.113.81", of_port(80)), ["cache: tcp port 80, lblc -"]);
+        let from = |src: [u8; 4]| ExplainRequest { src: Some(src.into()), ..of_port(80) };
+        assert_eq!(told(&services, "203.0.113.81", from([198, 51, 100, 8])), ["cache: tcp port 80, lblc -"]);
+        assert!(told(&services, "203.0.113.81", from([198, 51, 100, 9])).is_empty(), "the cache's own");
         assert!(told(&services, "203.0.113.81", of_port(81)).is_empty());
+        assert_eq!(
+            told(&services, "203.0.113.80", of_port(4500))[0],
+            "front: any protocol ports 4096-5095, - n"
+        );
     }
 
     #[test]
