@@ -24,18 +24,48 @@ const NARROWING: &[(&str, &[&str])] = &[
 
 /// The YAML that says what the rules of `text` say, as far as they are of CLUSTERIP or the cluster match.
 ///
+/// Rules that say more than there is here are left out, with a comment.
+///
 /// # Errors
-/// The rules that are not understood.
+/// The rules that iptables would not take, and those that contradict others.
 pub fn clusterip(text: &str) -> Result<String, Mistakes> {
     let mut import = Import::default();
     let mut mistakes = Vec::new();
     for (i, line) in text.lines().enumerate() {
-        let taken = iptables::read(i + 1, line).and_then(|read| import.take(read));
-        if let Err(message) = taken {
-            mistakes.push(Mistake { line: i + 1, text: line.trim().to_owned(), message });
+        let taken = iptables::read(i + 1, line).map_err(Refusal::Mistake).and_then(|read| import.take(read));
+        match taken {
+            Ok(()) => {}
+            Err(Refusal::LeftOut(why)) => {
+                import.left_out.push(format!("line {}: {}", i + 1, line.trim()));
+                import.left_out.push(format!("  {why}"));
+            }
+            Err(Refusal::Mistake(message)) => {
+                mistakes.push(Mistake { line: i + 1, text: line.trim().to_owned(), message });
+            }
         }
     }
     if mistakes.is_empty() { Ok(import.yaml()) } else { Err(Mistakes(mistakes)) }
+}
+
+/// Why a rule is not carried over.
+#[derive(Debug)]
+enum Refusal {
+    /// It is left out: the others mean the same without it.
+    LeftOut(String),
+    /// The whole is not to be had.
+    Mistake(String),
+}
+
+impl From<String> for Refusal {
+    fn from(message: String) -> Self {
+        Self::Mistake(message)
+    }
+}
+
+impl From<&str> for Refusal {
+    fn from(message: &str) -> Self {
+        Self::Mistake(message.to_owned())
+    }
 }
 
 /// What has been read so far.
@@ -43,6 +73,8 @@ pub fn clusterip(text: &str) -> Result<String, Mistakes> {
 struct Import {
     vips: Vec<Vip>,
     cluster: Option<Cluster>,
+    /// Rules of CLUSTERIP and the cluster match that are not carried over, and why.
+    left_out: Vec<String>,
     /// Rules and policies that say something else.
     others: Vec<String>,
 }
@@ -85,7 +117,7 @@ struct Says {
 }
 
 impl Import {
-    fn take(&mut self, line: Line) -> Result<(), String> {
+    fn take(&mut self, line: Line) -> Result<(), Refusal> {
         match line {
             Line::Frame => Ok(()),
             Line::Policy { chain, policy } => {
@@ -101,9 +133,7 @@ impl Import {
                         || option.name == "-m" && option.values == ["cluster"]
                 });
                 match (is_vip, matches_cluster) {
-                    (true, true) => {
-                        Err("CLUSTERIP behind a cluster match: a packet has one owner".to_owned())
-                    }
+                    (true, true) => Err("CLUSTERIP behind a cluster match: a packet has one owner".into()),
                     (true, false) => self.vip(&rule),
                     (false, true) => self.cluster(&rule),
                     (false, false) => {
@@ -115,17 +145,23 @@ impl Import {
         }
     }
 
-    fn vip(&mut self, rule: &Rule) -> Result<(), String> {
-        let (mut address, mut interface) = (None, None);
+    fn vip(&mut self, rule: &Rule) -> Result<(), Refusal> {
+        let (mut address, mut interface, mut interfaces) = (None, None, None);
         let narrowing = narrowing(rule, |option| match &*option.name {
+            "-d" if option.inverted => Err("`! -d` is all addresses but one: a VIP is one".to_owned()),
             "-d" => {
-                let host = option.value()?.trim_end_matches("/32");
+                let value = option.value()?;
+                let host = value.strip_suffix("/32").unwrap_or(value);
                 address = Some(host.parse::<Ipv4Addr>().map_err(|_| "`-d` names one address".to_owned())?);
-                Ok(!option.inverted)
+                Ok(true)
+            }
+            "-i" if option.inverted || option.value()?.ends_with('+') => {
+                interfaces = Some(option.written());
+                Ok(false)
             }
             "-i" => {
                 interface = Some(option.value()?.to_owned());
-                Ok(!option.inverted && !option.value()?.ends_with('+'))
+                Ok(true)
             }
             _ => Ok(false),
         })?;
@@ -133,21 +169,29 @@ impl Import {
         let options = rule.target.as_ref().map_or(&[][..], |(_, options)| options);
         let new = new(options)?;
         let mut notes = vec![format!("line {}: {}", rule.line, rule.text)];
-        if !narrowing.is_empty() {
-            let only = narrowing.join(" ");
+        if let Some(only) = narrowing.only()? {
             notes
                 .push(format!("Only `{only}` went by this rule; here all that is sent to the address does."));
         }
         let known = self.vips.iter_mut().find(|vip| vip.address == address);
         match (known, new) {
-            (None, None) => Err(format!("no rule before this one makes {address} with `--new`")),
+            (None, None) => {
+                let why = format!("no rule before this one makes {address} with `--new`");
+                let is_known = self.left_out.iter().any(|line| line.contains(&address.to_string()));
+                Err(if is_known { Refusal::LeftOut(why) } else { Refusal::Mistake(why) })
+            }
             (None, Some(new)) => {
+                if let Some(interfaces) = interfaces {
+                    return Err(Refusal::LeftOut(format!(
+                        "`{interfaces}` names no single interface: say `-i NAME`, the one that {address} is at"
+                    )));
+                }
                 let interface = interface.ok_or("with `--new` a rule names its interface with `-i`")?;
                 self.vips.push(Vip { address, interface, new, notes });
                 Ok(())
             }
             (Some(vip), Some(new)) if new.mac != vip.new.mac => {
-                Err(format!("{address} has the MAC address {} already", vip.new.mac))
+                Err(format!("{address} has the MAC address {} already", vip.new.mac).into())
             }
             (Some(vip), new) => {
                 vip.notes.append(&mut notes);
@@ -162,7 +206,7 @@ impl Import {
         }
     }
 
-    fn cluster(&mut self, rule: &Rule) -> Result<(), String> {
+    fn cluster(&mut self, rule: &Rule) -> Result<(), Refusal> {
         let (mut total_nodes, mut mask, mut seed, mut inverted) = (None, None, None, false);
         let narrowing = narrowing(rule, |option| {
             match &*option.name {
@@ -192,25 +236,28 @@ impl Import {
         let mask = mask.ok_or_else(|| missing("--cluster-local-node"))?;
         let hash_seed = seed.ok_or_else(|| missing("--cluster-hash-seed"))?;
         if u64::from(mask) >> total_nodes != 0 {
-            return Err(format!("the local nodes are not among the {total_nodes} of the cluster"));
+            return Err(format!("the local nodes are not among the {total_nodes} of the cluster").into());
         }
         let target = rule.target.as_ref().map(|(name, _)| &**name);
         let refuses = match target {
             Some("DROP" | "REJECT") => true,
             Some("ACCEPT" | "MARK" | "CONNMARK" | "RETURN") => false,
-            _ => return Err("a rule of the cluster match is understood with ACCEPT, MARK, CONNMARK, RETURN, DROP and REJECT".to_owned()),
+            _ => {
+                let why = "what its target does with the node's packets is not known: ACCEPT, MARK, CONNMARK, RETURN, DROP and REJECT are";
+                return Err(Refusal::LeftOut(why.to_owned()));
+            }
         };
         let says = Says { total_nodes, mask, hash_seed, invert: inverted != refuses };
         let mut notes = vec![format!("line {}: {}", rule.line, rule.text)];
-        if !narrowing.is_empty() {
-            let only = narrowing.join(" ");
+        if let Some(only) = narrowing.only()? {
             notes.push(format!("Only `{only}` went by this rule; here all flows do."));
         }
         match &mut self.cluster {
             Some(known) if known.says != says => Err(format!(
                 "it says something else than line {}, and a gateway is in one cluster",
                 known.line
-            )),
+            )
+            .into()),
             Some(known) => {
                 known.notes.append(&mut notes);
                 Ok(())
@@ -224,6 +271,10 @@ impl Import {
 
     fn yaml(&self) -> String {
         let mut yaml = String::new();
+        if !self.left_out.is_empty() {
+            yaml += "# LEFT OUT, since there is nothing here that does the same:\n";
+            comment(&mut yaml, "", &self.left_out);
+        }
         if !self.vips.is_empty() {
             comment(&mut yaml, "", VIPS);
             yaml += "vips:\n";
@@ -233,7 +284,7 @@ impl Import {
             comment(&mut yaml, "", CLUSTER);
             cluster.write(&mut yaml);
         }
-        if self.vips.is_empty() && self.cluster.is_none() {
+        if self.vips.is_empty() && self.cluster.is_none() && self.left_out.is_empty() {
             yaml += "# No rule is of CLUSTERIP or of the cluster match.\n";
         }
         if !self.others.is_empty() {
@@ -248,7 +299,8 @@ const VIPS: &[&str] = &[
     "CLUSTERIP. What is different here:",
     "- `port` is the name of a port of this file: put it in place of that of the network interface.",
     "- Leave the address out of the port's `addresses`. With `tap` at the port the kernel's servers have it.",
-    "- No connection is marked with the number of its node.",
+    "- The number of the node is the mark of flows that are tracked: with `local_nodes` those are related flows",
+    "  and their masters, with `sourceip` besides none. The kernel sees no mark.",
     "- Nodes that were added through /proc stand in no rule: compare `cat /proc/net/ipt_CLUSTERIP/ADDRESS`.",
 ];
 
@@ -294,29 +346,51 @@ fn comment<T: AsRef<str>>(yaml: &mut String, indent: &str, lines: &[T]) {
     }
 }
 
+/// What narrows a rule down to a part of the traffic.
+#[derive(Debug, Default)]
+struct Narrowing {
+    /// As it is written. Here all of the traffic is shared.
+    only: Vec<String>,
+    /// Matches of which it is not known what they do.
+    strange: Vec<String>,
+}
+
+impl Narrowing {
+    /// Its words; an error if the rule is to be left out.
+    fn only(self) -> Result<Option<String>, Refusal> {
+        if self.strange.is_empty() {
+            return Ok((!self.only.is_empty()).then(|| self.only.join(" ")));
+        }
+        let names: Vec<String> = self.strange.iter().map(|name| format!("`-m {name}`")).collect();
+        Err(Refusal::LeftOut(format!("there is no {} here", names.join(" and no "))))
+    }
+}
+
 /// The options of a rule that narrow it down; `own` takes those that mean something, and says whether it did.
 fn narrowing(
     rule: &Rule,
     mut own: impl FnMut(&RuleOption) -> Result<bool, String>,
-) -> Result<Vec<String>, String> {
-    let mut narrowing = Vec::new();
+) -> Result<Narrowing, String> {
+    let mut narrowing = Narrowing::default();
     let mut known: Vec<&str> = Vec::new();
     for option in &rule.matches {
         if own(option)? {
             continue;
         }
         match &*option.name {
-            "-A" | "-I" | "-t" => {}
+            "-A" | "-I" | "-t" | "--comment" => {}
             "-m" => {
                 let name = option.value()?;
-                let found = NARROWING.iter().find(|(module, _)| *module == name);
-                let (_, options) = found.ok_or_else(|| format!("the match `{name}` is not understood"))?;
-                known.extend(*options);
+                match NARROWING.iter().find(|(module, _)| *module == name) {
+                    Some((_, options)) => known.extend(*options),
+                    None => narrowing.strange.push(name.to_owned()),
+                }
             }
-            "--comment" => {}
             // iptables loads a protocol's match by itself.
-            "--dport" | "--sport" | "-p" | "-s" | "-d" | "-i" => narrowing.push(option.written()),
-            name if known.contains(&name) => narrowing.push(option.written()),
+            "--dport" | "--sport" | "-p" | "-s" | "-d" | "-i" => narrowing.only.push(option.written()),
+            name if known.contains(&name) => narrowing.only.push(option.written()),
+            // It may be the strange match's.
+            _ if !narrowing.strange.is_empty() => {}
             name => return Err(format!("`{name}` is not understood")),
         }
     }

@@ -75,11 +75,30 @@ pub(super) fn read(line: usize, text: &str) -> Result<Line, String> {
     if words.first().is_some_and(|word| word.rsplit('/').next().is_some_and(is_program)) {
         words.remove(0);
     }
+    if let Some(line) = chain(&words)? {
+        return Ok(line);
+    }
     rule(line, text, &words).map(Line::Rule)
 }
 
 fn is_program(name: &str) -> bool {
-    matches!(name, "iptables" | "ip6tables" | "iptables-legacy" | "ip6tables-legacy")
+    let name = name.strip_suffix("-legacy").or_else(|| name.strip_suffix("-nft")).unwrap_or(name);
+    matches!(name, "iptables" | "ip6tables")
+}
+
+/// `-P CHAIN POLICY` and `-N CHAIN`, which `iptables -S` prints before the rules; `None`: it is neither.
+fn chain(words: &[String]) -> Result<Option<Line>, String> {
+    let place = |wanted: [&str; 2]| words.iter().position(|word| wanted.contains(&&**word));
+    if place(["-A", "--append"]).is_some() || place(["-I", "--insert"]).is_some() {
+        return Ok(None);
+    }
+    if let Some(at) = place(["-P", "--policy"]) {
+        let [chain, policy, ..] = &words[at + 1..] else {
+            return Err("a chain and its policy stand behind `-P`".to_owned());
+        };
+        return Ok(Some(Line::Policy { chain: chain.clone(), policy: policy.clone() }));
+    }
+    Ok(place(["-N", "--new-chain"]).map(|_| Line::Frame))
 }
 
 fn rule(line: usize, text: &str, words: &[String]) -> Result<Rule, String> {
@@ -113,11 +132,20 @@ fn rule(line: usize, text: &str, words: &[String]) -> Result<Rule, String> {
             matches.pop();
         }
     }
+    matches.retain(|option| !is_of_the_call(&option.name));
     let has = |name: &str| matches.iter().any(|option| option.name == name);
     if !has("-A") && !has("-I") {
         return Err("this is no rule: rules begin with `-A CHAIN`".to_owned());
     }
     Ok(Rule { line, text: text.to_owned(), matches, target })
+}
+
+/// Whether an option is about the call, or counts what the rule has seen, and is no part of what the rule says.
+fn is_of_the_call(name: &str) -> bool {
+    let wait = name.strip_prefix("-w").or_else(|| name.strip_prefix("-W"));
+    wait.is_some_and(|glued| glued.bytes().all(|byte| byte.is_ascii_digit()))
+        || matches!(name.split_once('=').map_or(name, |(name, _)| name), "--wait" | "--wait-interval")
+        || matches!(name, "-c" | "--set-counters")
 }
 
 /// The short name of an option that has two.
@@ -199,16 +227,27 @@ mod tests {
     fn a_call_is_a_rule_and_long_names_are_short() {
         let call = rule("/sbin/iptables --append INPUT --destination 192.0.2.9 --jump ACCEPT");
         assert_eq!(call.matches, rule("-A INPUT -d 192.0.2.9 -j ACCEPT").matches);
+        for prefix in ["-w", "-w 5", "-w5", "--wait", "--wait=5", "-w 5 -W 1000"] {
+            let waiting = rule(&format!("iptables-nft {prefix} -A INPUT -d 192.0.2.9 -c 3 180 -j ACCEPT"));
+            assert_eq!(waiting.matches, call.matches, "{prefix}");
+        }
     }
 
     #[test]
     fn what_is_no_rule_is_told_apart() {
-        for frame in ["", "# Generated", "*filter", "COMMIT", "  "] {
-            assert_eq!(read(1, frame), Ok(Line::Frame));
+        for frame in ["", "# Generated", "*filter", "COMMIT", "  ", "-N chain", "iptables -w -t nat -N chain"]
+        {
+            assert_eq!(read(1, frame), Ok(Line::Frame), "{frame}");
         }
         let policy = Line::Policy { chain: "INPUT".to_owned(), policy: "DROP".to_owned() };
-        assert_eq!(read(1, ":INPUT DROP [0:0]"), Ok(policy));
-        for wrong in ["hello", "-N chain", "-A INPUT -m comment --comment \"open", ":INPUT", "\"\" -A x"] {
+        for text in
+            [":INPUT DROP [0:0]", "-P INPUT DROP", "iptables -w 5 -P INPUT DROP", "-P INPUT DROP -c 1 60"]
+        {
+            assert_eq!(read(1, text), Ok(policy.clone()), "{text}");
+        }
+        for wrong in
+            ["hello", "-X chain", "-P INPUT", "-A INPUT -m comment --comment \"open", ":INPUT", "\"\" -A x"]
+        {
             assert!(read(1, wrong).is_err(), "{wrong}");
         }
     }
