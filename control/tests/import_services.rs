@@ -8,7 +8,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use weir_control::config::services::{Check, Server, Service, Services};
-use weir_control::import::{self, Mistakes};
+use weir_control::import::{self, Mistakes, Origin};
 use weir_dataplane::config::service::{MaglevHashing, Method, Scheduler, Selector, SourceHashing};
 use weir_dataplane::units::{Mark, Span};
 
@@ -54,7 +54,33 @@ fn rules_of_ipvsadm_become_what_they_mean() {
 
 #[test]
 fn virtual_servers_of_keepalived_become_what_they_mean() {
-    all_are_as_committed("keepalived", 3, import::keepalived);
+    all_are_as_committed("keepalived", 5, keepalived);
+}
+
+fn keepalived(text: &str) -> Result<String, Mistakes> {
+    import::keepalived(text, &Origin { folder: directory(), config_id: None })
+}
+
+#[test]
+fn a_line_of_one_node_is_for_that_node() {
+    let text = "virtual_server 192.0.2.80 80 {\n @main lvs_sched rr\n @^main lvs_sched sh\n}\n";
+    for (id, expected) in [("main", "scheduler: rr"), ("other", "scheduler: sh")] {
+        let origin = Origin { config_id: Some(id.to_owned()), ..Origin::default() };
+        assert!(import::keepalived(text, &origin).unwrap().contains(expected));
+    }
+    assert!(keepalived(text).unwrap_err().to_string().contains("--config-id"));
+}
+
+#[test]
+fn files_that_include_each_other_end() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("a.conf"), "include a.conf\n").unwrap();
+    fs::write(folder.path().join("b.conf"), "x\ny z {\n}}\n").unwrap();
+    let origin = Origin { folder: folder.path().to_owned(), config_id: None };
+    let said = |text: &str| import::keepalived(text, &origin).unwrap_err().to_string();
+    assert_eq!(said("include a.conf"), "a.conf:1: files include files 16 deep\n    include a.conf");
+    assert_eq!(said("include b.conf"), "b.conf:3: `}` without `{`\n    }}");
+    assert_eq!(said("\nincludea n*.conf"), "line 2: there is no file `n*.conf`\n    includea n*.conf");
 }
 
 fn imported(file: &str, import: fn(&str) -> Result<String, Mistakes>) -> Vec<Service> {
@@ -92,7 +118,7 @@ fn a_gateway_goes_by_the_rules_of_ipvsadm() {
 
 #[test]
 fn a_gateway_goes_by_keepalived_conf() {
-    let services = imported("director.keepalived", import::keepalived);
+    let services = imported("director.keepalived", keepalived);
     let names: Vec<&str> = services.iter().map(|service| service.name.as_str()).collect();
     assert_eq!(
         names,

@@ -2,9 +2,9 @@
 
 use super::print;
 use crate::Failure;
-use crate::import::{self, Mistakes};
+use crate::import::{self, Mistakes, Origin};
 use std::io::{self, Read};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Print another system's configuration as a part of Weir's
 ///
@@ -21,8 +21,14 @@ enum From {
     Clusterip(Source),
     /// What `ipvsadm -Sn` prints
     Ipvsadm(Source),
-    /// keepalived.conf, with virtual_server blocks
-    Keepalived(Source),
+    /// keepalived.conf, with virtual_server blocks, and what it includes
+    Keepalived {
+        #[command(flatten)]
+        source: Source,
+        /// The node whose lines that begin with `@ID` are meant, as keepalived's own option says it
+        #[arg(short = 'i', long, value_name = "ID")]
+        config_id: Option<String>,
+    },
 }
 
 #[derive(Debug, clap::Args)]
@@ -36,7 +42,11 @@ impl Args {
         match self.from {
             From::Clusterip(source) => source.import(import::clusterip),
             From::Ipvsadm(source) => source.import(import::ipvsadm),
-            From::Keepalived(source) => source.import(import::keepalived),
+            From::Keepalived { source, config_id } => {
+                let folder = source.file.as_deref().and_then(Path::parent).unwrap_or_else(|| Path::new(""));
+                let origin = Origin { folder: folder.to_owned(), config_id };
+                source.import(|text| import::keepalived(text, &origin))
+            }
         }
     }
 }

@@ -1,6 +1,8 @@
 //! keepalived's checkers, as `health` of a service.
 
 use super::blocks::Statement;
+use super::combined::left_out;
+use super::script::{self, Command};
 use super::services::number;
 
 /// Times and counts of checks, which a virtual server says for its real servers, and these for their checkers.
@@ -38,10 +40,20 @@ fn seconds(statement: &Statement) -> Result<f64, String> {
     seconds.ok_or_else(|| format!("`{text}` is not a number of seconds"))
 }
 
+/// A time as times are counted here, in seconds.
+fn of_the_clock(seconds: f64) -> f64 {
+    ((seconds * 100.0).round() / 100.0).max(0.01)
+}
+
 /// What is asked of a server, as keys of `health`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Health {
-    pub(super) keys: Vec<(&'static str, String)>,
+    /// What; of a program nothing but that.
+    pub(super) asked: Vec<(&'static str, String)>,
+    /// The program.
+    pub(super) script: Option<Command>,
+    /// When, and how often.
+    pub(super) times: Vec<(&'static str, String)>,
     /// What is different, or is not carried over.
     pub(super) notes: Vec<String>,
 }
@@ -89,7 +101,7 @@ impl Read {
     }
 
     fn key(&mut self, key: &'static str, value: impl ToString) {
-        self.health.keys.push((key, value.to_string()));
+        self.health.asked.push((key, value.to_string()));
     }
 
     /// Takes what all checkers have; what they have not is `own`'s, which says whether it is understood.
@@ -100,10 +112,13 @@ impl Read {
     ) -> Result<(), (usize, String)> {
         for statement in &checker.block {
             let at = |message| (statement.line, message);
+            let note = left_out(statement.name());
             if self.timing.take(statement).map_err(at)? || own(self, statement).map_err(at)? {
+                self.health.notes.extend(note);
                 continue;
             }
             match statement.name() {
+                _ if note.is_some() => self.health.notes.extend(note),
                 "connect_port" => {
                     let port = statement.value().and_then(number).map_err(at)?;
                     self.port = Some(port);
@@ -121,11 +136,17 @@ impl Read {
     /// Adds times and counts; `retry`: as many more tries as are usual.
     fn times(&mut self, retry: u32) {
         let Timing { interval_s, timeout_s, retry: said } = self.timing;
-        let interval_s = interval_s.max(0.01);
-        self.key("interval_s", interval_s);
-        self.key("timeout_s", timeout_s.clamp(0.01, interval_s));
-        self.key("rise", 1);
-        self.key("fall", said.unwrap_or(retry).saturating_add(1).min(1000));
+        let (interval_s, timeout_s) = (of_the_clock(interval_s), of_the_clock(timeout_s));
+        if timeout_s > interval_s {
+            self.note(&format!("An answer counted for {timeout_s} s: here for `interval_s` at most."));
+        }
+        let times = [
+            ("interval_s", interval_s.to_string()),
+            ("timeout_s", timeout_s.min(interval_s).to_string()),
+            ("rise", "1".to_owned()),
+            ("fall", said.unwrap_or(retry).saturating_add(1).min(1000).to_string()),
+        ];
+        self.health.times.extend(times);
     }
 
     fn plain(
@@ -163,7 +184,6 @@ impl Read {
         let mut urls = 0;
         self.each(checker, |read, statement| {
             match statement.name() {
-                "http_protocol" | "fast_recovery" | "enable_sni" => {}
                 "virtualhost" => host = Some(statement.value()?.to_owned()),
                 "url" => {
                     urls += 1;
@@ -213,6 +233,7 @@ impl Read {
                     let note = format!("`{name}` is not carried over: `body` says what a page contains.");
                     self.health.notes.push(note);
                 }
+                "tls_compliant" => self.health.notes.extend(left_out("tls_compliant")),
                 name => return Err(format!("`{name}` is not understood")),
             }
         }
@@ -237,10 +258,17 @@ impl Read {
     }
 
     fn script(&mut self, checker: &Statement) -> Result<(), (usize, String)> {
-        let mut command = String::new();
+        let mut command = None;
         self.each(checker, |read, statement| {
             match statement.name() {
-                "misc_path" => command = statement.values().join(" "),
+                "misc_path" => {
+                    let (found, left) = script::command(&statement.text)?;
+                    if !left.is_empty() {
+                        let left = left.join(" ");
+                        read.note(&format!("`{left}` behind the program is left out, as keepalived does: quotes belong around all."));
+                    }
+                    command = Some(found);
+                }
                 "misc_timeout" => read.timing.timeout_s = seconds(statement)?,
                 "misc_dynamic" => {
                     read.note("`misc_dynamic` is not carried over: status 0 is good, any other bad.")
@@ -250,23 +278,16 @@ impl Read {
             }
             Ok(true)
         })?;
-        let mut words = command.split_whitespace();
-        let program = words.next().filter(|program| program.starts_with('/'));
-        let program =
-            program.ok_or_else(|| (checker.line, "`misc_path` is the full path of a program".to_owned()))?;
-        self.note("The program gets the server's name, address and port behind its own arguments.");
-        self.key("check", "script");
-        self.key("program", quoted(program));
-        let arguments: Vec<String> = words.map(quoted).collect();
-        if !arguments.is_empty() {
-            self.key("arguments", format!("[{}]", arguments.join(", ")));
+        if command.is_none() {
+            return Err((checker.line, "`misc_path` is missing".to_owned()));
         }
+        self.health.script = command;
         self.times(0);
         Ok(())
     }
 }
 
 /// As YAML's text: in single quotes, which are doubled inside.
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
 }

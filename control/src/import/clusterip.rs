@@ -40,7 +40,7 @@ pub fn clusterip(text: &str) -> Result<String, Mistakes> {
                 import.left_out.push(format!("  {why}"));
             }
             Err(Refusal::Mistake(message)) => {
-                mistakes.push(Mistake { line: i + 1, text: line.trim().to_owned(), message });
+                mistakes.push(Mistake { file: None, line: i + 1, text: line.trim().to_owned(), message });
             }
         }
     }

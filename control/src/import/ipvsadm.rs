@@ -18,18 +18,18 @@ pub fn ipvsadm(text: &str) -> Result<String, Mistakes> {
     let mut mistakes = Vec::new();
     for (i, line) in text.lines().enumerate() {
         if let Err(message) = take(i + 1, line, &mut services) {
-            mistakes.push(Mistake { line: i + 1, text: line.trim().to_owned(), message });
+            mistakes.push(Mistake { file: None, line: i + 1, text: line.trim().to_owned(), message });
         }
     }
     for service in &services {
         if let Err(message) = service.check() {
             let line = text.lines().nth(service.line - 1).unwrap_or_default();
-            mistakes.push(Mistake { line: service.line, text: line.trim().to_owned(), message });
+            mistakes.push(Mistake { file: None, line: service.line, text: line.trim().to_owned(), message });
         }
     }
     if services.is_empty() && mistakes.is_empty() {
         let message = "there is no service here: what `ipvsadm -Sn` prints, as root, is wanted".to_owned();
-        mistakes.push(Mistake { line: 1, text: String::new(), message });
+        mistakes.push(Mistake { file: None, line: 1, text: String::new(), message });
     }
     mistakes.sort_by_key(|mistake| mistake.line);
     if mistakes.is_empty() { Ok(services::yaml("ipvsadm", &services, &[])) } else { Err(Mistakes(mistakes)) }

@@ -1,8 +1,10 @@
 //! keepalived's `virtual_server` blocks.
 
 use super::blocks::{self, Statement};
-use super::checkers::{self, Health, Timing, is_checker};
+use super::checkers::{self, Timing, is_checker};
+use super::combined::{Checked, combine, left_out};
 use super::ipvsadm::{ONE_PACKET, PERSISTENCE_ENGINE};
+use super::lines::{self, Line, Lines, Origin};
 use super::services::{
     self, Method, Persistence, Selector, Server, Service, flag, number, prefix_len, scheduler,
 };
@@ -16,52 +18,74 @@ const PERSISTENCE_S: u32 = 360;
 /// Addresses of a range that become services, at most.
 const RANGE_MAX: u128 = 256;
 
-/// Where a mistake is, and what.
+/// Where a mistake is among all lines, and what.
 type Wrong = (usize, String);
 
-/// The YAML that says what the `virtual_server` blocks of `text` say.
+/// The YAML that says what the `virtual_server` blocks of `text` say, and of the files that it includes.
 ///
 /// # Errors
 /// The lines that are not understood.
-pub fn keepalived(text: &str) -> Result<String, Mistakes> {
-    let mistake = |(line, message): Wrong| {
-        let text = text.lines().nth(line.saturating_sub(1)).unwrap_or_default().trim().to_owned();
-        Mistake { line, text, message }
-    };
-    let statements = blocks::read(text).map_err(|wrong| Mistakes(vec![mistake(wrong)]))?;
-    let mut mistakes = Vec::new();
+pub fn keepalived(text: &str, origin: &Origin) -> Result<String, Mistakes> {
+    let lines =
+        lines::read(text, origin).map_err(|(line, message)| Mistakes(vec![mistake(&line, message)]))?;
+    let at = |(at, message): Wrong| mistake(&lines.all.get(at).cloned().unwrap_or_default(), message);
+    let statements = blocks::read(&lines.all).map_err(|wrong| Mistakes(vec![at(wrong)]))?;
+    let mut wrongs = Vec::new();
     let mut services: Vec<Service> = Vec::new();
-    let mut others = Vec::new();
+    let mut others = lines.notes.clone();
     let groups = statements.iter().filter(|statement| statement.name() == "virtual_server_group");
     let groups: BTreeMap<&str, &Statement> =
         groups.filter_map(|group| Some((group.values().first()?.as_str(), group))).collect();
     for statement in &statements {
+        let place = || lines.all.get(statement.line).map(Line::place).unwrap_or_default();
         match statement.name() {
-            "virtual_server" => match virtual_server(statement, &groups) {
-                Ok(found) => services.extend(found),
-                Err(wrong) => mistakes.push(mistake(wrong)),
-            },
-            "virtual_server_group" => {}
-            name if name.starts_with(['$', '@', '~']) || name == "include" => mistakes.push(mistake((
-                statement.line,
-                format!("`{name}` is not understood: write out what it stands for"),
-            ))),
-            _ => others.push(format!("line {}: {}", statement.line, statement.words.join(" "))),
+            "virtual_server" | "virtual_server_group" => {
+                let before = wrongs.len();
+                unexplained(statement, &lines, &mut wrongs);
+                if wrongs.len() == before && statement.name() == "virtual_server" {
+                    match virtual_server(statement, &groups) {
+                        Ok(found) => services.extend(found),
+                        Err(wrong) => wrongs.push(wrong),
+                    }
+                }
+            }
+            name if name.starts_with(['$', '@', '~']) => unexplained(statement, &lines, &mut wrongs),
+            _ => others.push(format!("{}: {}", place(), statement.words.join(" "))),
         }
     }
     for (i, service) in services.iter().enumerate() {
         if services[..i].iter().any(|other| other.selector == service.selector) {
-            mistakes.push(mistake((
-                service.line,
-                "these connections are another virtual server's already".to_owned(),
-            )));
+            let message = "these connections are another virtual server's already".to_owned();
+            wrongs.push((service.line, message));
         }
     }
-    mistakes.sort_by_key(|mistake: &Mistake| mistake.line);
-    if !mistakes.is_empty() {
-        return Err(Mistakes(mistakes));
+    wrongs.sort_by_key(|(line, _)| *line);
+    if !wrongs.is_empty() {
+        return Err(Mistakes(wrongs.into_iter().map(at).collect()));
     }
     Ok(services::yaml("keepalived.conf", &services, &others))
+}
+
+fn mistake(line: &Line, message: String) -> Mistake {
+    Mistake { file: line.file.clone(), line: line.number, text: line.written.clone(), message }
+}
+
+/// Adds what stands in a statement, or in its block, for something that is not known.
+fn unexplained(statement: &Statement, lines: &Lines, wrongs: &mut Vec<Wrong>) {
+    let text = lines.all.get(statement.line).map_or("", |line| line.text.as_str());
+    let name = statement.name();
+    if name.starts_with('@') {
+        let message = format!("whether `{name}` is meant says `--config-id`");
+        wrongs.push((statement.line, message));
+    } else if name.starts_with(['$', '~']) {
+        wrongs.push((statement.line, format!("`{name}` is not understood: write out what it stands for")));
+    } else if let Some(name) = lines.definitions.unknown_in(text) {
+        let message = format!(
+            "what `{name}` stands for is not known: say whose file this is with `--config-id`, or write it out"
+        );
+        wrongs.push((statement.line, message));
+    }
+    statement.block.iter().for_each(|inner| unexplained(inner, lines, wrongs));
 }
 
 /// A service for each address and mark that a virtual server has.
@@ -75,12 +99,29 @@ fn virtual_server(block: &Statement, groups: &BTreeMap<&str, &Statement>) -> Res
             let each = group
                 .block
                 .iter()
+                .filter(|entry| !is_range_of_marks(entry))
                 .map(|entry| selectors(&entry.words, protocol).map_err(|message| (entry.line, message)));
             each.collect::<Result<Vec<_>, _>>()?.concat()
         }
         words => selectors(words, protocol).map_err(|message| (block.line, message))?,
     };
-    selectors.into_iter().map(|selector| service(block, selector)).collect()
+    let mut services =
+        selectors.into_iter().map(|selector| service(block, selector)).collect::<Result<Vec<_>, _>>()?;
+    if let [group, name] = block.values()
+        && group == "group"
+        && let Some(group) = groups.get(name.as_str())
+    {
+        for entry in group.block.iter().filter(|entry| is_range_of_marks(entry)) {
+            let said = entry.words.join(" ");
+            let note = format!("`{said}`: keepalived knows no ranges of marks, and passes this over.");
+            services.iter_mut().for_each(|service| service.notes.push(note.clone()));
+        }
+    }
+    Ok(services)
+}
+
+fn is_range_of_marks(entry: &Statement) -> bool {
+    entry.name() == "fwmark" && entry.values().first().is_some_and(|mark| mark.contains('-'))
 }
 
 fn protocol(block: &Statement) -> Result<&'static str, Wrong> {
@@ -174,6 +215,7 @@ struct Common {
     timing: Timing,
     virtual_host: Option<String>,
     is_inhibited: bool,
+    weight: u32,
 }
 
 /// What is said of life and death elsewhere, or to nobody here.
@@ -196,19 +238,24 @@ fn service(block: &Statement, selector: Selector) -> Result<Service, Wrong> {
         timing: Timing::default(),
         virtual_host: None,
         is_inhibited: false,
+        weight: 1,
     };
     let (mut timeout_s, mut mask) = (None, None);
     for statement in &block.block {
         let at = |message| (statement.line, message);
         match statement.name() {
-            "real_server" | "protocol" | "smtp_alert" | "snmp_name" | "ip_family" => {}
+            "real_server" | "protocol" | "snmp_name" | "ip_family" => {}
+            "weight" => common.weight = statement.value().and_then(number).map_err(at)?,
             "lb_algo" | "lvs_sched" => {
                 service.scheduler = statement.value().and_then(scheduler).map_err(at)?;
             }
             "lb_kind" | "lvs_method" => common.method = method(statement).map_err(at)?,
             "persistence_timeout" => {
                 let said = statement.values().first().map(|text| number(text)).transpose().map_err(at)?;
-                timeout_s = Some(said.unwrap_or(PERSISTENCE_S));
+                timeout_s = Some(said.unwrap_or(PERSISTENCE_S)).filter(|said| *said != 0);
+                if timeout_s.is_none() {
+                    service.notes.push("`persistence_timeout 0` is none, as in keepalived.".to_owned());
+                }
             }
             "persistence_granularity" => mask = Some(statement.value().and_then(prefix_len).map_err(at)?),
             "persistence_engine" => {
@@ -217,17 +264,28 @@ fn service(block: &Statement, selector: Selector) -> Result<Service, Wrong> {
             }
             "ops" => service.notes.push(ONE_PACKET.to_owned()),
             "virtualhost" => common.virtual_host = Some(statement.value().map_err(at)?.to_owned()),
-            "inhibit_on_failure" => common.is_inhibited = true,
+            "inhibit_on_failure" => common.is_inhibited = is_on(statement),
             "sorry_server" => service.notes.push(format!(
                 "`{}`: there is no server of last resort; `fallback` says what becomes of connections then.",
                 statement.words.join(" ")
             )),
-            "sorry_server_inhibit" | "sorry_server_lvs_method" => {}
+            "sorry_server_inhibit" | "sorry_server_lvs_method" => {
+                service.notes.push(format!("`{}` is not carried over.", statement.name()));
+            }
             name if LIFE.contains(&name) => service.notes.push(format!("`{name}` is not carried over.")),
             name if flag(&mut service.flags, name) => {}
+            name if left_out(name).is_some() => {
+                common.timing.take(statement).map_err(at)?;
+                service.notes.extend(left_out(name));
+            }
             _ if common.timing.take(statement).map_err(at)? => {}
             name => return Err(at(format!("`{name}` is not understood"))),
         }
+    }
+    if timeout_s.is_none() && mask.is_some() {
+        service
+            .notes
+            .push("`persistence_granularity` means nothing without `persistence_timeout`.".to_owned());
     }
     service.persistence = timeout_s.map(|timeout_s| Persistence { timeout_s, prefix_len: mask });
     real_servers(block, &common, &mut service)?;
@@ -236,29 +294,29 @@ fn service(block: &Statement, selector: Selector) -> Result<Service, Wrong> {
 }
 
 fn real_servers(block: &Statement, common: &Common, service: &mut Service) -> Result<(), Wrong> {
-    let mut healths: Vec<Option<Health>> = Vec::new();
+    let mut all: Vec<Checked> = Vec::new();
     for statement in block.block.iter().filter(|statement| statement.name() == "real_server") {
-        let (server, health) = real_server(statement, service.selector, common)?;
+        let (server, checked) = real_server(statement, service.selector, common)?;
         service.add(server).map_err(|message| (statement.line, message))?;
-        healths.push(health);
+        all.push(checked);
     }
-    let Some(chosen) = healths.iter().flatten().next() else { return Ok(()) };
-    let mut notes = chosen.notes.clone();
-    if healths.iter().any(|health| health.as_ref().map(|health| &health.keys) != Some(&chosen.keys)) {
-        notes.push("Not all real servers had this checker: here one holds for all.".to_owned());
+    combine(&all, service);
+    let mut notes: Vec<String> = Vec::new();
+    for note in core::mem::take(&mut service.notes) {
+        if !notes.contains(&note) {
+            notes.push(note);
+        }
     }
-    let retries = "Between tries of a failed check is `interval_s` as always: see that it is short enough.";
-    notes.push(retries.to_owned());
-    service.health.clone_from(&chosen.keys);
-    service.notes.extend(notes);
+    service.notes = notes;
     Ok(())
 }
 
-fn real_server(
-    block: &Statement,
-    selector: Selector,
-    common: &Common,
-) -> Result<(Server, Option<Health>), Wrong> {
+/// A switch: it is on without a value.
+fn is_on(statement: &Statement) -> bool {
+    !matches!(statement.value(), Ok("off" | "false" | "no"))
+}
+
+fn real_server(block: &Statement, selector: Selector, common: &Common) -> Result<(Server, Checked), Wrong> {
     let at = |message| (block.line, message);
     let service_port = match selector {
         Selector::Mark(_) => 0,
@@ -275,7 +333,7 @@ fn real_server(
         address,
         port: if port == service_port { 0 } else { port },
         method: common.method,
-        weight: 1,
+        weight: common.weight,
         upper_threshold: 0,
         lower_threshold: 0,
         notes: Vec::new(),
@@ -289,10 +347,14 @@ fn real_server(
             "uthreshold" => server.upper_threshold = statement.value().and_then(number).map_err(at)?,
             "lthreshold" => server.lower_threshold = statement.value().and_then(number).map_err(at)?,
             "virtualhost" => common.virtual_host = Some(statement.value().map_err(at)?.to_owned()),
-            "inhibit_on_failure" => common.is_inhibited = true,
-            "smtp_alert" | "snmp_name" => {}
+            "inhibit_on_failure" => common.is_inhibited = is_on(statement),
+            "snmp_name" => {}
             name if is_checker(name) => checkers.push(statement),
             name if LIFE.contains(&name) => server.notes.push(format!("`{name}` is not carried over.")),
+            name if left_out(name).is_some() => {
+                common.timing.take(statement).map_err(at)?;
+                server.notes.extend(left_out(name));
+            }
             _ if common.timing.take(statement).map_err(at)? => {}
             name => return Err(at(format!("`{name}` is not understood"))),
         }
@@ -317,7 +379,7 @@ fn real_server(
                 .push(format!("{} is not carried over: there is none of its kind.", checker.name())),
         }
     }
-    Ok((server, health))
+    Ok((server, Checked { address, port, health }))
 }
 
 /// `NAT`, `DR` or `TUN`, with the type of a tunnel.
