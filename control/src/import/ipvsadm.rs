@@ -5,6 +5,7 @@ use super::services::{
 };
 use super::{Mistake, Mistakes};
 use core::net::{IpAddr, Ipv6Addr};
+use std::borrow::Cow;
 
 /// What `-p` means without a time, in seconds.
 const PERSISTENCE_S: u32 = 300;
@@ -14,14 +15,14 @@ const PERSISTENCE_S: u32 = 300;
 /// # Errors
 /// The lines that are not understood.
 pub fn ipvsadm(text: &str) -> Result<String, Mistakes> {
-    let mut services = Vec::new();
+    let mut services: Vec<Service> = Vec::new();
     let mut mistakes = Vec::new();
     for (i, line) in text.lines().enumerate() {
         if let Err(message) = take(i + 1, line, &mut services) {
             mistakes.push(Mistake { file: None, line: i + 1, text: line.trim().to_owned(), message });
         }
     }
-    for service in &services {
+    for service in &mut services {
         if let Err(message) = service.check() {
             let line = text.lines().nth(service.line - 1).unwrap_or_default();
             mistakes.push(Mistake { file: None, line: service.line, text: line.trim().to_owned(), message });
@@ -38,21 +39,20 @@ pub fn ipvsadm(text: &str) -> Result<String, Mistakes> {
 fn take(line: usize, text: &str, services: &mut Vec<Service>) -> Result<(), String> {
     let mut words = text.split_whitespace().peekable();
     words.next_if(|word| word.rsplit('/').next() == Some("ipvsadm"));
-    let Some(command) = words.next().filter(|word| !word.starts_with('#')) else { return Ok(()) };
-    match command {
+    if words.peek().is_none_or(|word| word.starts_with('#')) {
+        return Ok(());
+    }
+    let words = apart(words)?;
+    let Some((command, words)) = words.split_first() else { return Ok(()) };
+    match &**command {
         "-C" | "--clear" => services.clear(),
         "-A" | "--add-service" => {
-            let service = service(line, &options(words)?)?;
-            if let Some(known) = services.iter().find(|known| known.selector == service.selector) {
-                return Err(match service.selector {
-                    Selector::Mark(mark) => format!(
-                        "line {} is for mark {mark} already, and a mark is one service here, for both IP versions",
-                        known.line
-                    ),
-                    Selector::Address { .. } => format!("line {} makes this service already", known.line),
-                });
+            let options = options(words)?;
+            let service = service(line, &options)?;
+            match services.iter_mut().find(|known| known.selector == service.selector) {
+                Some(known) => both_versions(known, service, is_ipv6(&options))?,
+                None => services.push(service),
             }
-            services.push(service);
         }
         "-a" | "--add-server" => {
             let options = options(words)?;
@@ -65,6 +65,96 @@ fn take(line: usize, text: &str, services: &mut Vec<Service>) -> Result<(), Stri
         _ => return Err(format!("`{command}` is not understood: `ipvsadm -Sn` has `-A` and `-a` alone")),
     }
     Ok(())
+}
+
+/// Makes one service of the two that a mark has in IPVS, one for each IP version.
+fn both_versions(known: &mut Service, other: Service, is_ipv6: bool) -> Result<(), String> {
+    let line = known.line;
+    if !matches!(known.selector, Selector::Mark(_)) || known.versions[usize::from(is_ipv6)] {
+        return Err(format!("line {line} makes this service already"));
+    }
+    let timeout_s = |service: &Service| service.persistence.map(|said| said.timeout_s);
+    if (known.scheduler, known.flags, timeout_s(known)) != (other.scheduler, other.flags, timeout_s(&other)) {
+        return Err(format!(
+            "a mark is one service here, for both IP versions, and line {line} has it with other settings: give them one scheduler, its flags and one `-p`, or two marks"
+        ));
+    }
+    known.versions = [true; 2];
+    if let (Some(known), Some(other)) = (&mut known.persistence, other.persistence) {
+        known.ipv4_prefix_len = known.ipv4_prefix_len.or(other.ipv4_prefix_len);
+        known.ipv6_prefix_len = known.ipv6_prefix_len.or(other.ipv6_prefix_len);
+    }
+    known.notes.extend(other.notes);
+    let notes = [
+        "Was a service for each IP version: here one has both, and each server gets clients of both, by its MAC address or",
+        "its tunnel. See that each serves both, else give each version a mark. A machine that is here twice has two shares.",
+    ];
+    known.notes.extend(notes.map(str::to_owned));
+    Ok(())
+}
+
+/// Whether a service is one for IPv6.
+fn is_ipv6(options: &[Setting<'_>]) -> bool {
+    match selector(options) {
+        Ok(Selector::Address { address, .. }) => address.is_ipv6(),
+        _ => value(options, "-6").is_some(),
+    }
+}
+
+/// The words of a line, with options that stand together (`-At`, `-p300`) apart, and those at the end of old versions'
+/// lines (` ops`, ` pe sip`) as they are given.
+fn apart<'a>(words: impl Iterator<Item = &'a str>) -> Result<Vec<Cow<'a, str>>, String> {
+    let mut all = Vec::new();
+    let mut wants_value = false;
+    for word in words {
+        let glued =
+            word.strip_prefix('-').filter(|rest| !rest.starts_with('-') && rest.len() > 1 && !wants_value);
+        wants_value = match (glued, word) {
+            (None, "ops") if !wants_value => {
+                all.push("--ops".into());
+                false
+            }
+            (None, "pe") if !wants_value => {
+                all.push("--pe".into());
+                true
+            }
+            (None, _) => {
+                all.push(word.into());
+                !wants_value && takes(word) == Some(Value::One)
+            }
+            (Some(rest), _) => one_by_one(rest, &mut all)?,
+        };
+    }
+    Ok(all)
+}
+
+/// Takes options that stand together apart; whether the last one wants a value.
+fn one_by_one<'a>(letters: &'a str, all: &mut Vec<Cow<'a, str>>) -> Result<bool, String> {
+    let mut rest = letters;
+    while let Some(letter) = rest.chars().next() {
+        let name = format!("-{letter}");
+        rest = rest.get(letter.len_utf8()..).unwrap_or_default();
+        let takes = match letter {
+            'A' | 'a' | 'C' | 'R' | 'S' | 'E' | 'e' | 'D' | 'd' | 'L' | 'l' | 'Z' => Some(Value::None),
+            _ => takes(&name),
+        };
+        all.push(name.clone().into());
+        match takes {
+            Some(Value::None) => {}
+            Some(Value::One | Value::Optional) if !rest.is_empty() => {
+                all.push(rest.strip_prefix('=').unwrap_or(rest).into());
+                return Ok(false);
+            }
+            Some(takes) => return Ok(takes == Value::One),
+            None => return Err(format!("`{name}` is not understood")),
+        }
+    }
+    Ok(false)
+}
+
+/// What stands behind an option; `None`: it is none.
+fn takes(name: &str) -> Option<Value> {
+    OPTIONS.iter().find(|(short, long, _)| *short == name || *long == name).map(|(_, _, takes)| *takes)
 }
 
 /// An option, by its short name if it has one, and its value.
@@ -105,8 +195,8 @@ enum Value {
     One,
 }
 
-fn options<'a>(words: impl Iterator<Item = &'a str>) -> Result<Vec<Setting<'a>>, String> {
-    let mut words = words.peekable();
+fn options<'a>(words: &'a [Cow<'_, str>]) -> Result<Vec<Setting<'a>>, String> {
+    let mut words = words.iter().map(|word| &**word).peekable();
     let mut found: Vec<Setting<'_>> = Vec::new();
     while let Some(word) = words.next() {
         let (name, inline) = match word.split_once('=') {
@@ -137,6 +227,10 @@ fn value<'a>(options: &[Setting<'a>], name: &str) -> Option<&'a str> {
 }
 
 fn selector(options: &[Setting<'_>]) -> Result<Selector, String> {
+    let said = ["-t", "-u", "--sctp-service", "-f"].iter().filter(|name| value(options, name).is_some());
+    if said.count() > 1 {
+        return Err("`-t`, `-u`, `--sctp-service` and `-f` are a service each".to_owned());
+    }
     if let Some(mark) = value(options, "-f") {
         let mark = number(mark)?;
         return if mark == 0 { Err("mark 0 is none".to_owned()) } else { Ok(Selector::Mark(mark)) };
@@ -165,25 +259,42 @@ fn service(line: usize, options: &[Setting<'_>]) -> Result<Service, String> {
     let mut service = Service::new(line, selector(options)?);
     let mut mask = None;
     let mut timeout_s = None;
+    let mut flags = Vec::new();
     for (name, value) in options {
         match *name {
             "-t" | "-u" | "--sctp-service" | "-f" | "-6" | "-n" => {}
             "-s" => service.scheduler = scheduler(value)?,
-            "-p" => timeout_s = Some(if value.is_empty() { PERSISTENCE_S } else { number(value)? }),
-            "-M" => mask = Some(prefix_len(value)?),
-            "-b" => {
-                for name in value.split(',') {
-                    if !flag(&mut service.flags, name) {
-                        return Err(format!("`{name}` is no flag of a scheduler"));
-                    }
-                }
+            "-p" if value.is_empty() => timeout_s = Some(PERSISTENCE_S),
+            "-p" => {
+                let said = number(value).ok().filter(|said| *said != 0);
+                timeout_s = Some(said.ok_or_else(|| format!("`{value}` is no time to persist for"))?);
             }
+            "-M" => mask = Some(prefix_len(value)?),
+            "-b" => flags.extend(value.split(',')),
             "-o" => service.notes.push(ONE_PACKET.to_owned()),
             "--pe" => service.notes.push(format!("`--pe {value}`: {PERSISTENCE_ENGINE}")),
             _ => return Err(format!("`{name}` is for a server")),
         }
     }
-    service.persistence = timeout_s.map(|timeout_s| Persistence { timeout_s, prefix_len: mask });
+    for name in flags {
+        if name.split_once('-').is_some_and(|(of, _)| matches!(of, "sh" | "mh") && of != service.scheduler) {
+            return Err(format!("`{name}` is no flag of `{}`", service.scheduler));
+        }
+        if name == "flag-3" {
+            service.notes.push("`flag-3` means nothing to any scheduler.".to_owned());
+        } else if !flag(&mut service.flags, name) {
+            return Err(format!("`{name}` is no flag of a scheduler"));
+        }
+    }
+    let is_ipv6 = is_ipv6(options);
+    service.versions[usize::from(is_ipv6)] = true;
+    if is_ipv6 && value(options, "-M").is_some_and(|mask| mask.contains('.')) {
+        return Err("for IPv6 `-M` is a number of bits".to_owned());
+    }
+    if timeout_s.is_none() && mask.is_some() {
+        service.notes.push("`-M` means nothing without `-p`.".to_owned());
+    }
+    service.persistence = timeout_s.map(|timeout_s| Persistence::new(timeout_s, mask, is_ipv6));
     Ok(service)
 }
 

@@ -287,8 +287,8 @@ fn service(block: &Statement, selector: Selector) -> Result<Service, Wrong> {
             .notes
             .push("`persistence_granularity` means nothing without `persistence_timeout`.".to_owned());
     }
-    service.persistence = timeout_s.map(|timeout_s| Persistence { timeout_s, prefix_len: mask });
     real_servers(block, &common, &mut service)?;
+    service.persistence = timeout_s.map(|timeout_s| Persistence::new(timeout_s, mask, service.is_ipv6()));
     service.check().map_err(|message| (block.line, message))?;
     Ok(service)
 }

@@ -41,6 +41,8 @@ pub(super) struct Service {
     /// Its line in the text.
     pub(super) line: usize,
     pub(super) selector: Selector,
+    /// Whether it is for IPv4, and for IPv6, where that is said of a mark.
+    pub(super) versions: [bool; 2],
     pub(super) scheduler: &'static str,
     /// Of `sh` and `mh`: the port counts, another server is taken instead.
     pub(super) flags: Flags,
@@ -66,7 +68,17 @@ pub(super) struct Flags {
 pub(super) struct Persistence {
     pub(super) timeout_s: u32,
     /// How many bits of a client's address count; `None`: all.
-    pub(super) prefix_len: Option<u8>,
+    pub(super) ipv4_prefix_len: Option<u8>,
+    pub(super) ipv6_prefix_len: Option<u8>,
+}
+
+impl Persistence {
+    /// For clients of one IP version.
+    pub(super) fn new(timeout_s: u32, prefix_len: Option<u8>, is_ipv6: bool) -> Self {
+        let (ipv4_prefix_len, ipv6_prefix_len) =
+            if is_ipv6 { (None, prefix_len) } else { (prefix_len, None) };
+        Self { timeout_s, ipv4_prefix_len, ipv6_prefix_len }
+    }
 }
 
 /// A server.
@@ -99,6 +111,7 @@ impl Service {
         Self {
             line,
             selector,
+            versions: [false; 2],
             scheduler: "wlc",
             flags: Flags { port: false, fallback: false },
             persistence: None,
@@ -127,10 +140,14 @@ impl Service {
         Ok(())
     }
 
-    /// Whether all that has been said of it fits together.
-    pub(super) fn check(&self) -> Result<(), String> {
-        let is_long = |said: &Persistence| said.prefix_len.is_some_and(|len| len > 32);
-        if self.persistence.as_ref().is_some_and(is_long) && !self.is_ipv6() {
+    /// Whether all that has been said of it fits together; says what means nothing.
+    pub(super) fn check(&mut self) -> Result<(), String> {
+        if self.flags != Flags::default() && !matches!(self.scheduler, "sh" | "mh") {
+            let note = format!("Flags mean nothing to `{}`: `sh` and `mh` have some.", self.scheduler);
+            self.notes.push(note);
+        }
+        let is_long = |said: &Persistence| said.ipv4_prefix_len.is_some_and(|len| len > 32);
+        if self.persistence.as_ref().is_some_and(is_long) {
             return Err("the mask has more bits than an IPv4 address".to_owned());
         }
         if self.persistence.is_none() && self.port() == Some(0) {
@@ -160,10 +177,12 @@ impl Service {
             let Flags { port, fallback } = self.flags;
             writeln!(yaml, "    {}: {{ port: {port}, fallback: {fallback} }}", self.scheduler)?;
         }
-        if let Some(Persistence { timeout_s, prefix_len }) = self.persistence {
+        if let Some(Persistence { timeout_s, ipv4_prefix_len, ipv6_prefix_len }) = self.persistence {
             write!(yaml, "    persistence: {{ timeout_s: {timeout_s}")?;
-            if let Some(len) = prefix_len {
-                write!(yaml, ", ipv{}_prefix_len: {len}", if self.is_ipv6() { 6 } else { 4 })?;
+            for (version, len) in [(4, ipv4_prefix_len), (6, ipv6_prefix_len)] {
+                if let Some(len) = len {
+                    write!(yaml, ", ipv{version}_prefix_len: {len}")?;
+                }
             }
             writeln!(yaml, " }}")?;
         }
@@ -176,7 +195,7 @@ impl Service {
     }
 
     /// Whether its clients have IPv6 addresses.
-    fn is_ipv6(&self) -> bool {
+    pub(super) fn is_ipv6(&self) -> bool {
         match self.selector {
             Selector::Mark(_) => self.servers.iter().any(|server| server.address.is_ipv6()),
             Selector::Address { address, .. } => address.is_ipv6(),
