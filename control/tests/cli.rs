@@ -69,6 +69,8 @@ fn a_gateway_that_is_not_there_ends_with_1() {
         &["vip", "list"],
         &["vip", "show", "192.0.2.9"],
         &["vip", "del", "192.0.2.9", "2"],
+        &["service", "list", "-nc"],
+        &["service", "list", "--numeric", "--stats", "--exact"],
     ] {
         let output = weir(command.iter().chain(&["--socket", "/nonexistent/weir.sock"]));
         assert_eq!(output.status.code(), Some(1), "{command:?}");

@@ -4,7 +4,7 @@ use super::gateway::Gateway;
 use super::values;
 use crate::Failure;
 use crate::api::{CacheQuery, Endpoint, GroupQuery, ServerQuery};
-use crate::observe::ipvsadm_text::{self, Columns};
+use crate::observe::ipvsadm_text::{self, Columns, Digits};
 use crate::observe::{Connections, ServiceCache, Services, service_tables};
 use core::net::IpAddr;
 use hyper::Method;
@@ -104,6 +104,12 @@ struct List {
     /// The connections themselves, as `ipvsadm -Lnc` does
     #[arg(short, long, group = "columns")]
     connections: bool,
+    /// All digits of large numbers, with --stats and --rate
+    #[arg(long)]
+    exact: bool,
+    /// Addresses and ports as numbers, which they are anyhow
+    #[arg(short, long)]
+    numeric: bool,
     #[command(flatten)]
     gateway: Gateway,
 }
@@ -209,9 +215,10 @@ impl List {
     }
 
     const fn columns(&self) -> Columns {
+        let digits = if self.exact { Digits::Exact } else { Digits::Short };
         match self {
-            Self { stats: true, .. } => Columns::Stats,
-            Self { rate: true, .. } => Columns::Rate,
+            Self { stats: true, .. } => Columns::Stats(digits),
+            Self { rate: true, .. } => Columns::Rate(digits),
             Self { thresholds: true, .. } => Columns::Thresholds,
             Self { persistent_conn: true, .. } => Columns::PersistentConn,
             _ => Columns::Plain,

@@ -12,13 +12,23 @@ pub enum Columns {
     /// How packets get to servers, weights and connections.
     Plain,
     /// `--stats`: totals since the start.
-    Stats,
+    Stats(Digits),
     /// `--rate`: in a second.
-    Rate,
+    Rate(Digits),
     /// `--thresholds`.
     Thresholds,
     /// `--persistent-conn`.
     PersistentConn,
+}
+
+/// How large numbers are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Digits {
+    /// In nine places: from 100 million on in thousands, millions and so on.
+    #[default]
+    Short,
+    /// `--exact`: all of them.
+    Exact,
 }
 
 /// What `ipvsadm -Ln` would print of all services, with `columns`.
@@ -66,6 +76,9 @@ pub fn connections(answer: &Connections) -> String {
             endpoint(row.server_address, row.server_port)
         );
     }
+    if answer.more {
+        text += &format!("{} connections, and more: name a service\n", answer.connections.len());
+    }
     text
 }
 
@@ -95,8 +108,8 @@ fn title(columns: Columns) -> String {
         Columns::Plain => "Prot LocalAddress:Port Scheduler Flags\n  \
                            -> RemoteAddress:Port           Forward Weight ActiveConn InActConn\n"
             .to_owned(),
-        Columns::Stats => five(["Conns", "InPkts", "OutPkts", "InBytes", "OutBytes"]),
-        Columns::Rate => five(["CPS", "InPPS", "OutPPS", "InBPS", "OutBPS"]),
+        Columns::Stats(_) => five(["Conns", "InPkts", "OutPkts", "InBytes", "OutBytes"]),
+        Columns::Rate(_) => five(["CPS", "InPPS", "OutPPS", "InBPS", "OutBPS"]),
         Columns::Thresholds => four([10, 10], ["Uthreshold", "Lthreshold", "ActiveConn", "InActConn"]),
         Columns::PersistentConn => four([9, 11], ["Weight", "PersistConn", "ActiveConn", "InActConn"]),
     }
@@ -108,16 +121,16 @@ fn head(service: &ServiceRow, columns: Columns) -> String {
         SelectorRow::Mark { mark, ipv6: false } => format!("FWM  {mark}"),
         SelectorRow::Mark { mark, ipv6: true } => format!("FWM  {mark} IPv6"),
         SelectorRow::Address { protocol, address, port } => {
-            format!("{}  {}", protocol_name(protocol), endpoint(address, port))
+            format!("{:<4} {}", protocol_name(protocol), endpoint(address, port))
         }
     };
     match columns {
-        Columns::Stats => format!("{name:<33}{}\n", totals(&service.counts)),
-        Columns::Rate => {
+        Columns::Stats(digits) => format!("{name:<33}{}\n", totals(&service.counts, digits)),
+        Columns::Rate(digits) => {
             let rates = &service.rates;
             let numbers =
                 [rates.connections, rates.packets, rates.reply_packets, rates.bytes, rates.reply_bytes];
-            format!("{name:<33}{}\n", numbers.map(|rate| large(rounded(rate))).concat())
+            format!("{name:<33}{}\n", numbers.map(|rate| large(rounded(rate), digits)).concat())
         }
         Columns::Plain | Columns::Thresholds | Columns::PersistentConn => {
             format!("{name} {}{}{}\n", service.scheduler, flags(service), persistence(service))
@@ -159,11 +172,11 @@ fn line(server: &ServerRow, port: u16, columns: Columns) -> String {
             let forward = forward(&server.method);
             format!("  -> {name:<28} {forward:<7} {weight:<6} {active:<10} {inactive:<10}\n")
         }
-        Columns::Stats => format!("  -> {name:<28}{}\n", totals(&server.counts)),
-        Columns::Rate => {
+        Columns::Stats(digits) => format!("  -> {name:<28}{}\n", totals(&server.counts, digits)),
+        Columns::Rate(digits) => {
             let TrafficRates { connections, packets, bytes, reply_packets, reply_bytes } = server.rates;
             let [connections, packets, replies] = [connections, packets, reply_packets].map(rounded);
-            let bytes = [bytes, reply_bytes].map(|rate| large(rounded(rate))).concat();
+            let bytes = [bytes, reply_bytes].map(|rate| large(rounded(rate), digits)).concat();
             format!("  -> {name:<28} {connections:>8} {packets:>8} {replies:>8}{bytes}\n")
         }
         Columns::Thresholds => {
@@ -203,15 +216,16 @@ pub(super) fn endpoint(address: IpAddr, port: u16) -> String {
     }
 }
 
-fn totals(counts: &TrafficCounts) -> String {
+fn totals(counts: &TrafficCounts, digits: Digits) -> String {
     let numbers =
         [counts.connections, counts.packets, counts.reply_packets, counts.bytes, counts.reply_bytes];
-    numbers.map(large).concat()
+    numbers.map(|number| large(number, digits)).concat()
 }
 
-/// A number in nine places: from 100 million on in thousands, millions and so on.
-fn large(number: u64) -> String {
+/// A number in nine places, or with a blank before it.
+fn large(number: u64, digits: Digits) -> String {
     match number {
+        _ if digits == Digits::Exact => format!(" {number:>8}"),
         0..100_000_000 => format!("{number:>9}"),
         100_000_000..1_000_000_000 => format!("{:>8}K", number / 1_000),
         1_000_000_000..100_000_000_000 => format!("{:>8}M", number / 1_000_000),
@@ -277,7 +291,7 @@ mod tests {
             "TCP  192.0.2.80:80                    1234 99999999        0  100000K    5000M",
             "  -> 10.0.0.3:8080                    1234 99999999        0  100000K    5000M",
         ];
-        let text = some(&both(), Columns::Stats);
+        let text = some(&both(), Columns::Stats(Digits::Short));
         assert_lines(&text.lines().take(4).map(|line| format!("{line}\n")).collect::<String>(), &expected);
     }
 
@@ -289,7 +303,7 @@ mod tests {
             "TCP  192.0.2.80:80                       1        3        0  123456K        7",
             "  -> 10.0.0.3:8080                       1        3        0  123456K        7",
         ];
-        let text = some(&both(), Columns::Rate);
+        let text = some(&both(), Columns::Rate(Digits::Short));
         assert_lines(&text.lines().take(4).map(|line| format!("{line}\n")).collect::<String>(), &expected);
     }
 
@@ -330,7 +344,7 @@ mod tests {
             (web(), vec![], persistent(24, 128), "TCP  192.0.2.80:80 sh persistent 60 mask 255.255.255.0"),
             (web(), vec![], persistent(0, 128), "TCP  192.0.2.80:80 sh persistent 60 mask 0.0.0.0"),
             (udp6, vec![], persistent(24, 64), "UDP  [2001:db8::1]:53 sh persistent 60 mask 64"),
-            (sctp, vec![], persistent(32, 64), "SCTP  192.0.2.1:0 sh persistent 60"),
+            (sctp, vec![], persistent(32, 64), "SCTP 192.0.2.1:0 sh persistent 60"),
             (six, vec![], persistent(24, 128), "FWM  7 IPv6 sh persistent 60"),
         ] {
             let row = service(selector, "sh", vec![server("a", "10.0.0.2", 1)]);
@@ -359,8 +373,9 @@ mod tests {
             (100_000_000_000, "     100G"),
             (100_000_000_000_000, "     100T"),
         ] {
-            assert_eq!(large(number), expected);
+            assert_eq!(large(number, Digits::Short), expected);
         }
+        assert_eq!(large(7, Digits::Exact) + &large(5_000_000_000, Digits::Exact), "        7 5000000000");
     }
 
     #[test]
@@ -387,5 +402,7 @@ mod tests {
         ];
         let answer = Connections { connections: vec![row, udp], more: false };
         assert_lines(&connections(&answer), &expected);
+        let cut = connections(&Connections { more: true, ..answer });
+        assert_eq!(cut.lines().last(), Some("2 connections, and more: name a service"));
     }
 }
