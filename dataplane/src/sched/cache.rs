@@ -211,8 +211,12 @@ impl Table {
         Some(Place(place))
     }
 
-    /// The scheduler has learned that a server holds an address's content from now on, or no longer.
+    /// The scheduler has learned that a server holds an address's content from now on, or no longer; nothing if it has
+    /// known that.
     pub(super) fn learn(&mut self, place: Place, server: ServerId, holds: bool, now: Tick) {
+        if self.servers(place).any(|known| known == server) == holds {
+            return;
+        }
         self.change(place, server, holds, now);
         let lesson = Lesson { address: self.entry(place).address, server, holds, at: now };
         if let Some(free) = self.lessons.iter_mut().find(|lesson| lesson.is_none()) {

@@ -26,7 +26,8 @@ pub fn choose(
     }
     let chosen = wlc(servers, loads)?;
     if hold == Hold::Learned {
-        if let Some(had) = had {
+        // It may be overloaded and the least loaded all the same.
+        if let Some(had) = had.filter(|had| *had != chosen) {
             table.learn(place, had, false, now);
         }
         table.learn(place, chosen, true, now);

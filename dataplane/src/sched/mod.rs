@@ -19,3 +19,6 @@ pub mod weightiest;
 pub mod wrr;
 
 pub use servers::{Load, Loads, Server, Servers};
+
+#[cfg(test)]
+mod tests;
