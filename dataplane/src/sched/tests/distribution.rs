@@ -135,10 +135,10 @@ fn connections_that_last_equally_long_fall_to_servers_by_weight() {
     for scheduler in BY_LOAD {
         let servers = scheduler.servers();
         let mut loads = [Load::default(); 6];
-        let mut chosen: Vec<u8> = Vec::with_capacity(CONNECTIONS);
+        let mut chosen: Vec<usize> = Vec::with_capacity(CONNECTIONS);
         let mut had = [0_i64; 6];
         for n in 0..CONNECTIONS {
-            let before = |count: usize| n.checked_sub(count).map(|at| usize::from(chosen[at]));
+            let before = |count: usize| n.checked_sub(count).map(|at| chosen[at]);
             if let Some(ended) = before(LASTS) {
                 loads[ended].active -= 1;
                 loads[ended].inactive += 1;
@@ -149,7 +149,7 @@ fn connections_that_last_equally_long_fall_to_servers_by_weight() {
             let server = (scheduler.choose)(&servers, &loads).expect("there are usable servers").index();
             loads[server].active += 1;
             had[server] += 1;
-            chosen.push(server as u8);
+            chosen.push(server);
             scheduler.check(&loads);
         }
         let at_the_end = if scheduler.counts_inactive { REMEMBERED } else { LASTS } as i64;

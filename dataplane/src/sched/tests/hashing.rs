@@ -62,12 +62,12 @@ fn turns(weights: &[u16]) -> Vec<usize> {
     let divides_all = |step: &u16| weights.iter().all(|weight| weight % step == 0);
     let step = (1..=most).rev().find(divides_all).unwrap_or(1);
     let mut halvings = 0;
-    while most / step >> halvings >= 64 {
+    while (most / step) >> halvings >= 64 {
         halvings += 1;
     }
     let turns = |weight: &u16| match weight {
         0 => 0,
-        weight => usize::from(weight / step >> halvings).max(1),
+        weight => usize::from((weight / step) >> halvings).max(1),
     };
     weights.iter().map(turns).collect()
 }
@@ -75,7 +75,7 @@ fn turns(weights: &[u16]) -> Vec<usize> {
 /// `mh`'s hash of an address, a port and an offset.
 fn word(address: IpAddr, port: u16, offset: u64, key: [u64; 2]) -> usize {
     let sum = (folded(address) + u64::from(port) + offset) % (1 << 32);
-    siphash::word(sum as u32, key) as usize
+    siphash::word(u32::try_from(sum).unwrap(), key) as usize
 }
 
 /// The paper's filling: each server prefers slots in an order of its own, which is written out in full.

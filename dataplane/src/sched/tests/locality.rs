@@ -128,7 +128,12 @@ impl Model {
 
 /// Of both families.
 fn address(n: usize) -> IpAddr {
-    if n % 2 == 0 { [198, 51, 100, n as u8].into() } else { [0x2001, 0xdb8, 0, 0, 0, 0, 0, n as u16].into() }
+    let host = u8::try_from(n).unwrap();
+    if host.is_multiple_of(2) {
+        [198, 51, 100, host].into()
+    } else {
+        [0x2001, 0xdb8, 0, 0, 0, 0, 0, host.into()].into()
+    }
 }
 
 fn at(s: u32) -> Tick {

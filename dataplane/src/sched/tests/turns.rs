@@ -63,7 +63,7 @@ proptest! {
         let usable = list.iter().filter(|server| server.is_usable());
         let row: Vec<&Plain> =
             usable.flat_map(|server| std::iter::repeat_n(server, server.weight.into())).collect();
-        let place = |random: u64| (random * row.len() as u64 >> 32) as usize;
+        let place = |random: u64| usize::try_from((random * row.len() as u64) >> 32).unwrap();
         let drawn = [random >> 32, random & 0xffff_ffff].map(|half| row.get(place(half)).copied());
         let expected = match drawn {
             [Some(first), Some(second)] => {
