@@ -70,7 +70,11 @@ impl NameServer {
         std::fs::write(folder.path().join("name"), name)?;
         std::fs::write(folder.path().join("book"), vec![b'x'; 300_000])?;
         let mut command = namespace.command("python3");
-        command.args(["-m", "http.server", "--bind", "::", &PORT.to_string(), "--directory"]);
+        // As many may ask at once as there are clients; by itself it lets five wait.
+        let program = "import runpy, socketserver\n\
+                       socketserver.TCPServer.request_queue_size = 256\n\
+                       runpy.run_module('http.server', run_name='__main__')";
+        command.args(["-c", program, "--bind", "::", &PORT.to_string(), "--directory"]);
         let server = Background::start("http.server", command.arg(folder.path()))?;
         wait_until("the node's server", SOON, || {
             Ok(!namespace.run(&format!("ss -Hlnt sport = :{PORT}"))?.trim().is_empty())
