@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::path::Path;
 use std::process::Command;
 use std::thread;
@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 use weir_tests::netns::{Namespace, output};
 
-use crate::farm::{Answers, Farm, SHARED, client, server};
+use crate::farm::{Answers, Farm, SHARED, client, server, site};
 use crate::ipvs::Model;
 use crate::ipvsadm::{self, Table};
 use crate::node::{Weir, binary};
@@ -30,9 +30,29 @@ const SETTLED: Duration = Duration::from_millis(150);
 /// Within this time a worker knows what the others carry.
 const TOLD: Duration = Duration::from_millis(500);
 
-/// A service, at a port of its own, as it is for `ipvsadm`.
+/// Sites of the internet that clients of a marked service ask for, by turns.
+const SITES: usize = 3;
+const NETWORK_OF_SITES: &str = "198.51.100.0/24";
+const MARK: u32 = 77;
+
+/// What is a service's. Each has a port of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// TCP to its port of the shared address.
+    Tcp,
+    /// UDP to it.
+    Udp,
+    /// TCP to any port of the shared address that no other service has.
+    AnyPort,
+    /// TCP to its port of any site, which a rule marks as it passes: a transparent cache.
+    Mark,
+}
+
+/// A service as it is for `ipvsadm`.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Service {
+    /// What is its.
+    pub(crate) way: Way,
     /// The scheduler, and the options behind it.
     pub(crate) scheduler: &'static str,
     /// Weight of each server, in the order in which they are added.
@@ -42,10 +62,10 @@ pub(crate) struct Service {
 }
 
 const fn service(scheduler: &'static str, weights: [u32; SERVERS]) -> Service {
-    Service { scheduler, weights, upper_threshold: 0 }
+    Service { way: Way::Tcp, scheduler, weights, upper_threshold: 0 }
 }
 
-const SERVICES: [Service; 18] = [
+const SERVICES: [Service; 22] = [
     service("rr", [1, 1, 1, 1]),
     service("rr", [1, 0, 1, 1]),
     service("wrr", [1, 2, 3, 2]),
@@ -64,22 +84,52 @@ const SERVICES: [Service; 18] = [
     service("sh -b sh-fallback", [1, 0, 1, 3]),
     service("mh", [1, 2, 3, 1]),
     service("dh", [1, 1, 1, 1]),
+    Service { way: Way::Udp, ..service("rr", [1, 0, 1, 1]) },
+    Service { way: Way::Udp, ..service("wlc", [1, 2, 3, 0]) },
+    Service { way: Way::AnyPort, ..service("rr -p 300", [1, 1, 1, 1]) },
+    Service { way: Way::Mark, ..service("lblcr", [2, 3, 2, 4]) },
 ];
 
 fn port(service: usize) -> u16 {
     8000 + u16::try_from(service).expect("there are a few services")
 }
 
+/// Where a service is, as `ipvsadm` is told and as it lists it.
+fn place(service: usize) -> [String; 2] {
+    let port = port(service);
+    match SERVICES[service].way {
+        Way::Tcp => [format!("-t {SHARED}:{port}"), format!("TCP {SHARED}:{port}")],
+        Way::Udp => [format!("-u {SHARED}:{port}"), format!("UDP {SHARED}:{port}")],
+        Way::AnyPort => [format!("-t {SHARED}:0"), format!("TCP {SHARED}:0")],
+        Way::Mark => [format!("-f {MARK}"), format!("FWM {MARK}")],
+    }
+}
+
+/// The same of one of its servers.
+fn place_of_server(service: usize, k: usize) -> String {
+    let port = match SERVICES[service].way {
+        Way::Tcp | Way::Udp => port(service),
+        Way::AnyPort | Way::Mark => 0,
+    };
+    format!("{}:{port}", server(k))
+}
+
+/// What a client asks.
+fn target(service: usize, who: usize) -> Result<SocketAddr> {
+    let address = if SERVICES[service].way == Way::Mark { &site(who % SITES) } else { SHARED };
+    Ok(SocketAddr::new(address.parse()?, port(service)))
+}
+
 /// The lines of `ipvsadm -Sn` that make them.
 fn rules() -> String {
     let lines = SERVICES.iter().enumerate().flat_map(|(n, service)| {
-        let place = format!("-t {SHARED}:{}", port(n));
+        let [place, _] = place(n);
         let limit = match service.upper_threshold {
             0 => String::new(),
             limit => format!(" -x {limit}"),
         };
         let server = |(k, weight): (usize, &u32)| {
-            format!("-a {place} -r {}:{} -g -w {weight}{limit}\n", server(k), port(n))
+            format!("-a {place} -r {} -g -w {weight}{limit}\n", place_of_server(n, k))
         };
         let servers: Vec<String> = service.weights.iter().enumerate().map(server).collect();
         [format!("-A {place} -s {}\n", service.scheduler)].into_iter().chain(servers)
@@ -117,37 +167,80 @@ struct Course {
     connections: Vec<[String; 4]>,
 }
 
+/// Where a server hears of a service's clients.
+enum Ear {
+    Streams(TcpListener),
+    Datagrams(UdpSocket),
+}
+
 /// Servers that take connections at the port of each service, and tell nobody.
-struct Backends(Vec<Vec<TcpListener>>);
+struct Backends(Vec<Vec<Ear>>);
 
 impl Backends {
     fn start(farm: &Farm) -> Result<Self> {
+        let bind = |n: usize| {
+            let at = match SERVICES[n].way {
+                Way::Mark => (Ipv4Addr::UNSPECIFIED, port(n)),
+                _ => (SHARED.parse()?, port(n)),
+            };
+            if SERVICES[n].way == Way::Udp {
+                let socket = UdpSocket::bind(at)?;
+                socket.set_nonblocking(true)?;
+                return Ok(Ear::Datagrams(socket));
+            }
+            let listener = TcpListener::bind(at)?;
+            listener.set_nonblocking(true)?;
+            Ok(Ear::Streams(listener))
+        };
         let listen = |host: &Namespace| {
-            host.inside(|| {
-                let bind = |n| {
-                    let listener = TcpListener::bind((SHARED, port(n)))?;
-                    listener.set_nonblocking(true)?;
-                    Ok(listener)
-                };
-                (0..SERVICES.len()).map(bind).collect()
-            })
+            (0..SITES).try_for_each(|n| host.ip(&format!("addr replace {}/32 dev lo", site(n))))?;
+            host.inside(|| (0..SERVICES.len()).map(bind).collect())
         };
         farm.servers.iter().map(listen).collect::<Result<_>>().map(Self)
     }
 
     /// The server that has taken the connection of `client`, and its end there.
-    fn accept(&self, service: usize, client: SocketAddr) -> Result<(usize, TcpStream)> {
+    fn accept(&self, service: usize, client: SocketAddr) -> Result<(usize, Option<TcpStream>)> {
         let deadline = Instant::now() + SOON;
         while Instant::now() < deadline {
-            for (n, listeners) in self.0.iter().enumerate() {
-                if let Ok((stream, from)) = listeners[service].accept() {
-                    ensure!(from == client, "{from} came instead of {client}");
-                    return Ok((n, stream));
-                }
+            for (n, ears) in self.0.iter().enumerate() {
+                let (end, from) = match &ears[service] {
+                    Ear::Streams(listener) => match listener.accept() {
+                        Ok((stream, from)) => (Some(stream), from),
+                        Err(_) => continue,
+                    },
+                    Ear::Datagrams(socket) => match socket.recv_from(&mut [0; 16]) {
+                        Ok((_, from)) => (None, from),
+                        Err(_) => continue,
+                    },
+                };
+                ensure!(from == client, "{from} came instead of {client}");
+                return Ok((n, end));
             }
             thread::sleep(Duration::from_micros(200));
         }
         bail!("no server has taken the connection of {client}")
+    }
+
+    /// Opens a connection: the server that has taken it, and both ends; `None`: it was refused. A datagram is one too.
+    fn open(
+        &self,
+        farm: &Farm,
+        service: usize,
+        (from, to): (SocketAddr, SocketAddr),
+    ) -> Result<Option<(usize, Vec<TcpStream>)>> {
+        let stream = if SERVICES[service].way == Way::Udp {
+            farm.clients.inside(|| Ok(UdpSocket::bind(from)?.send_to(b"hello", to)?))?;
+            None
+        } else {
+            match farm.clients.inside(|| connect_from(from, to)) {
+                Ok(stream) => Some(stream),
+                Err(error) if is_refusal(&error) => return Ok(None),
+                Err(error) => return Err(error),
+            }
+        };
+        let (server, end) = self.accept(service, from)?;
+        Ok(Some((server, stream.into_iter().chain(end).collect())))
     }
 }
 
@@ -155,7 +248,7 @@ impl Backends {
 fn run(farm: &Farm, list: impl Fn() -> Result<[String; 2]>) -> Result<Course> {
     let backends = Backends::start(farm)?;
     let mut outcomes: Vec<Outcome> = SERVICES.iter().map(|_| Outcome::default()).collect();
-    let mut open: BTreeMap<(usize, usize), [TcpStream; 2]> = BTreeMap::new();
+    let mut open: BTreeMap<(usize, usize), Vec<TcpStream>> = BTreeMap::new();
     for (at, step) in steps().into_iter().enumerate() {
         for (n, outcome) in outcomes.iter_mut().enumerate() {
             match step {
@@ -164,17 +257,11 @@ fn run(farm: &Farm, list: impl Fn() -> Result<[String; 2]>) -> Result<Course> {
                         client(who).parse()?,
                         20_000 + u16::try_from(at * SERVICES.len() + n)?,
                     );
-                    let to = SocketAddr::new(SHARED.parse()?, port(n));
-                    let taken = match farm.clients.inside(|| connect_from(from, to)) {
-                        Ok(stream) => {
-                            let (server, end) = backends.accept(n, from)?;
-                            open.insert((n, outcome.chosen.len()), [stream, end]);
-                            Some(server)
-                        }
-                        Err(error) if is_refusal(&error) => None,
-                        Err(error) => return Err(error),
-                    };
-                    outcome.chosen.push(taken);
+                    let taken = backends.open(farm, n, (from, target(n, who)?))?;
+                    outcome.chosen.push(taken.as_ref().map(|(server, _)| *server));
+                    if let Some((_, ends)) = taken {
+                        open.insert((n, outcome.chosen.len() - 1), ends);
+                    }
                 }
                 Step::Close(which) => drop(open.remove(&(n, which))),
             }
@@ -203,10 +290,10 @@ fn is_refusal(error: &anyhow::Error) -> bool {
 
 /// Of the servers of a service.
 fn counts(table: &Table, service: usize) -> Result<Vec<(u32, u32)>> {
-    let servers = table.get(&format!("TCP {SHARED}:{}", port(service))).context("a service is not listed")?;
+    let [_, listed] = place(service);
+    let servers = table.get(&listed).with_context(|| format!("{listed} is not listed"))?;
     let count = |k| {
-        let load =
-            servers.get(&format!("{}:{}", server(k), port(service))).context("a server is not listed")?;
+        let load = servers.get(&place_of_server(service, k)).context("a server is not listed")?;
         ensure!(load.weight == SERVICES[service].weights[k], "another weight: {load:?}");
         Ok((load.active, load.inactive))
     };
@@ -230,6 +317,8 @@ fn through_weir() -> Result<Course> {
     std::fs::write(&path, rules())?;
     let mut import = Command::new("sh");
     let services = output(import.args(["-c", "\"$0\" import ipvsadm <\"$1\""]).arg(binary()?).arg(&path))?;
+    let mark = format!("{{ port: lan, protocol: tcp, destination: {NETWORK_OF_SITES}, mark: {MARK} }}");
+    let services = format!("{services}marks: [{mark}]\n");
     let weir: Weir<'_> = farm.weir_alone(&services)?;
     let list = || Ok([weir.print(&["service", "list"])?, weir.print(&["service", "list", "--connections"])?]);
     let course = run(&farm, list).with_context(|| format!("{services}{}", weir.log()))?;
@@ -245,10 +334,9 @@ fn with_two_workers(farm: &Farm, services: &str) -> Result<()> {
     let mut open = Vec::new();
     let mut visit = |service: usize, who: usize| {
         let from = SocketAddr::new(client(who).parse()?, 30_000 + u16::try_from(service * 100 + who)?);
-        let to = SocketAddr::new(SHARED.parse()?, port(service));
-        let stream = farm.clients.inside(|| connect_from(from, to))?;
-        let (server, end) = backends.accept(service, from)?;
-        open.push([stream, end]);
+        let (server, ends) =
+            backends.open(farm, service, (from, target(service, who)?))?.context("it was refused")?;
+        open.extend(ends);
         anyhow::Ok(server)
     };
     let place = |is: fn(&Service) -> bool| SERVICES.iter().position(is).context("no such service");
@@ -272,7 +360,10 @@ fn with_two_workers(farm: &Farm, services: &str) -> Result<()> {
 /// Through this machine's Linux.
 fn through_ipvs() -> Result<Course> {
     let farm = Farm::new(SERVERS, Answers::Past)?;
-    farm.linux("")?;
+    farm.linux(&format!("-A PREROUTING -i lan -p tcp -d {NETWORK_OF_SITES} -j MARK --set-mark {MARK}\n"))?;
+    // IPVS sees what is for this host alone.
+    farm.gateway.ip(&format!("rule add fwmark {MARK} table {MARK}"))?;
+    farm.gateway.ip(&format!("route add local default dev lo table {MARK}"))?;
     farm.gateway.sysctl("net/ipv4/icmp_ratelimit", 0)?;
     farm.gateway.ip(&format!("addr add {SHARED}/32 dev lo"))?;
     farm.gateway.feed("ipvsadm -R", &rules())?;
@@ -304,7 +395,7 @@ fn by_the_book(service: &Service) -> Option<Outcome> {
         match step {
             Step::Open(who) => {
                 let address: Ipv4Addr = client(who).parse().expect("an address");
-                chosen.push(model.open(address.to_bits()));
+                chosen.push(model.open(address.to_bits(), who % SITES));
             }
             Step::Close(which) => {
                 chosen.get(which).copied().flatten().into_iter().for_each(|at| model.close(at))

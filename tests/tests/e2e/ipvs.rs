@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::director::{SERVERS, Service};
+use crate::director::{SERVERS, Service, Way};
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Server {
@@ -24,6 +24,10 @@ pub(crate) struct Model {
     persistence: Option<(u32, BTreeMap<u32, usize>)>,
     /// `rr`: the place behind that of the last. `wrr`: connections so far.
     next: usize,
+    /// `lblcr`: the places of those that have served a site, the newest first.
+    sites: BTreeMap<usize, Vec<usize>>,
+    /// A connection is never active: nobody says when it is over.
+    of_datagrams: bool,
 }
 
 impl Model {
@@ -31,7 +35,7 @@ impl Model {
     pub(crate) fn new(service: &Service) -> Option<Self> {
         let mut words = service.scheduler.split(' ');
         let scheduler = words.next()?;
-        if !["rr", "wrr", "lc", "wlc", "sed", "nq", "fo", "ovf"].contains(&scheduler) {
+        if !["rr", "wrr", "lc", "wlc", "sed", "nq", "fo", "ovf", "lblcr"].contains(&scheduler) {
             return None;
         }
         let kept = words.next() == Some("-p");
@@ -49,26 +53,33 @@ impl Model {
             upper_threshold: service.upper_threshold,
             persistence: kept.then(|| (mask, BTreeMap::new())),
             next: 0,
+            sites: BTreeMap::new(),
+            of_datagrams: service.way == Way::Udp,
         })
     }
 
-    /// The server of a new connection of the client with this address.
-    pub(crate) fn open(&mut self, client: u32) -> Option<usize> {
+    /// The server of a new connection of the client with this address, to this site.
+    pub(crate) fn open(&mut self, client: u32, site: usize) -> Option<usize> {
         let stays = self.persistence.as_ref().and_then(|(mask, went)| went.get(&(client & mask)).copied());
         let place = match stays {
             Some(place) => place,
+            None if self.scheduler == "lblcr" => self.schedule_by_site(site)?,
             None => self.schedule()?,
         };
         if let Some((mask, went)) = &mut self.persistence {
             went.insert(client & *mask, place);
         }
-        self.servers[place].active += 1;
-        Some(self.servers[place].number)
+        let server = &mut self.servers[place];
+        *(if self.of_datagrams { &mut server.inactive } else { &mut server.active }) += 1;
+        Some(server.number)
     }
 
     /// A connection of this server ends.
     pub(crate) fn close(&mut self, number: usize) {
         let server = &mut self.servers[SERVERS - 1 - number];
+        if self.of_datagrams {
+            return;
+        }
         server.active -= 1;
         server.inactive += 1;
     }
@@ -112,6 +123,31 @@ impl Model {
             "fo" => heaviest(&|_| true),
             _ => heaviest(&|place| of(place).active <= of(place).weight),
         }
+    }
+
+    /// `lblcr`: the least loaded of those that have served the site, unless that has more active connections than its
+    /// weight and another one less than half of its own; else the least loaded of all, which serves it from then on.
+    fn schedule_by_site(&mut self, site: usize) -> Option<usize> {
+        let of = |place: usize| self.servers[place];
+        let load = |place: usize| {
+            f64::from(of(place).active * 256 + of(place).inactive) / f64::from(of(place).weight)
+        };
+        let usable = |places: Vec<usize>| {
+            let usable = places.into_iter().filter(|place| self.is_usable(*place));
+            usable.min_by(|a, b| load(*a).total_cmp(&load(*b)))
+        };
+        let half_idle = (0..SERVERS).any(|place| of(place).active * 2 < of(place).weight);
+        let bears = |place: &usize| of(*place).active <= of(*place).weight || !half_idle;
+        let known = self.sites.get(&site).cloned().unwrap_or_default();
+        if let Some(place) = usable(known).filter(bears) {
+            return Some(place);
+        }
+        let least = usable((0..SERVERS).collect())?;
+        let known = self.sites.entry(site).or_default();
+        if !known.contains(&least) {
+            known.insert(0, least);
+        }
+        Some(least)
     }
 
     /// A round of `wrr`: from the greatest weight down, in steps of the greatest divisor of all, those as heavy.
