@@ -114,7 +114,7 @@ impl<'a> Packet<'a> {
 
 /// Bob Jenkins's lookup3 of up to three words, as `behaviours.md` 12.1 has it.
 fn lookup3(words: &[u32], init: u32) -> u32 {
-    let begin = 0xdead_beef_u32.wrapping_add(4 * words.len() as u32).wrapping_add(init);
+    let begin = 0xdead_beef_u32.wrapping_add(4 * u32::try_from(words.len()).unwrap()).wrapping_add(init);
     let word = |n: usize| begin.wrapping_add(words.get(n).copied().unwrap_or(0));
     let mut v = [word(0), word(1), word(2)];
     // Each takes away the turned one of those behind it in the round, mixed into it.
@@ -266,7 +266,7 @@ fn run(vips: &[Ipv4Addr], passages: &[Passage], mode: HashMode, total: u16) -> T
     }
     let mut tally = Tally::default();
     for (n, passage) in passages.iter().enumerate() {
-        let packet = Packet::read(&passage.bytes).expect("it was chosen as one");
+        let packet = Packet::read(&passage.bytes).unwrap();
         let outcomes: Vec<Verdict> = all.iter().map(|of_node| of_node[n]).collect();
         let takers: Vec<usize> = (0..outcomes.len()).filter(|node| outcomes[*node] == TAKEN).collect();
         let left = outcomes.iter().filter(|outcome| **outcome == LEFT).count();
