@@ -30,6 +30,7 @@ endif
 
 # Network namespaces and real ports belong to root.
 AS_ROOT := $(if $(filter 0,$(shell id -u)),,sudo -E)
+# For a package alone, its dependencies would be built anew, with fewer features: so it is always `--workspace`.
 # Builds as the user, runs the test programs as root.
 TEST := cargo $(if $(AS_ROOT),--config "target.'cfg(unix)'.runner='$(AS_ROOT)'") test
 
@@ -76,16 +77,16 @@ endif
 
 # The tests run the `weir` of their own profile, debug: its assertions are part of the proof.
 e2e: setup-test ## Real programs through live gateways, in network namespaces
-	cargo build -p weir-control
-	$(TEST) -p weir-tests --test e2e
+	cargo build --workspace --bin weir
+	$(TEST) --workspace --test e2e
 
 differential: setup-test ## Weir beside this machine's Linux, frame by frame; SEED=random SEEDS=n FRAMES=n hunt
 	$(TEST) -p weir-tests --test differential
 
 ifneq ($(GIVEN),)
 conformance: setup ## Agreement with recorded Linux verdicts: CAPTURES=dir GOLDENS=dir
-	cargo build -p weir-control
-	cargo run -p weir-tests --bin conformance -- --captures $(CAPTURES) --goldens $(GOLDENS)
+	cargo build --workspace --bin weir --bin conformance
+	target/debug/conformance --captures $(CAPTURES) --goldens $(GOLDENS)
 else
 conformance:
 	@echo 'conformance needs both: make conformance CAPTURES=dir GOLDENS=dir' >&2; exit 1
@@ -113,7 +114,8 @@ build-instructions: setup-test
 
 instructions: build-instructions ## Instructions a packet of each stage beside bench/instructions.json; RECORD=1 records them
 	cargo bench -p weir-bench --bench instructions -- --output-format=json > $(COUNTS)
-	cargo run -p weir-tests --bin instructions -- $(if $(RECORD),--record) $(COUNTS)
+	cargo build --workspace --bin instructions
+	target/debug/instructions $(if $(RECORD),--record) $(COUNTS)
 
 fresh: ## Run and test a clone of HEAD in a bare Debian 12 (root, debootstrap)
 	@scripts/setup.sh fresh
