@@ -80,13 +80,13 @@ impl Tracker {
             self.table.hot_mut(record).sights.count(direction, at_port);
         }
         self.touch(record, direction, touch, context.now);
-        let changed = self.table.hot(record).stage() != before;
         let reply = direction == Direction::Reply;
         // The first answer says which server has the flow, if two nodes have each given it to one.
         let settles = reply && !before.1.has(Flags::SEEN_REPLY) && steering.server().is_some();
         if steering.is_open() || settles {
-            self.pending = Some(record);
+            self.ask(record, steering);
         }
+        let changed = self.table.hot(record).stage() != before;
         let mut tracked = Tracked { state: Some(state), reply, owner, steering, ..Tracked::default() };
         // A helper sees what is let through.
         if self.table.hot(record).extra != Hot::NO_EXTRA && context.owners.tracks(owner) {
@@ -99,6 +99,14 @@ impl Tracker {
             self.tell(Happening::Update, record, context.now);
         }
         tracked
+    }
+
+    /// Somebody is to say who takes a flow. While nobody can, none of its packets goes the short way, where nobody asks.
+    fn ask(&mut self, record: RecordId, steering: Steering) {
+        self.pending = Some(record);
+        if steering == Steering::OPEN {
+            self.table.hot_mut(record).flags.clear(Flags::ASSURED);
+        }
     }
 
     /// Which side of the bridge a packet of a shadow is seen on; `None` where there is but one to see it on.

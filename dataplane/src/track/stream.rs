@@ -55,7 +55,7 @@ impl Tracker {
             }
         }
         let (timeout, steering) = match (hot.class, &mut cold.detail) {
-            (FlowClass::TcpEstablished, Detail::Tcp(connection)) if !cold.steering.is_open() => {
+            (FlowClass::TcpEstablished, Detail::Tcp(connection)) => {
                 let segment = Tcp::new(packet.bytes.get(usize::from(packet.parsed.at)..)?)?;
                 let len = u32::from(packet.parsed.len);
                 (connection.advance(direction, &segment, len, &context.config.tcp)?, cold.steering)
