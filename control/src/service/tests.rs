@@ -45,6 +45,18 @@ pub(super) fn service(name: &str, mark: u32, servers: &[services::Server]) -> se
     }
 }
 
+pub(super) fn health() -> Health {
+    Health {
+        check: None,
+        interval: Duration::from_secs(1),
+        timeout: Duration::from_secs(1),
+        rise: 1,
+        fall: 1,
+        passive_fall: Some(3),
+        panic_threshold_percent: 0,
+    }
+}
+
 pub(super) fn one(servers: &[services::Server]) -> Services {
     Services { services: vec![service("web", 1, servers)], ..Services::default() }
 }
@@ -233,18 +245,9 @@ fn a_quiesced_server_keeps_its_last_weight() {
 
 #[test]
 fn verdicts_are_told_once_and_forgotten_with_the_checks() {
-    let health = Health {
-        check: None,
-        interval: Duration::from_secs(1),
-        timeout: Duration::from_secs(1),
-        rise: 1,
-        fall: 1,
-        passive_fall: Some(3),
-        panic_threshold_percent: 0,
-    };
     let unchecked = one(&[server("a", 1)]);
     let mut checked = unchecked.clone();
-    checked.services[0].health = Some(health);
+    checked.services[0].health = Some(health());
     let mut registry = registry(&checked);
     let before = registry.revision();
     assert!(set_alive(&mut registry, 0, false) && !set_alive(&mut registry, 0, false));

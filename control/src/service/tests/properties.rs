@@ -45,7 +45,10 @@ fn config() -> impl Strategy<Value = Services> {
     let groups = prop::collection::vec(prop::option::of(servers()), GROUPS.len());
     groups.prop_map(|groups| {
         let named = (1..).zip(GROUPS).zip(groups);
-        let services = named.filter_map(|((mark, name), servers)| Some(service(name, mark, &servers?)));
+        // Of servers without health nobody says that they are dead.
+        let watched = |service| services::Service { health: Some(health()), ..service };
+        let services =
+            named.filter_map(|((mark, name), servers)| Some(watched(service(name, mark, &servers?))));
         Services { services: services.collect(), ..Services::default() }
     })
 }
