@@ -30,8 +30,8 @@ endif
 
 # Network namespaces and real ports belong to root.
 AS_ROOT := $(if $(filter 0,$(shell id -u)),,sudo -E)
-# For a package alone, its dependencies would be built anew, with fewer features: so it is always `--workspace`.
-# Builds as the user, runs the test programs as root.
+# Builds as the user, runs the test programs as root. With `-p`, what `make test` has built would be built again: a
+# package alone asks fewer features of its dependencies.
 TEST := cargo $(if $(AS_ROOT),--config "target.'cfg(unix)'.runner='$(AS_ROOT)'") test
 
 .PHONY: help
@@ -81,7 +81,7 @@ e2e: setup-test ## Real programs through live gateways, in network namespaces
 	$(TEST) --workspace --test e2e
 
 differential: setup-test ## Weir beside this machine's Linux, frame by frame; SEED=random SEEDS=n FRAMES=n hunt
-	$(TEST) -p weir-tests --test differential
+	$(TEST) --workspace --test differential
 
 ifneq ($(GIVEN),)
 conformance: setup ## Agreement with recorded Linux verdicts: CAPTURES=dir GOLDENS=dir
